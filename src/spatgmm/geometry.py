@@ -1,0 +1,369 @@
+"""From coordinates to scaled distances, and to the symmetry that makes large grids cheap.
+
+The model sees locations only through their Euclidean distances, scaled so that the largest
+is 2.  On a regular grid every isotropic covariance commutes with the reflection of each axis,
+so that in the basis of even and odd maps it falls apart into ``2**d`` independent blocks of
+about ``p / 2**d`` rows.  :class:`Geometry` hides which case holds: it hands out blocks, and
+irregular locations are the case of a single block.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+from scipy.spatial.distance import pdist
+
+#: The largest scaled distance; the decay runs from 0 at distance 0 to 1 here.
+MAX_DISTANCE = 2.0
+
+#: Distances (and grid steps) that agree to this relative precision count as equal.
+_RELATIVE = 1e-9
+
+#: Below this many locations the bookkeeping of blocks costs more than it saves (`make bench`).
+_MIN_LOCATIONS_FOR_BLOCKS = 150
+
+
+def grid_coordinates(shape: tuple[int, ...]) -> np.ndarray:
+    """Indices of a regular grid in C order.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows, columns and, in three dimensions, slices.
+
+    Returns
+    -------
+    ndarray of shape (p, d)
+        One row of grid indices per location, ``p = prod(shape)``.
+    """
+    axes = [np.arange(m, dtype=float) for m in shape]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(shape))
+
+
+def check_coordinates(coordinates, n_locations: int) -> np.ndarray:
+    """Coordinates as a float array of shape ``(p, d)``, or a clear refusal.
+
+    Parameters
+    ----------
+    coordinates : array-like of shape (p, d), or tuple of int
+        Coordinates in any unit, one row per location; a tuple of integers is a grid shape.
+    n_locations : int
+        The number of values in each map, ``p``.
+
+    Returns
+    -------
+    ndarray of shape (p, d)
+
+    Raises
+    ------
+    ValueError
+        If the number of locations is not `n_locations`, the dimension is not 1, 2 or 3, a
+        coordinate is not finite, or all locations lie on one spot.
+    """
+    if isinstance(coordinates, tuple) and all(
+        isinstance(m, (int, np.integer)) for m in coordinates
+    ):
+        if not 1 <= len(coordinates) <= 3 or min(coordinates) < 1:
+            raise ValueError(
+                f"coordinates: a grid shape has 1, 2 or 3 positive sizes, got {coordinates}"
+            )
+        coordinates = grid_coordinates(coordinates)
+    try:
+        coordinates = np.asarray(coordinates, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"coordinates must be numbers: {error}") from error
+    if coordinates.ndim == 1:
+        coordinates = coordinates[:, None]
+    if coordinates.ndim != 2 or not 1 <= coordinates.shape[1] <= 3:
+        raise ValueError(
+            "coordinates must have shape (p, d) with d = 1, 2 or 3, or be a grid shape, "
+            f"got an array of shape {coordinates.shape}"
+        )
+    if len(coordinates) != n_locations:
+        raise ValueError(
+            f"coordinates has {len(coordinates)} locations but X has {n_locations} values per map"
+        )
+    bad = np.flatnonzero(~np.isfinite(coordinates).all(axis=1))
+    if bad.size:
+        raise ValueError(f"coordinates row {bad[0]} is not finite: {coordinates[bad[0]]}")
+    if n_locations > 1 and np.all(coordinates == coordinates[0]):
+        raise ValueError(
+            f"coordinates: all {n_locations} locations are on one spot, {coordinates[0]}; "
+            "there is no distance to model"
+        )
+    return coordinates
+
+
+def scaled_distances(coordinates: np.ndarray) -> np.ndarray:
+    """Euclidean distances between locations, scaled so that the largest is 2.
+
+    ``delta_jk = 2 ||c_j - c_k|| / max ||c_j - c_k||``  (paper, section on the sigmoid decay).
+
+    Parameters
+    ----------
+    coordinates : ndarray of shape (p, d)
+
+    Returns
+    -------
+    ndarray of shape (p, p)
+    """
+    return Geometry(coordinates, symmetry=False).distances()
+
+
+class Geometry:
+    """Scaled distances of a set of locations, in blocks that a spatial covariance respects.
+
+    Parameters
+    ----------
+    coordinates : ndarray of shape (p, d)
+        Checked coordinates (:func:`check_coordinates`).
+    symmetry : bool or None
+        Whether to use the reflection blocks of a regular grid; ``None`` uses them where they
+        exist and pay.
+
+    Attributes
+    ----------
+    delta : ndarray of shape (m,)
+        The distinct scaled distances at which a decay needs to be evaluated.
+    unit : float
+        Original units per unit of scaled distance.
+    ones : list of ndarray
+        The constant map in each block.
+    sizes : list of int
+        Number of rows of each block.
+    path : str
+        ``"reflection blocks"`` or ``"one dense block"``.
+    """
+
+    def __init__(self, coordinates: np.ndarray, symmetry: bool | None = None):
+        self.coordinates = coordinates
+        grid = _regular_grid(coordinates)
+        if symmetry is None:
+            symmetry = len(coordinates) >= _MIN_LOCATIONS_FOR_BLOCKS
+        if symmetry and grid is not None:
+            self._basis = _ReflectionBasis(*grid)
+        else:
+            self._basis = _DenseBasis(coordinates)
+        distances = self._basis.distances
+        self.unit = distances.max() / MAX_DISTANCE if distances.max() > 0 else 1.0
+        self.delta = distances / self.unit
+        self.ones = self._basis.rotate(np.ones((1, len(coordinates))))
+        self.ones = [block[0] for block in self.ones]
+        self.sizes = [len(block) for block in self.ones]
+        self.path = self._basis.path
+
+    @property
+    def n_locations(self) -> int:
+        return len(self.coordinates)
+
+    @property
+    def smallest_distance(self) -> float:
+        """The smallest scaled distance between locations on different spots."""
+        return float(self.delta[self.delta > _RELATIVE].min(initial=MAX_DISTANCE))
+
+    def assemble(self, values: np.ndarray) -> list[np.ndarray]:
+        """The matrix with entries ``values(delta_jk)``, block by block.
+
+        Parameters
+        ----------
+        values : ndarray of shape (m,)
+            A function of distance, evaluated at :attr:`delta`.
+
+        Returns
+        -------
+        list of ndarray of shape (p_b, p_b)
+        """
+        return self._basis.assemble(values)
+
+    def rotate(self, X: np.ndarray) -> list[np.ndarray]:
+        """Maps (n, p) in the orthonormal basis of the blocks: a list of (n, p_b)."""
+        return self._basis.rotate(X)
+
+    def rotate_back(self, blocks: list[np.ndarray]) -> np.ndarray:
+        """The inverse of :meth:`rotate`."""
+        return self._basis.rotate_back(blocks)
+
+    def distances(self) -> np.ndarray:
+        """All scaled distances, shape (p, p)."""
+        return _DenseBasis(self.coordinates).full() / self.unit
+
+
+class _DenseBasis:
+    """The one-block case: no symmetry is known, locations keep their order."""
+
+    path = "one dense block"
+
+    def __init__(self, coordinates: np.ndarray):
+        p = len(coordinates)
+        pairs = pdist(coordinates)
+        # Equal distances differ in their last bits; rounding makes them one value.
+        rounded = np.round(pairs / pairs.max(), 12) if pairs.size else pairs
+        unique, first, inverse = np.unique(rounded, return_index=True, return_inverse=True)
+        self.distances = np.concatenate([[0.0], pairs[first]])
+        self._index = np.zeros((p, p), dtype=np.int32)
+        rows, columns = np.triu_indices(p, 1)
+        self._index[rows, columns] = self._index[columns, rows] = inverse + 1
+
+    def full(self) -> np.ndarray:
+        return self.distances[self._index]
+
+    def assemble(self, values: np.ndarray) -> list[np.ndarray]:
+        return [values[self._index]]
+
+    def rotate(self, X: np.ndarray) -> list[np.ndarray]:
+        return [X]
+
+    def rotate_back(self, blocks: list[np.ndarray]) -> np.ndarray:
+        return blocks[0]
+
+
+class _ReflectionBasis:
+    """Even and odd maps along every axis of a regular grid.
+
+    Along an axis of ``m`` points the basis pairs point ``i`` with its mirror image
+    ``m - 1 - i``: ``(e_i + e_mirror) / sqrt(2)`` is even, ``(e_i - e_mirror) / sqrt(2)`` is odd,
+    and the centre of an odd ``m`` is even by itself.  A function ``f`` of the offset has there
+
+    ``f_even[i, k] = w_i w_k (f(|i - k|) + f(m - 1 - i - k))``,  ``w = 1``, at the centre ``1/sqrt(2)``,
+    ``f_odd[i, k]  = f(|i - k|) - f(m - 1 - i - k)``,
+
+    so blocks are folded from the ``p`` offsets of the grid, and no p x p matrix is ever formed.
+    """
+
+    path = "reflection blocks"
+
+    def __init__(self, shape: tuple[int, ...], steps: tuple[float, ...], order: np.ndarray):
+        self._shape = shape
+        self._order = order  # location of the map that sits at each grid point, C order
+        offsets = np.meshgrid(
+            *[step * np.arange(m) for m, step in zip(shape, steps, strict=True)], indexing="ij"
+        )
+        self.distances = np.sqrt(sum(offset**2 for offset in offsets)).ravel()
+        # An axis of a single point has no odd maps.
+        self._parities = list(product(*[(1, -1) if m > 1 else (1,) for m in shape]))
+
+    def assemble(self, values: np.ndarray) -> list[np.ndarray]:
+        table = values.reshape(self._shape)
+        blocks = []
+        for parities in self._parities:
+            folded = table
+            for axis, parity in enumerate(parities):
+                # Axes already folded became two axes each, in front of the remaining ones.
+                folded = _fold_offsets(folded, 2 * axis, parity)
+            d = len(parities)
+            folded = folded.transpose([2 * a for a in range(d)] + [2 * a + 1 for a in range(d)])
+            size = int(np.prod(folded.shape[:d]))
+            blocks.append(np.ascontiguousarray(folded).reshape(size, size))
+        return blocks
+
+    def rotate(self, X: np.ndarray) -> list[np.ndarray]:
+        maps = X[:, self._order].reshape(len(X), *self._shape)
+        blocks = []
+        for parities in self._parities:
+            folded = maps
+            for axis, parity in enumerate(parities):
+                folded = _fold_maps(folded, axis + 1, parity)
+            blocks.append(folded.reshape(len(X), -1))
+        return blocks
+
+    def rotate_back(self, blocks: list[np.ndarray]) -> np.ndarray:
+        n = len(blocks[0])
+        folded = {
+            parities: block.reshape(
+                n, *[_half(m, s) for m, s in zip(self._shape, parities, strict=True)]
+            )
+            for parities, block in zip(self._parities, blocks, strict=True)
+        }
+        # Undo the last axis first: its even and odd halves share the parities of the others.
+        for axis in reversed(range(len(self._shape))):
+            merged = {}
+            for parities, even in folded.items():
+                if parities[axis] == 1:
+                    odd = folded.get(parities[:axis] + (-1,) + parities[axis + 1 :])
+                    merged[parities] = _unfold_maps(even, odd, axis + 1, self._shape[axis])
+            folded = merged
+        (maps,) = folded.values()
+        X = np.empty((n, len(self._order)))
+        X[:, self._order] = maps.reshape(n, -1)
+        return X
+
+
+def _half(m: int, parity: int) -> int:
+    """Number of even (parity 1) or odd (-1) basis maps along an axis of m points."""
+    return (m + 1) // 2 if parity == 1 else m // 2
+
+
+def _centre_weights(m: int) -> np.ndarray:
+    weights = np.ones((m + 1) // 2)
+    if m % 2:
+        weights[-1] = np.sqrt(0.5)
+    return weights
+
+
+def _fold_offsets(table: np.ndarray, axis: int, parity: int) -> np.ndarray:
+    """Replace an axis of offsets by the two axes (i, k) of its even or odd block."""
+    m = table.shape[axis]
+    i = np.arange(_half(m, parity))
+    direct = np.abs(i[:, None] - i[None, :])
+    mirrored = m - 1 - i[:, None] - i[None, :]
+    folded = np.take(table, direct, axis=axis) + parity * np.take(table, mirrored, axis=axis)
+    if parity == 1 and m % 2:
+        weights = _centre_weights(m)
+        scale = np.outer(weights, weights)
+        folded *= scale.reshape(scale.shape + (1,) * (table.ndim - axis - 1))
+    return folded
+
+
+def _fold_maps(maps: np.ndarray, axis: int, parity: int) -> np.ndarray:
+    """Coordinates of maps along the even or odd basis of one axis."""
+    m = maps.shape[axis]
+    half = np.take(maps, np.arange(_half(m, parity)), axis=axis)
+    mirror = np.take(maps, m - 1 - np.arange(_half(m, parity)), axis=axis)
+    if parity == -1:
+        return (half - mirror) * np.sqrt(0.5)
+    weights = _centre_weights(m) * np.sqrt(0.5)
+    return (half + mirror) * weights.reshape((-1,) + (1,) * (maps.ndim - axis - 1))
+
+
+def _unfold_maps(even: np.ndarray, odd: np.ndarray | None, axis: int, m: int) -> np.ndarray:
+    """The inverse of :func:`_fold_maps` for both halves of one axis."""
+    even, k = np.moveaxis(even, axis, 0), m // 2
+    maps = np.empty((m, *even.shape[1:]))
+    if m % 2:
+        maps[k] = even[k]
+    if k:
+        odd = np.moveaxis(odd, axis, 0)
+        maps[:k] = (even[:k] + odd) * np.sqrt(0.5)
+        maps[m - k :] = ((even[:k] - odd) * np.sqrt(0.5))[::-1]
+    return np.moveaxis(maps, 0, axis)
+
+
+def _regular_grid(
+    coordinates: np.ndarray,
+) -> tuple[tuple[int, ...], tuple[float, ...], np.ndarray] | None:
+    """Shape, steps and order of a complete regular grid along the axes, else None.
+
+    The locations may be listed in any order: ``order[g]`` is the location at grid point ``g``.
+    """
+    p = len(coordinates)
+    shape, steps, index = [], [], []
+    for values in coordinates.T:
+        span = np.ptp(values)
+        if span == 0:
+            shape.append(1), steps.append(0.0), index.append(np.zeros(p, dtype=int))
+            continue
+        gaps = np.diff(np.sort(values))
+        gaps = gaps[gaps > _RELATIVE * span]
+        step = span / round(span / gaps.min())
+        position = (values - values.min()) / step
+        i = np.round(position).astype(int)
+        if span / step > p or np.abs(position - i).max() > 1e-6:
+            return None
+        shape.append(int(round(span / step)) + 1), steps.append(step), index.append(i)
+    if np.prod(shape, dtype=float) != p:
+        return None
+    flat = np.ravel_multi_index(index, shape)
+    if len(np.unique(flat)) != p:
+        return None
+    return tuple(shape), tuple(steps), np.argsort(flat)

@@ -1,0 +1,329 @@
+r"""Standard errors by the observed information of the mixture, and what follows from them.
+
+Louis' identity (J. R. Stat. Soc. B 44, 1982) gives the observed information as the expected
+complete-data information minus the information lost with the labels,
+
+``I = E[-d2 l_c | X] - Cov(s_c | X)``,
+
+over all parameters ``(pi, mu, theta)`` at once, so that the uncertainty of weights and means is in
+the standard errors of the covariance parameters.  ``s_c`` is the score of the complete data; for
+map ``i`` in component ``g``, with ``y = W (x - mu)``,
+
+``ds/dmu = y``,  ``ds/dtheta_k = 1/2 (y' B_k y - tr(W B_k))``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.linalg import cho_factor, cho_solve
+from scipy.optimize import brentq
+from scipy.stats import norm
+
+from spatgmm.covariance import BETA, N_PARAMETERS, NU, TAU, C, SpatialCovariance, alpha_from_theta
+from spatgmm.em import Blocks, Mixture, weighted_mean, weighted_scatter
+from spatgmm.geometry import MAX_DISTANCE
+
+_LEVEL = 0.95
+
+#: The effective range is where this share of the partial sill is lost.
+_RANGE_SHARE = 0.95
+
+#: d(a1, a2, a3, beta) / d(c, tau, nu, beta), with a1 = c + tau, a2 = -tau, a3 = nu.
+_TO_ALPHA = np.array([[1, 1, 0, 0], [0, -1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], dtype=float)
+
+
+@dataclass
+class Estimates:
+    """A fitted mixture of data of unit variance, and the way back to the user's units."""
+
+    mixture: Mixture
+    family: SpatialCovariance
+    scale: float
+    mean: str
+
+    def units(self) -> np.ndarray:
+        """Units of ``(c, tau, nu, beta)``."""
+        return np.array([self.scale**2] * 3 + [1.0])
+
+    def bound(self, g: int) -> str:
+        """Which bound the beta of component `g` lies at, in words; empty if at none."""
+        lower, upper = self.family.beta_bounds
+        beta = self.mixture.thetas[g, BETA]
+        if beta <= lower * 1.01:
+            return "beta at its lower bound: linear decay"
+        if beta >= upper * 0.999:
+            return "beta at its upper bound: decay within the nearest neighbours"
+        return ""
+
+
+class Information:
+    """Observed information of a fitted mixture at its data.
+
+    Parameters
+    ----------
+    estimates : Estimates
+    maps : list of ndarray of shape (n, p_b)
+        The data in the rotated basis, standardised.
+
+    Attributes
+    ----------
+    theta_covariance : ndarray of shape (G, 4, 4)
+        Covariance of the estimates of ``(c, tau, nu, beta)``, standardised units; NaN in the
+        row and column of a beta at its bound, which is taken as known.
+    weight_variance : ndarray of shape (G,)
+    counts : ndarray of shape (G,)
+        Expected numbers of maps.
+    """
+
+    def __init__(self, estimates: Estimates, maps: Blocks):
+        self.estimates = estimates
+        mixture = estimates.mixture
+        _, responsibilities = mixture.expectation(maps)
+        self.counts = responsibilities.sum(axis=0)
+        G = len(mixture.weights)
+        components = [_Component(estimates, g, maps, responsibilities[:, g]) for g in range(G)]
+        sizes = [component.score.shape[1] for component in components]
+        ends = np.concatenate([[G - 1], G - 1 + np.cumsum(sizes)])
+        places = [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+
+        # Score of the free weights pi_1 .. pi_{G-1} for a map of component g: row g.
+        of_weights = np.vstack(
+            [np.diag(1 / mixture.weights[:-1]), np.full((1, G - 1), -1 / mixture.weights[-1])]
+        )
+        information = np.zeros((ends[-1], ends[-1]))
+        information[: G - 1, : G - 1] = (of_weights.T * self.counts) @ of_weights
+        for g, (place, component) in enumerate(zip(places, components, strict=True)):
+            information[place, place] = component.complete
+        # Cov(s_c | X) = sum_i sum_gh (r_ig [g = h] - r_ig r_ih) s_ig s_ih'.
+        for g in range(G):
+            for h in range(G):
+                weight = -responsibilities[:, g] * responsibilities[:, h]
+                if g == h:
+                    weight += responsibilities[:, g]
+                left = components[g].score * weight[:, None]
+                total = left.sum(axis=0)
+                information[places[g], places[h]] -= left.T @ components[h].score
+                information[places[g], : G - 1] -= np.outer(total, of_weights[h])
+                information[: G - 1, places[g]] -= np.outer(of_weights[h], total)
+                information[: G - 1, : G - 1] -= weight.sum() * np.outer(
+                    of_weights[g], of_weights[h]
+                )
+        # Wanted: the rows of the inverse that belong to weights and covariance parameters.
+        wanted = list(range(G - 1))
+        for place, component in zip(places, components, strict=True):
+            wanted += range(place.stop - len(component.free), place.stop)
+        covariance = _inverse_block(information, wanted)
+
+        to_last = np.vstack([np.eye(G - 1), -np.ones((1, G - 1))])  # pi_G = 1 - the others
+        self.weight_variance = np.diag(to_last @ covariance[: G - 1, : G - 1] @ to_last.T)
+        self.theta_covariance = np.full((G, N_PARAMETERS, N_PARAMETERS), np.nan)
+        start = G - 1
+        for g, component in enumerate(components):
+            block = slice(start, start + len(component.free))
+            self.theta_covariance[np.ix_([g], component.free, component.free)] = covariance[
+                block, block
+            ]
+            start = block.stop
+
+
+class _Component:
+    """Scores (n, m) and complete-data information (m, m) of one component's (mu, theta)."""
+
+    def __init__(self, estimates: Estimates, g: int, maps: Blocks, weights: np.ndarray):
+        mixture, family = estimates.mixture, estimates.family
+        geometry, covariance = family.geometry, mixture.covariances[g]
+        mean = mixture.means[g]
+        _, tau, _, beta = covariance.theta
+        self.free = [C, TAU, NU] if estimates.bound(g) else [C, TAU, NU, BETA]
+        slope, curvature = family.decay.derivatives(geometry.delta, beta)
+        kernel = geometry.assemble(1 - family.decay.value(geometry.delta, beta))
+        kernel_slope = geometry.assemble(-slope)
+        kernel_curvature = geometry.assemble(-curvature)
+
+        count = weights.sum()
+        scatter = weighted_scatter(maps, weights, mean)
+        offset = [a - m for a, m in zip(weighted_mean(maps, weights), mean, strict=True)]
+        n = len(weights)
+        quadratic, traces = np.zeros((n, N_PARAMETERS)), np.zeros(N_PARAMETERS)
+        hessian = np.zeros((N_PARAMETERS, N_PARAMETERS))
+        along_ones = np.zeros(n)
+        ys, inverses, cross = [], [], []
+        for b, (W, S, u) in enumerate(zip(covariance.inverse, scatter, geometry.ones, strict=True)):
+            y = (maps[b] - mean[b]) @ W
+            ys.append(y)
+            inverses.append(W)
+            along_ones += y @ u
+            bases = [np.outer(u, u), kernel[b], np.eye(len(W)), tau * kernel_slope[b]]
+            A = [W @ B for B in bases]
+            WS = W @ S
+            V = [a @ WS for a in A]
+            R = WS @ W - W
+            for k, B in enumerate(bases):
+                quadratic[:, k] += np.einsum("ij,ij->i", y @ B, y)
+                traces[k] += np.trace(A[k])
+                for l in range(N_PARAMETERS):
+                    # tr(W B_k W B_l W S) - 1/2 tr(W B_k W B_l)
+                    hessian[k, l] += np.vdot(A[k].T, V[l]) - 0.5 * np.vdot(A[k].T, A[l])
+            # Second derivatives of Xi: dK/dbeta for (tau, beta), tau d2K/dbeta2 for (beta, beta).
+            mixed = 0.5 * np.vdot(R, kernel_slope[b])
+            hessian[TAU, BETA] -= mixed
+            hessian[BETA, TAU] -= mixed
+            hessian[BETA, BETA] -= 0.5 * tau * np.vdot(R, kernel_curvature[b])
+            # -d2/dmu dtheta_k = W B_k W (mean of the maps - mu): zero where the mean is free.
+            cross.append(np.stack([a @ (W @ offset[b]) for a in A], axis=1))
+        hessian = 0.5 * (hessian + hessian.T)
+        score_theta = 0.5 * (quadratic - traces)
+        if estimates.mean == "free":
+            score_mean = np.concatenate(ys, axis=1)
+            information_mean = _block_diagonal(inverses)
+            cross = np.concatenate(cross)
+        else:
+            score_mean = along_ones[:, None]
+            ones = geometry.ones
+            information_mean = np.array(
+                [[sum(u @ W @ u for u, W in zip(ones, inverses, strict=True))]]
+            )
+            cross = sum(u @ c for u, c in zip(ones, cross, strict=True))[None]
+        cross = cross[:, self.free]
+        self.score = np.concatenate([score_mean, score_theta[:, self.free]], axis=1)
+        self.complete = count * np.block(
+            [[information_mean, cross], [cross.T, hessian[np.ix_(self.free, self.free)]]]
+        )
+
+
+def _block_diagonal(blocks: list[np.ndarray]) -> np.ndarray:
+    size = sum(len(block) for block in blocks)
+    full, start = np.zeros((size, size)), 0
+    for block in blocks:
+        stop = start + len(block)
+        full[start:stop, start:stop] = block
+        start = stop
+    return full
+
+
+def _inverse_block(information: np.ndarray, wanted: list[int]) -> np.ndarray:
+    """Rows and columns `wanted` of the inverse, or NaN where the information is not positive."""
+    # Parameters live on very different scales; unit diagonal makes the factorisation stable.
+    scale = np.sqrt(np.abs(np.diag(information))) + 1e-300
+    columns = np.eye(len(information))[:, wanted]
+    try:
+        factor = cho_factor(information / np.outer(scale, scale), overwrite_a=True)
+    except np.linalg.LinAlgError:
+        return np.full((len(wanted), len(wanted)), np.nan)
+    inverse = cho_solve(factor, columns)[wanted]
+    return inverse / np.outer(scale[wanted], scale[wanted])
+
+
+def standard_errors(information: Information) -> pd.DataFrame:
+    """Estimates of weights, alpha and beta with standard errors and 95 % intervals.
+
+    Estimating a free mean takes one map's worth of scatter from each component, so that maximum
+    likelihood puts variances ``1 - 1/n_g`` too low.  The estimates are left as they are; the
+    intervals for alpha are scaled by ``n_g / (n_g - 1)``.
+    """
+    estimates = information.estimates
+    thetas = estimates.mixture.thetas
+    rows = []
+    for g, theta in enumerate(thetas):
+        note = estimates.bound(g)
+        rows.append(_row(g, "weight", estimates.mixture.weights[g], information.weight_variance[g]))
+        covariance = information.theta_covariance[g]
+        known = np.isnan(np.diag(covariance))  # a beta at its bound
+        alpha_covariance = (
+            _TO_ALPHA @ np.where(known[:, None] | known, 0.0, covariance) @ _TO_ALPHA.T
+        )
+        variance = np.where(known, np.nan, np.diag(alpha_covariance)) * estimates.units() ** 2
+        values = np.append(alpha_from_theta(theta), theta[BETA]) * estimates.units()
+        for k, name in enumerate(("alpha1", "alpha2", "alpha3", "beta")):
+            correction = 1.0
+            if k != BETA and estimates.mean == "free":
+                correction = information.counts[g] / max(information.counts[g] - 1, 1)
+            rows.append(_row(g, name, values[k], variance[k], correction, note))
+    return pd.DataFrame(rows)
+
+
+def _row(component, parameter, estimate, variance, correction=1.0, note="") -> dict:
+    std_error = np.sqrt(variance) if variance >= 0 else np.nan
+    half = norm.ppf(0.5 + _LEVEL / 2) * std_error
+    return {
+        "component": component,
+        "parameter": parameter,
+        "estimate": estimate,
+        "std_error": std_error,
+        "lower": correction * (estimate - half),
+        "upper": correction * (estimate + half),
+        "note": note,
+    }
+
+
+def effective_range(family: SpatialCovariance, beta: float) -> float:
+    """Distance, in the units of the coordinates, at which 95 % of the partial sill is lost."""
+
+    def excess(delta: float) -> float:
+        return float(family.decay.value(np.asarray(delta), beta)) - _RANGE_SHARE
+
+    return brentq(excess, 0.0, MAX_DISTANCE) * family.geometry.unit
+
+
+def geostatistics(estimates: Estimates, information: Information | None = None) -> pd.DataFrame:
+    """Baseline, partial sill, nugget, sill and effective range; standard errors by the delta method."""
+    rows = []
+    for g, theta in enumerate(estimates.mixture.thetas):
+        c, tau, nu, _ = theta * estimates.units()
+        beta = theta[BETA]
+        step = 1e-4 * beta
+        slope = (
+            effective_range(estimates.family, beta + step)
+            - effective_range(estimates.family, beta - step)
+        ) / (2 * step)
+        quantities = {
+            "baseline": (c, [1, 0, 0, 0]),
+            "partial_sill": (tau, [0, 1, 0, 0]),
+            "nugget": (nu, [0, 0, 1, 0]),
+            "sill": (tau + nu, [0, 1, 1, 0]),
+            "effective_range": (effective_range(estimates.family, beta), [0, 0, 0, slope]),
+        }
+        for name, (value, gradient) in quantities.items():
+            row = {"component": g, "quantity": name, "estimate": value}
+            if information is not None:
+                gradient = np.array(gradient) * estimates.units()
+                used = gradient != 0
+                variance = (
+                    gradient[used]
+                    @ information.theta_covariance[g][np.ix_(used, used)]
+                    @ gradient[used]
+                )
+                full = _row(g, name, value, variance)
+                row |= {key: full[key] for key in ("std_error", "lower", "upper")}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def correlogram(estimates: Estimates, distances=None) -> pd.DataFrame:
+    """``corr(delta) = Xi(delta) / Xi(0)`` per component."""
+    family = estimates.family
+    largest = MAX_DISTANCE * family.geometry.unit
+    if distances is None:
+        distances = np.linspace(0, largest, 200)
+    distances = np.asarray(distances, dtype=float)
+    if distances.ndim != 1 or not ((distances >= 0) & (distances <= largest * (1 + 1e-9))).all():
+        raise ValueError(f"distances must be a list of numbers from 0 to the largest, {largest:g}")
+    delta = np.minimum(distances / family.geometry.unit, MAX_DISTANCE)
+    frames = []
+    for g, (c, tau, nu, beta) in enumerate(estimates.mixture.thetas):
+        covariance = c + tau * (1 - family.decay.value(delta, beta))
+        correlation = np.where(delta > 0, covariance / (c + tau + nu), 1.0)
+        frames.append(
+            pd.DataFrame(
+                {
+                    "component": g,
+                    "distance": distances,
+                    "scaled_distance": delta,
+                    "correlation": correlation,
+                }
+            )
+        )
+    return pd.concat(frames, ignore_index=True)

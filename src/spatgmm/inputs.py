@@ -1,0 +1,99 @@
+"""What users pass to the estimator, checked early: every refusal names the argument and the place."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+
+
+def check_choice(name: str, value, choices) -> None:
+    if not isinstance(value, str) or value not in choices:
+        known = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{name} must be one of {known}, got {value!r}")
+
+
+def check_integer(name: str, value, least: int) -> None:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+
+
+def check_positive(name: str, value) -> None:
+    if not isinstance(value, Real) or not (np.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be a positive number, got {value!r}")
+
+
+def check_finite(X: np.ndarray) -> None:
+    """Refuse missing and infinite values, naming the first."""
+    bad = ~np.isfinite(X)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        kind = "NaN" if np.isnan(X[row, column]) else "infinity"
+        raise ValueError(
+            f"X contains {kind} at row {row}, column {column} ({bad.sum()} such values in all); "
+            "SpatialGaussianMixture needs complete, finite maps"
+        )
+
+
+def warn_constant_columns(X: np.ndarray) -> None:
+    constant = np.flatnonzero(np.ptp(X, axis=0) == 0)
+    if constant.size:
+        warnings.warn(
+            f"X: {constant.size} of {X.shape[1]} columns are constant (first: column "
+            f"{constant[0]}); masked pixels? They bias the nugget, leave them out if you can",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def random_generator(random_state) -> np.random.Generator:
+    """A Generator from what scikit-learn users pass as ``random_state``."""
+    if isinstance(random_state, np.random.Generator):
+        return random_state
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(random_state.randint(2**31))
+    if random_state is not None and not isinstance(random_state, Integral):
+        raise ValueError(
+            "random_state must be None, an integer, a Generator or a RandomState, "
+            f"got {random_state!r}"
+        )
+    return np.random.default_rng(random_state)
+
+
+def responsibilities_from(init, n: int, n_components: int) -> np.ndarray:
+    """Responsibilities (n, G) from labels (n,) or responsibilities (n, G).
+
+    Raises
+    ------
+    ValueError
+        If the shape is neither, labels are not integers 0 .. G-1, a component has no map, or
+        rows of responsibilities are negative or do not sum to 1.
+    """
+    init = np.asarray(init)
+    if init.shape == (n,):
+        labels = init.astype(int)
+        bad = np.flatnonzero((labels != init) | (labels < 0) | (labels >= n_components))
+        if bad.size:
+            raise ValueError(
+                f"init[{bad[0]}] is {init[bad[0]]}: labels are integers 0 .. {n_components - 1}"
+            )
+        responsibilities = np.eye(n_components)[labels]
+    elif init.shape == (n, n_components):
+        responsibilities = init.astype(float)
+        bad = np.flatnonzero(
+            ~(np.abs(responsibilities.sum(axis=1) - 1) < 1e-6) | (responsibilities < 0).any(axis=1)
+        )
+        if bad.size:
+            raise ValueError(
+                f"init row {bad[0]}: responsibilities must be non-negative and sum to 1"
+            )
+    else:
+        raise ValueError(
+            f"init must be 'multistart', 'kmeans', labels of shape ({n},) or responsibilities of "
+            f"shape ({n}, {n_components}), got an array of shape {init.shape}"
+        )
+    empty = np.flatnonzero(responsibilities.sum(axis=0) == 0)
+    if empty.size:
+        raise ValueError(f"init: component {empty[0]} has no map")
+    return responsibilities

@@ -1,0 +1,125 @@
+"""The default M-step for a covariance: Fisher scoring inside the positive-definite cone.
+
+The paper's GLS step is one Fisher-scoring step for the three coefficients alone.  Here all four
+parameters move together, the step stays inside the cone and inside the bounds of beta, and it is
+halved until the objective falls: with it EM is a generalised EM algorithm, so the observed
+log-likelihood never falls.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spatgmm import search
+from spatgmm.covariance import BETA, FactoredCovariance, SpatialCovariance
+from spatgmm.em import Blocks, Mixture, starting_mixture
+
+#: Halvings of a step before the old parameters are kept.
+_MAX_HALVINGS = 12
+
+#: Largest change of log(beta) in one step; the quadratic model is not trusted further.
+_MAX_LOG_BETA_STEP = 1.0
+
+#: Smallest |tau|, in units of the data's variance: at 0 beta would vanish from the model.
+_SMALLEST_TAU = 1e-6
+
+#: Directions in which the scaled information is smaller than this are left alone.
+_SINGULAR = 1e-11
+
+
+class Scoring:
+    """The solver ``"scoring"``.
+
+    Parameters
+    ----------
+    beta_init : float or None
+        Where beta starts; None: the best of a grid, for each component.
+    """
+
+    def __init__(self, beta_init: float | None = None):
+        self.beta_init = beta_init
+
+    def start(
+        self, maps: Blocks, responsibilities: np.ndarray, family: SpatialCovariance, mean: str
+    ) -> Mixture:
+        """Covariances that suit the responsibilities at the starting beta."""
+        grid = search.BetaGrid(family, None if self.beta_init is None else [self.beta_init])
+        thetas = search.profile(maps, grid, responsibilities)
+        return starting_mixture(maps, responsibilities, thetas, family, mean)
+
+    def update(self, covariance: FactoredCovariance, scatter: Blocks) -> FactoredCovariance:
+        """One scoring step for ``log |Xi| + tr(Xi^-1 S)``, never uphill.
+
+        Parameters
+        ----------
+        covariance : FactoredCovariance
+            The component's present covariance.
+        scatter : list of ndarray
+            Its scatter matrix ``S`` about the new mean, block by block.
+
+        Returns
+        -------
+        FactoredCovariance
+            The new covariance, or the present one where no step improves it.
+        """
+        family = covariance.family
+        score, information = covariance.score_and_information(scatter)
+        step = _step(covariance.theta, score, information, family.beta_bounds)
+        present = covariance.objective(scatter)
+        for _ in range(_MAX_HALVINGS):
+            trial = family.at(_project(covariance.theta + step, family.beta_bounds))
+            if trial is not None and trial.objective(scatter) <= present:
+                return trial
+            step = step / 2
+        return covariance
+
+    def empty(self, covariance: FactoredCovariance, component: int) -> FactoredCovariance:
+        """A component without maps keeps its covariance; the estimator reports it."""
+        return covariance
+
+    def has_converged(self, trace: list[float], tol: float) -> bool:
+        """Whether the log-likelihood is within `tol` of its limit, by Aitken's extrapolation.
+
+        EM converges linearly: with gains falling by the factor ``r``, ``gain * r / (1 - r)`` is
+        still to come, which for a slow EM is far more than the last gain.
+        """
+        if len(trace) < 3:
+            return False
+        gain, before = trace[-1] - trace[-2], trace[-2] - trace[-3]
+        if gain <= 1e-13 * abs(trace[-1]):  # rounding is all that is left
+            return True
+        rate = gain / before if before > 0 else 1.0
+        return gain < tol and rate < 1 and gain * rate / (1 - rate) < tol
+
+
+def _step(theta, score, information, beta_bounds) -> np.ndarray:
+    """``F^-1 g`` in ``(c, tau, nu, beta)``, beta held where it would leave its bounds."""
+    free = np.arange(4)
+    along = _solve(score, information)
+    beta = theta[BETA]
+    lower, upper = beta_bounds
+    if (beta <= lower and along[BETA] < 0) or (beta >= upper and along[BETA] > 0):
+        free = free[:BETA]
+        along = np.append(_solve(score[free], information[np.ix_(free, free)]), 0.0)
+    on_J, on_Xi, on_I, on_beta = along
+    c, tau, nu, _ = theta
+    step = np.array([on_J + on_Xi * c, on_Xi * tau, on_I + on_Xi * nu, on_beta])
+    largest = beta * (np.exp(_MAX_LOG_BETA_STEP) - 1)
+    step[BETA] = np.clip(step[BETA], -beta * (1 - np.exp(-_MAX_LOG_BETA_STEP)), largest)
+    return step
+
+
+def _solve(score, information) -> np.ndarray:
+    """``F^-1 g`` with F scaled to unit diagonal, ignoring directions F does not see."""
+    scale = np.sqrt(np.maximum(np.diag(information), 1e-300))
+    values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
+    seen = values > _SINGULAR * values[-1]
+    coefficients = np.where(seen, vectors.T @ (score / scale), 0) / np.where(seen, values, 1)
+    return vectors @ coefficients / scale
+
+
+def _project(theta, beta_bounds) -> np.ndarray:
+    c, tau, nu, beta = theta
+    if abs(tau) < _SMALLEST_TAU:
+        tau = np.copysign(_SMALLEST_TAU, tau)
+    return np.array([c, tau, nu, np.clip(beta, *beta_bounds)])
