@@ -1,0 +1,193 @@
+"""A data set as every part of the project passes it on: maps, locations and, if known, groups."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from spatgmm.geometry import check_coordinates
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """The parameters that simulated data were drawn with.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (G,)
+    means : ndarray of shape (G, p)
+    alpha : ndarray of shape (G, 3)
+        Coefficients of ``J`` (all ones), ``D(beta)`` and ``I``.
+    beta : ndarray of shape (G,)
+    """
+
+    weights: np.ndarray
+    means: np.ndarray
+    alpha: np.ndarray
+    beta: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Maps on common locations.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, p)
+        One map per row, one value per location.
+    coordinates : ndarray of shape (p, d)
+        Locations in 1, 2 or 3 dimensions, in any unit; on a grid in C order.
+    labels : ndarray of shape (n,) or None
+        True group of each map, counted from 0; None where nobody knows it.
+    label_names : tuple of str
+        Name of each group; empty where there are no labels.
+    shape : tuple of int or None
+        Grid shape (rows, columns[, slices]); None for irregular locations.
+    description : str
+        What the maps are, in a sentence fit for a caption.
+    source : str
+        Where they come from.
+    truth : Truth or None
+        The parameters of simulated data.
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite, or shapes do not agree; the message names the place.
+    """
+
+    X: np.ndarray
+    coordinates: np.ndarray
+    labels: np.ndarray | None = None
+    label_names: tuple[str, ...] = ()
+    shape: tuple[int, ...] | None = None
+    description: str = ""
+    source: str = ""
+    truth: Truth | None = None
+
+    def __post_init__(self) -> None:
+        X = np.ascontiguousarray(self.X, dtype=float)
+        if X.ndim != 2 or 0 in X.shape:
+            raise ValueError(f"X must have shape (n, p), n and p at least 1, got {X.shape}")
+        bad = np.argwhere(~np.isfinite(X))
+        if bad.size:
+            row, column = bad[0]
+            raise ValueError(
+                f"X has {len(bad)} values that are not finite, "
+                f"the first in row {row}, column {column}"
+            )
+        object.__setattr__(self, "X", X)
+        object.__setattr__(self, "coordinates", check_coordinates(self.coordinates, X.shape[1]))
+        object.__setattr__(self, "label_names", tuple(str(name) for name in self.label_names))
+        if self.shape is not None:
+            shape = tuple(int(m) for m in self.shape)
+            if np.prod(shape) != X.shape[1]:
+                raise ValueError(f"shape {shape} does not hold X's {X.shape[1]} locations")
+            object.__setattr__(self, "shape", shape)
+        if self.labels is not None:
+            object.__setattr__(self, "labels", self._checked_labels())
+
+    def _checked_labels(self) -> np.ndarray:
+        labels, groups = np.asarray(self.labels), len(self.label_names)
+        if labels.shape != (len(self.X),) or not np.issubdtype(labels.dtype, np.integer):
+            raise ValueError(
+                f"labels must be {len(self.X)} integers, got {labels.dtype} of shape {labels.shape}"
+            )
+        outside = np.flatnonzero((labels < 0) | (labels >= groups))
+        if outside.size:
+            raise ValueError(
+                f"labels[{outside[0]}] is {labels[outside[0]]}, "
+                f"but label_names has {groups} groups, counted from 0"
+            )
+        return labels.astype(np.int64)
+
+    def centred(self) -> Dataset:
+        """The same maps after each true group's mean map was subtracted from its members.
+
+        What is left to cluster by is covariance only.
+
+        Raises
+        ------
+        ValueError
+            If the groups are not known.
+        """
+        if self.labels is None:
+            raise ValueError("centring needs the true groups, and these maps have none")
+        X = self.X.copy()
+        means = None if self.truth is None else self.truth.means.copy()
+        for group in np.unique(self.labels):
+            members = self.labels == group
+            mean = X[members].mean(axis=0)
+            X[members] -= mean
+            if means is not None:
+                means[group] -= mean
+        truth = None if self.truth is None else replace(self.truth, means=means)
+        description = f"{self.description}, centred by true group".lstrip(", ")
+        return replace(self, X=X, truth=truth, description=description)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write everything to one ``.npz`` file, complete or not at all."""
+        arrays = {
+            "X": self.X,
+            "coordinates": self.coordinates,
+            "label_names": np.array(self.label_names, dtype=str),
+            "description": np.array(self.description),
+            "source": np.array(self.source),
+        }
+        if self.labels is not None:
+            arrays["labels"] = self.labels
+        if self.shape is not None:
+            arrays["shape"] = np.array(self.shape)
+        if self.truth is not None:
+            arrays |= {f"truth_{name}": value for name, value in vars(self.truth).items()}
+        with atomic_path(path) as temporary:
+            np.savez_compressed(temporary, **arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Dataset:
+        """Read what :meth:`save` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            truth = {key.removeprefix("truth_"): file[key] for key in file if key[:6] == "truth_"}
+            return cls(
+                X=file["X"],
+                coordinates=file["coordinates"],
+                labels=file.get("labels"),
+                label_names=tuple(file["label_names"].tolist()),
+                shape=tuple(file["shape"].tolist()) if "shape" in file else None,
+                description=str(file["description"]),
+                source=str(file["source"]),
+                truth=Truth(**truth) if truth else None,
+            )
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place once the block ends without error.
+
+    Readers see the old file or the whole new one, never half a file.  The temporary name keeps
+    the suffix, from which writers such as matplotlib and numpy choose the format.
+
+    Parameters
+    ----------
+    path : path-like
+        The file to write; missing folders are made.
+
+    Yields
+    ------
+    Path
+        Where to write.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

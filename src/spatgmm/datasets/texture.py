@@ -1,0 +1,113 @@
+"""Texture: patches of two photographs, grass and gravel, after local standardisation.
+
+Source: scikit-image's images grass and gravel (CC0, from CC0Textures).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import uniform_filter
+
+from spatgmm.data import Dataset
+from spatgmm.datasets import _check
+from spatgmm.geometry import grid_coordinates
+
+_IMAGES = ("grass", "gravel")
+
+
+def missing(**settings) -> str | None:
+    try:
+        import skimage.data  # noqa: F401
+    except ImportError:
+        return "package scikit-image is not installed (pip install scikit-image)"
+    return None
+
+
+def load(
+    *,
+    centred: bool = False,
+    patch: int = 16,
+    per_image: int = 100,
+    window: int | None = 65,
+    seed: int = 1,
+) -> Dataset:
+    """Patches of grass and gravel.
+
+    Each image (512 x 512 grey values) is standardised locally: every pixel minus the mean,
+    divided by the standard deviation, of the square window around it.  It is then cut into square
+    patches side by side, of which some are drawn at random.
+
+    Parameters
+    ----------
+    centred : bool
+        Subtract each image's mean patch.
+    patch : int
+        Side of a patch, in pixels.
+    per_image : int
+        Number of patches drawn from each image.
+    window : int or None
+        Side of the standardisation window, in pixels, an odd number; None standardises each
+        image as a whole.
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    Dataset
+        By default 200 patches of 16 x 16 pixels, groups "grass" and "gravel"; X without unit.
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of range.
+    """
+    import skimage.data
+
+    images = [getattr(skimage.data, name)().astype(float) for name in _IMAGES]
+    size = min(min(image.shape) for image in images)
+    _check.true_or_false("centred", centred)
+    _check.whole("patch", patch, 2, size // 2)
+    _check.whole("per_image", per_image, 2, (size // patch) ** 2)
+    _check.whole("seed", seed, 0, 2**63)
+    if window is not None:
+        _check.whole("window", window, 3, size)
+        if window % 2 == 0:
+            raise ValueError(f"window must be odd, to have a middle pixel, got {window}")
+
+    rng = np.random.default_rng(seed)
+    drawn = []
+    for image in images:
+        patches = _patches(_standardised(image, window), patch)
+        drawn.append(patches[rng.choice(len(patches), size=per_image, replace=False)])
+    if window is None:
+        standardised = "standardised as a whole"
+    else:
+        standardised = f"standardised in windows of {window} pixels"
+    data = Dataset(
+        X=np.concatenate(drawn),
+        coordinates=grid_coordinates((patch, patch)),
+        labels=np.repeat(np.arange(len(_IMAGES)), per_image),
+        label_names=_IMAGES,
+        shape=(patch, patch),
+        description=(
+            f"{len(_IMAGES) * per_image} patches of {patch} x {patch} pixels of photographs of "
+            f"{' and '.join(_IMAGES)}, {standardised}"
+        ),
+        source=f"scikit-image {skimage.__version__}, data.grass and data.gravel",
+    )
+    return data.centred() if centred else data
+
+
+def _standardised(image: np.ndarray, window: int | None) -> np.ndarray:
+    if window is None:
+        return (image - image.mean()) / image.std()
+    mean = uniform_filter(image, window)
+    variance = uniform_filter((image - mean) ** 2, window)
+    return (image - mean) / np.sqrt(variance)
+
+
+def _patches(image: np.ndarray, patch: int) -> np.ndarray:
+    rows, columns = (m // patch for m in image.shape)
+    image = image[: rows * patch, : columns * patch]
+    patches = image.reshape(rows, patch, columns, patch).swapaxes(1, 2)
+    return patches.reshape(rows * columns, patch * patch)

@@ -1,0 +1,182 @@
+"""Clustering methods as plug-ins: one file here, one method.
+
+A file is found by its presence; ``gmm_full.py`` is the method ``gmm-full``, and files whose name
+starts with ``_`` are no methods.  ``_template.py`` shows all that a file holds; copy it to add one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from spatgmm.data import Dataset
+from spatgmm.methods import _r
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """What a method found.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n,)
+        Component of each map, an integer from 0 to ``n_components - 1``.
+    log_likelihood : float or None
+        Total, natural logarithm; None for methods without a likelihood.
+    n_parameters : int or None
+        Number of free parameters, for BIC; None without a likelihood.
+    n_iter : int or None
+    converged : bool or None
+    extras : dict
+        Scalars by name, which become columns of the results, and optionally ``"parameters"``:
+        a DataFrame with columns component, parameter, estimate, std_error, lower, upper.
+    """
+
+    labels: np.ndarray
+    log_likelihood: float | None = None
+    n_parameters: int | None = None
+    n_iter: int | None = None
+    converged: bool | None = None
+    extras: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A plug-in, with the checks that all plug-ins share.
+
+    Attributes
+    ----------
+    name : str
+        As in configurations and results.
+    label : str
+        For tables and legends.
+    defaults : mapping
+        Every parameter the method takes, with its default.
+    requires : tuple of str
+        R packages it needs.
+    control : bool
+        Whether it may look at the true parameters: controls mark what is attainable.
+    """
+
+    name: str
+    label: str
+    defaults: Mapping[str, Any]
+    requires: tuple[str, ...]
+    control: bool
+    _supports: Callable
+    _fit: Callable
+
+    def parameters(self, **changed: Any) -> dict[str, Any]:
+        """Defaults, with these changed.
+
+        Raises
+        ------
+        ValueError
+            If the method has no such parameter.
+        """
+        for name in changed:
+            if name not in self.defaults:
+                known = ", ".join(self.defaults) or "none"
+                raise ValueError(
+                    f"method {self.name!r} has no parameter {name!r}; its parameters: {known}"
+                )
+        return {**self.defaults, **changed}
+
+    def supports(self, data: Dataset, n_components: int) -> str | None:
+        """None if the method can run on these data here, else the reason why not."""
+        if n_components < 1:
+            return f"n_components must be at least 1, got {n_components}"
+        if len(data.X) <= n_components:
+            return f"{len(data.X)} maps are too few for {n_components} components"
+        return _r.missing(self.requires) or self._supports(self._seen(data), n_components)
+
+    def fit(
+        self, data: Dataset, n_components: int, rng: np.random.Generator, **parameters: Any
+    ) -> FitResult:
+        """Cluster the maps.
+
+        Parameters
+        ----------
+        data : Dataset
+            Only controls are shown its labels and true parameters.
+        n_components : int
+        rng : numpy.random.Generator
+            The only source of randomness.
+        **parameters
+            As in :attr:`defaults`.
+
+        Returns
+        -------
+        FitResult
+
+        Raises
+        ------
+        ValueError
+            If a parameter is unknown, or the method does not support the data.
+        """
+        parameters = self.parameters(**parameters)
+        reason = self.supports(data, n_components)
+        if reason is not None:
+            raise ValueError(f"method {self.name!r} cannot run: {reason}")
+        result = self._fit(self._seen(data), n_components, rng, **parameters)
+        labels = np.asarray(result.labels)
+        if labels.shape != (len(data.X),) or not np.issubdtype(labels.dtype, np.integer):
+            raise RuntimeError(
+                f"method {self.name!r} returned labels of type {labels.dtype} and shape "
+                f"{labels.shape} for {len(data.X)} maps"
+            )
+        if labels.min() < 0 or labels.max() >= n_components:
+            raise RuntimeError(
+                f"method {self.name!r} returned labels {labels.min()} to {labels.max()} "
+                f"for {n_components} components"
+            )
+        return replace(result, labels=labels)
+
+    def _seen(self, data: Dataset) -> Dataset:
+        """The data as the method gets to see them: a comparison is fair by construction."""
+        if self.control:
+            return data
+        return replace(data, labels=None, label_names=(), truth=None)
+
+
+def names() -> list[str]:
+    """Names of all methods, without importing any."""
+    files = (module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(file.replace("_", "-") for file in files if not file.startswith("_"))
+
+
+def get(name: str) -> Method:
+    """The method of that name; only its own file is imported.
+
+    Raises
+    ------
+    ValueError
+        If there is none; the message lists those that exist.
+    """
+    if name not in names():
+        raise ValueError(f"unknown method {name!r}; known are {', '.join(names())}")
+    module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
+    return _from_module(name, module)
+
+
+def _from_module(name: str, module: ModuleType) -> Method:
+    for attribute in ("NAME", "LABEL", "DEFAULTS", "supports", "fit"):
+        if not hasattr(module, attribute):
+            raise ImportError(f"{module.__file__} does not define {attribute}")
+    if name != module.NAME:
+        raise ImportError(f"{module.__file__} must have NAME = {name!r}, not {module.NAME!r}")
+    return Method(
+        name=name,
+        label=module.LABEL,
+        defaults=dict(module.DEFAULTS),
+        requires=tuple(getattr(module, "REQUIRES", ())),
+        control=getattr(module, "CONTROL", False),
+        _supports=module.supports,
+        _fit=module.fit,
+    )

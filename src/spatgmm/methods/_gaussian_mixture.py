@@ -1,0 +1,43 @@
+"""What gmm-full and gmm-diag share: scikit-learn's Gaussian mixture."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+
+from spatgmm.data import Dataset
+from spatgmm.methods import FitResult
+
+DEFAULTS = {"n_init": 5, "max_iter": 200, "tol": 1e-3, "reg_covar": 1e-6}
+
+
+def fit(
+    data: Dataset,
+    n_components: int,
+    rng: np.random.Generator,
+    covariance_type: str,
+    covariance_parameters: int,
+    **parameters,
+) -> FitResult:
+    """Fit, with `covariance_parameters` free values in each component's covariance matrix."""
+    model = GaussianMixture(
+        n_components,
+        covariance_type=covariance_type,
+        random_state=int(rng.integers(2**31)),
+        **parameters,
+    )
+    with warnings.catch_warnings():
+        # Whether it converged is a column of the results.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        labels = model.fit_predict(data.X)
+    p = data.X.shape[1]
+    return FitResult(
+        labels=labels,
+        log_likelihood=float(model.score_samples(data.X).sum()),
+        n_parameters=n_components - 1 + n_components * (p + covariance_parameters),
+        n_iter=model.n_iter_,
+        converged=model.converged_,
+    )

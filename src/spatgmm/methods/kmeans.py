@@ -1,0 +1,31 @@
+"""k-means, from scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.cluster import KMeans
+
+from spatgmm.data import Dataset
+from spatgmm.methods import FitResult
+
+NAME = "kmeans"
+LABEL = "k-means"
+DEFAULTS = {"n_init": 10, "max_iter": 300}
+
+
+def supports(data: Dataset, n_components: int) -> str | None:
+    return None
+
+
+def fit(
+    data: Dataset, n_components: int, rng: np.random.Generator, n_init: int, max_iter: int
+) -> FitResult:
+    model = KMeans(
+        n_components, n_init=n_init, max_iter=max_iter, random_state=int(rng.integers(2**31))
+    ).fit(data.X)
+    return FitResult(
+        labels=model.labels_,
+        n_iter=model.n_iter_,
+        converged=model.n_iter_ < max_iter,
+        extras={"inertia": float(model.inertia_)},
+    )

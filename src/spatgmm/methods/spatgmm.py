@@ -1,0 +1,20 @@
+"""SpatGMM: a Gaussian mixture with spatial covariance, by Fisher scoring with multi-start."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spatgmm.data import Dataset
+from spatgmm.methods import FitResult, _spatgmm
+
+NAME = "spatgmm"
+LABEL = "SpatGMM"
+DEFAULTS = _spatgmm.DEFAULTS
+
+
+def supports(data: Dataset, n_components: int) -> str | None:
+    return None
+
+
+def fit(data: Dataset, n_components: int, rng: np.random.Generator, **parameters) -> FitResult:
+    return _spatgmm.fit(data, n_components, rng, solver="scoring", **parameters)

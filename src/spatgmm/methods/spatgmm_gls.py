@@ -1,0 +1,20 @@
+"""SpatGMM by the paper's own algorithm: EM with one GLS step and a 1-D search for beta."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spatgmm.data import Dataset
+from spatgmm.methods import FitResult, _spatgmm
+
+NAME = "spatgmm-gls"
+LABEL = "SpatGMM, GLS"
+DEFAULTS = _spatgmm.DEFAULTS
+
+
+def supports(data: Dataset, n_components: int) -> str | None:
+    return None
+
+
+def fit(data: Dataset, n_components: int, rng: np.random.Generator, **parameters) -> FitResult:
+    return _spatgmm.fit(data, n_components, rng, solver="gls", **parameters)

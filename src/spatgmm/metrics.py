@@ -1,0 +1,73 @@
+"""How well labels agree with the true groups, and which component is which group."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import adjusted_rand_score
+
+
+def ari(true_labels: np.ndarray, labels: np.ndarray) -> float:
+    """Adjusted Rand index: 1 for the same partition, 0 on average for a random one.
+
+    References
+    ----------
+    Hubert and Arabie (1985), "Comparing partitions", Journal of Classification 2.
+    """
+    return float(adjusted_rand_score(true_labels, labels))
+
+
+def match(true_labels: np.ndarray, labels: np.ndarray, n_components: int) -> np.ndarray:
+    """The true group that each component stands for.
+
+    Hungarian assignment: the one-to-one match under which most observations agree.  Components
+    beyond the number of groups get numbers beyond theirs, so that the match is always a
+    permutation and relabelling never merges two components.
+
+    Parameters
+    ----------
+    true_labels, labels : ndarray of shape (n,)
+        Groups and components, counted from 0.
+    n_components : int
+        Number of components fitted, empty ones included.
+
+    Returns
+    -------
+    ndarray of shape (max(n_components, number of groups),)
+        Entry ``k`` is the group of component ``k``.
+    """
+    true_labels, labels = np.asarray(true_labels), np.asarray(labels)
+    size = max(n_components, int(true_labels.max()) + 1)
+    agreement = np.zeros((size, size), dtype=np.int64)
+    np.add.at(agreement, (labels, true_labels), 1)
+    components, groups = linear_sum_assignment(agreement, maximize=True)
+    matched = np.empty(size, dtype=np.int64)
+    matched[components] = groups
+    return matched
+
+
+def accuracy(true_labels: np.ndarray, labels: np.ndarray) -> float:
+    """Share of observations in the right group under the best match of components to groups."""
+    matched = match(true_labels, labels, int(np.max(labels)) + 1)
+    return float(np.mean(matched[labels] == true_labels))
+
+
+def relabel_parameters(parameters: pd.DataFrame, matched: np.ndarray) -> pd.DataFrame:
+    """A table of estimates with its column ``component`` renumbered to the true groups.
+
+    Parameters
+    ----------
+    parameters : DataFrame
+        With a column ``component``, counted from 0.
+    matched : ndarray
+        From :func:`match`.
+
+    Returns
+    -------
+    DataFrame
+        Sorted by component; rows of a component keep their order.
+    """
+    components = matched[parameters["component"].to_numpy()]
+    renumbered = parameters.assign(component=components)
+    return renumbered.sort_values("component", kind="stable", ignore_index=True)

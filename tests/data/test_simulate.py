@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import copy
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from spatgmm import simulate
+from spatgmm.geometry import scaled_distances
+
+GRID = {
+    "locations": {"grid": [3, 4]},
+    "n": 50,
+    "weights": [0.3, 0.7],
+    "components": [
+        {"alpha": [1, -0.9, 0.3], "beta": 2.5},
+        {"alpha": [1.2, -0.8, 0.3], "beta": 6, "mean": {"bump": 0.5}},
+    ],
+}
+
+
+def changed(path: str, value) -> dict:
+    mapping = copy.deepcopy(GRID)
+    *way, last = path.split(".")
+    at = mapping
+    for key in way:
+        at = at[int(key)] if isinstance(at, list) else at[key]
+    at[int(last) if isinstance(at, list) else last] = value
+    return mapping
+
+
+def test_same_arguments_same_maps():
+    scenario = simulate.Scenario.from_config("grid", GRID)
+    first, again = (simulate.draw(scenario, 3, 2601) for _ in range(2))
+    np.testing.assert_array_equal(first.X, again.X)
+    np.testing.assert_array_equal(first.labels, again.labels)
+
+
+def test_seed_scenario_and_replicate_each_change_the_maps():
+    scenario = simulate.Scenario.from_config("grid", GRID)
+    other = simulate.Scenario.from_config("other", GRID)
+    first = simulate.draw(scenario, 3, 2601).X
+    for data in (
+        simulate.draw(scenario, 4, 2601),
+        simulate.draw(scenario, 3, 2602),
+        simulate.draw(other, 3, 2601),
+    ):
+        assert not np.any(first == data.X)
+
+
+def test_hash_is_the_same_in_another_process():
+    code = "from spatgmm.simulate import stable_hash; print(stable_hash('grid'))"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, text=True
+    )
+    assert int(answer.stdout) == simulate.stable_hash("grid")
+    assert simulate.stable_hash("grid") != simulate.stable_hash("grid-mixed")
+
+
+def test_draws_have_the_moments_of_the_model():
+    # The covariance is built here from the formula, entry by entry, not by the package.
+    scenario = simulate.Scenario.from_config("grid", changed("n", 40_000))
+    data = simulate.draw(scenario, 0, 1)
+    assert np.mean(data.labels == 0) == pytest.approx(0.3, abs=0.01)
+    delta = scaled_distances(data.coordinates)
+
+    def expit(x):
+        return 1 / (1 + np.exp(-x))
+
+    for g, ((a1, a2, a3), b) in enumerate([((1, -0.9, 0.3), 2.5), ((1.2, -0.8, 0.3), 6)]):
+        D = (expit(b * delta - 3) - expit(-3)) / (expit(2 * b - 3) - expit(-3))
+        Xi = a1 + a2 * D + a3 * np.eye(12)
+        members = data.X[data.labels == g]
+        error = 5 / np.sqrt(len(members))  # five standard errors
+        np.testing.assert_allclose(members.mean(axis=0), data.truth.means[g], atol=1.3 * error)
+        np.testing.assert_allclose(np.cov(members.T), Xi, atol=1.5 * np.sqrt(2) * error)
+
+
+def test_bump_has_its_height_in_the_middle_and_fades():
+    mapping = changed("locations", {"grid": [5, 5]})
+    means = simulate.Scenario.from_config("bump", mapping).truth.means
+    np.testing.assert_array_equal(means[0], 0)
+    bump = means[1].reshape(5, 5)
+    assert bump[2, 2] == pytest.approx(0.5)
+    assert bump.argmax() == 12
+    assert np.all(np.diff(bump[2, 2:]) < 0)
+    np.testing.assert_allclose(bump, bump[::-1, ::-1])
+    np.testing.assert_allclose(bump, bump.T)
+    # The corner is at scaled distance 1.
+    assert bump[0, 0] == pytest.approx(0.5 * np.exp(-0.5 / simulate.BUMP_WIDTH**2))
+
+
+def test_uniform_locations_depend_on_their_own_seed_only():
+    uniform = {"uniform": 20, "dimensions": 2, "seed": 1}
+    first = simulate.Scenario.from_config("a", changed("locations", uniform))
+    second = simulate.Scenario.from_config("b", changed("locations", uniform))
+    np.testing.assert_array_equal(first.coordinates, second.coordinates)
+    assert first.coordinates.shape == (20, 2) and first.shape is None
+    assert first.coordinates.min() >= 0 and first.coordinates.max() <= 1
+    third = simulate.Scenario.from_config("a", changed("locations", {**uniform, "seed": 2}))
+    assert not np.any(first.coordinates == third.coordinates)
+
+
+def test_grids_of_three_dimensions():
+    scenario = simulate.Scenario.from_config("cube", changed("locations", {"grid": [2, 3, 4]}))
+    data = simulate.draw(scenario, 0, 1)
+    assert data.shape == (2, 3, 4) and data.X.shape == (50, 24)
+    np.testing.assert_array_equal(data.coordinates[1], [0, 0, 1])  # C order
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("replicates", 3, "unknown key 'replicates'"),
+        ("weihgts", [1], "did you mean 'weights'"),
+        ("n", 0, "n must be a whole number"),
+        ("n", 10.5, "n must be a whole number"),
+        ("weights", [0.3, 0.3], "sum to 1"),
+        ("weights", [1.0], "list of 2 numbers"),
+        ("components", [], "at least one component"),
+        ("components.1.beta", -1, r"components.1.beta must be positive"),
+        ("components.1.beta", "six", r"components.1.beta must be a finite number"),
+        ("components.1.alpha", [1, 2], r"components.1.alpha must be a list of 3"),
+        ("components.0.gamma", 1, r"components.0: unknown key 'gamma'"),
+        ("components.0.mean", {"hump": 1}, "did you mean 'bump'"),
+        ("components.1.alpha", [1, -0.9, -0.5], "components.1: .*not positive definite"),
+        ("locations", {"grid": [3, 0]}, "locations.grid must be"),
+        ("locations", {"grid": [1, 1]}, "locations: .*at least 2 locations"),
+        ("locations", {"uniform": 5}, "missing key"),
+        ("locations", {"uniform": 9, "dimensions": 4, "seed": 1}, "d = 1, 2 or 3"),
+        ("locations", {"hexagons": 5}, "exactly one of"),
+        ("locations", "grid", "exactly one of"),
+    ],
+)
+def test_wrong_scenarios_are_refused_by_name(path, value, message):
+    with pytest.raises(ValueError, match=rf"scenario 'wrong'.*{message}"):
+        simulate.Scenario.from_config("wrong", changed(path, value))
+
+
+def test_a_missing_key_is_named():
+    with pytest.raises(ValueError, match=r"scenario 'short': missing key 'n'"):
+        simulate.Scenario.from_config("short", {k: v for k, v in GRID.items() if k != "n"})
