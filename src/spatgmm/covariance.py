@@ -85,7 +85,7 @@ class SpatialCovariance:
         factors = []
         for block in self.matrix(theta):
             values, vectors = np.linalg.eigh(block)
-            # QR of the floored square root gives the Cholesky factor without squaring its condition.
+            # QR of the floored square root: Cholesky's factor without squaring its condition.
             root = np.linalg.qr((vectors * np.sqrt(np.maximum(values, floor))).T, mode="r")
             factors.append(np.asfortranarray((root * np.sign(np.diag(root))[:, None]).T))
         return FactoredCovariance(self, np.asarray(theta, dtype=float), factors)
@@ -155,7 +155,7 @@ class FactoredCovariance:
         geometry = self.family.geometry
         slope, _ = self.family.decay.derivatives(geometry.delta, beta)
         derivative = geometry.assemble(-tau * slope)  # dXi/dbeta = -tau dD/dbeta
-        J, XI, I, B = range(4)
+        J, XI, NUGGET, SLOPE = range(4)
         g, F = np.zeros(4), np.zeros((4, 4))
         uWu = 0.0
         for W, S, dXi, u in zip(self.inverse, scatter, derivative, geometry.ones, strict=True):
@@ -164,20 +164,20 @@ class FactoredCovariance:
             M_transposed = np.ascontiguousarray(M.T)
             trace_W, trace_M = np.trace(W), np.trace(M)
             g[XI] += np.trace(A) - len(W)
-            g[I] += np.vdot(A, W) - trace_W
-            g[B] += np.vdot(M_transposed, A) - trace_M
+            g[NUGGET] += np.vdot(A, W) - trace_W
+            g[SLOPE] += np.vdot(M_transposed, A) - trace_M
             F[XI, XI] += len(W)
-            F[XI, I] += trace_W
-            F[XI, B] += trace_M
-            F[I, I] += np.vdot(W, W)
-            F[I, B] += np.vdot(M, W)
-            F[B, B] += np.vdot(M_transposed, M)
+            F[XI, NUGGET] += trace_W
+            F[XI, SLOPE] += trace_M
+            F[NUGGET, NUGGET] += np.vdot(W, W)
+            F[NUGGET, SLOPE] += np.vdot(M, W)
+            F[SLOPE, SLOPE] += np.vdot(M_transposed, M)
             if u.any():  # the constant map lives in the all-even block alone
                 w = W @ u
                 uWu += u @ w
                 g[J] += w @ S @ w - u @ w
-                F[J, I] += w @ w
-                F[J, B] += w @ dXi @ w
+                F[J, NUGGET] += w @ w
+                F[J, SLOPE] += w @ dXi @ w
         F[J, J], F[J, XI] = uWu**2, uWu
         F = np.triu(F) + np.triu(F, 1).T
         return 0.5 * g, 0.5 * F

@@ -119,8 +119,7 @@ def distinct(candidates: list) -> list:
     kept: list = []
     for candidate in sorted(candidates, key=lambda candidate: candidate.rank):
         if all(
-            adjusted_rand_score(candidate.labels, other.labels) < _SAME_CLUSTERING
-            for other in kept
+            adjusted_rand_score(candidate.labels, other.labels) < _SAME_CLUSTERING for other in kept
         ):
             kept.append(candidate)
     return kept

@@ -199,7 +199,7 @@ class _DenseBasis:
         pairs = pdist(coordinates)
         # Equal distances differ in their last bits; rounding makes them one value.
         rounded = np.round(pairs / pairs.max(), 12) if pairs.size else pairs
-        unique, first, inverse = np.unique(rounded, return_index=True, return_inverse=True)
+        _, first, inverse = np.unique(rounded, return_index=True, return_inverse=True)
         self.distances = np.concatenate([[0.0], pairs[first]])
         self._index = np.zeros((p, p), dtype=np.int32)
         rows, columns = np.triu_indices(p, 1)
@@ -225,7 +225,7 @@ class _ReflectionBasis:
     ``m - 1 - i``: ``(e_i + e_mirror) / sqrt(2)`` is even, ``(e_i - e_mirror) / sqrt(2)`` is odd,
     and the centre of an odd ``m`` is even by itself.  A function ``f`` of the offset has there
 
-    ``f_even[i, k] = w_i w_k (f(|i - k|) + f(m - 1 - i - k))``,  ``w = 1``, at the centre ``1/sqrt(2)``,
+    ``f_even[i, k] = w_i w_k (f(|i - k|) + f(m - 1 - i - k))``, ``w`` 1, ``1/sqrt(2)`` at the centre,
     ``f_odd[i, k]  = f(|i - k|) - f(m - 1 - i - k)``,
 
     so blocks are folded from the ``p`` offsets of the grid, and no p x p matrix is ever formed.
@@ -280,7 +280,7 @@ class _ReflectionBasis:
             merged = {}
             for parities, even in folded.items():
                 if parities[axis] == 1:
-                    odd = folded.get(parities[:axis] + (-1,) + parities[axis + 1 :])
+                    odd = folded.get((*parities[:axis], -1, *parities[axis + 1 :]))
                     merged[parities] = _unfold_maps(even, odd, axis + 1, self._shape[axis])
             folded = merged
         (maps,) = folded.values()
@@ -360,7 +360,7 @@ def _regular_grid(
         i = np.round(position).astype(int)
         if span / step > p or np.abs(position - i).max() > 1e-6:
             return None
-        shape.append(int(round(span / step)) + 1), steps.append(step), index.append(i)
+        shape.append(round(span / step) + 1), steps.append(step), index.append(i)
     if np.prod(shape, dtype=float) != p:
         return None
     flat = np.ravel_multi_index(index, shape)

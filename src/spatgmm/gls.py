@@ -44,7 +44,7 @@ class GLS:
     def update(self, covariance: FactoredCovariance, scatter: Blocks) -> FactoredCovariance:
         """``alpha = Theta^-1 rhs`` at the present beta, then beta by bounded minimisation.
 
-        ``Theta_kl = tr(P B_k P B_l)``, ``rhs_k = tr(P B_k P S)``, ``P = Xi^-1``, ``B = (J, D, I)``.
+        ``Theta_km = tr(P B_k P B_m)``, ``rhs_k = tr(P B_k P S)``, ``P = Xi^-1``, ``B = (J, D, I)``.
 
         Parameters
         ----------
@@ -72,8 +72,8 @@ class GLS:
             PS = P @ S
             for k in range(3):
                 rhs[k] += np.vdot(PB[k].T, PS)
-                for l in range(3):
-                    Theta[k, l] += np.vdot(PB[k].T, PB[l])
+                for m in range(3):
+                    Theta[k, m] += np.vdot(PB[k].T, PB[m])
         alpha = np.linalg.solve(Theta, rhs)
 
         def objective(trial: float) -> float:

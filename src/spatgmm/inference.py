@@ -14,7 +14,9 @@ map ``i`` in component ``g``, with ``y = W (x - mu)``,
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -87,7 +89,7 @@ class Information:
         components = [_Component(estimates, g, maps, responsibilities[:, g]) for g in range(G)]
         sizes = [component.score.shape[1] for component in components]
         ends = np.concatenate([[G - 1], G - 1 + np.cumsum(sizes)])
-        places = [slice(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        places = [slice(a, b) for a, b in pairwise(ends)]
 
         # Score of the free weights pi_1 .. pi_{G-1} for a map of component g: row g.
         of_weights = np.vstack(
@@ -164,9 +166,9 @@ class _Component:
             for k, B in enumerate(bases):
                 quadratic[:, k] += np.einsum("ij,ij->i", y @ B, y)
                 traces[k] += np.trace(A[k])
-                for l in range(N_PARAMETERS):
-                    # tr(W B_k W B_l W S) - 1/2 tr(W B_k W B_l)
-                    hessian[k, l] += np.vdot(A[k].T, V[l]) - 0.5 * np.vdot(A[k].T, A[l])
+                for m in range(N_PARAMETERS):
+                    # tr(W B_k W B_m W S) - 1/2 tr(W B_k W B_m)
+                    hessian[k, m] += np.vdot(A[k].T, V[m]) - 0.5 * np.vdot(A[k].T, A[m])
             # Second derivatives of Xi: dK/dbeta for (tau, beta), tau d2K/dbeta2 for (beta, beta).
             mixed = 0.5 * np.vdot(R, kernel_slope[b])
             hessian[TAU, BETA] -= mixed
@@ -212,6 +214,12 @@ def _inverse_block(information: np.ndarray, wanted: list[int]) -> np.ndarray:
     try:
         factor = cho_factor(information / np.outer(scale, scale), overwrite_a=True)
     except np.linalg.LinAlgError:
+        warnings.warn(
+            "standard errors: the observed information is not positive definite, so the fit is "
+            "not at a maximum of the likelihood; fit again with a smaller tol or more starts",
+            UserWarning,
+            stacklevel=2,
+        )
         return np.full((len(wanted), len(wanted)), np.nan)
     inverse = cho_solve(factor, columns)[wanted]
     return inverse / np.outer(scale[wanted], scale[wanted])
@@ -269,7 +277,7 @@ def effective_range(family: SpatialCovariance, beta: float) -> float:
 
 
 def geostatistics(estimates: Estimates, information: Information | None = None) -> pd.DataFrame:
-    """Baseline, partial sill, nugget, sill and effective range; standard errors by the delta method."""
+    """Baseline, partial sill, nugget, sill, effective range; errors by the delta method."""
     rows = []
     for g, theta in enumerate(estimates.mixture.thetas):
         c, tau, nu, _ = theta * estimates.units()

@@ -1,4 +1,4 @@
-"""What users pass to the estimator, checked early: every refusal names the argument and the place."""
+"""What users pass to the estimator, checked early: refusals name the argument and the place."""
 
 from __future__ import annotations
 

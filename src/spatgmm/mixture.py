@@ -392,7 +392,7 @@ class SpatialGaussianMixture(ClusterMixin, DensityMixin, BaseEstimator):
     def _check_maps(self, X, reset: bool) -> tuple[np.ndarray, tuple[int, ...] | None]:
         """Finite maps (n, p) and, for multi-way input, the shape of their grid."""
         shape = None
-        if getattr(X, "ndim", 2) > 2 or isinstance(X, (list, tuple)) and np.ndim(X) > 2:
+        if np.ndim(X) > 2:
             X = np.asarray(X)
             if X.ndim > 4:
                 raise ValueError(f"X has {X.ndim} axes; maps have at most 3 (X at most 4)")

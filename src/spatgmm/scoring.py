@@ -23,6 +23,12 @@ _MAX_LOG_BETA_STEP = 1.0
 #: Smallest |tau|, in units of the data's variance: at 0 beta would vanish from the model.
 _SMALLEST_TAU = 1e-6
 
+#: Iterations in a row whose extrapolation must be within the tolerance.
+_AGREEING = 3
+
+#: A gain below this, relative to the log-likelihood, is rounding.
+_ROUNDING = 1e-14
+
 #: Directions in which the scaled information is smaller than this are left alone.
 _SINGULAR = 1e-11
 
@@ -81,15 +87,17 @@ class Scoring:
         """Whether the log-likelihood is within `tol` of its limit, by Aitken's extrapolation.
 
         EM converges linearly: with gains falling by the factor ``r``, ``gain * r / (1 - r)`` is
-        still to come, which for a slow EM is far more than the last gain.
+        still to come, which for a slow EM is far more than the last gain.  The first gains fall
+        fast and hide a slow direction behind them, so several in a row have to agree.
         """
-        if len(trace) < 3:
-            return False
-        gain, before = trace[-1] - trace[-2], trace[-2] - trace[-3]
-        if gain <= 1e-13 * abs(trace[-1]):  # rounding is all that is left
+        gains = np.diff(trace[-_AGREEING - 2 :])
+        if gains.size and gains[-1] <= _ROUNDING * abs(trace[-1]):
             return True
-        rate = gain / before if before > 0 else 1.0
-        return gain < tol and rate < 1 and gain * rate / (1 - rate) < tol
+        if gains.size < _AGREEING + 1 or (gains <= 0).any():
+            return False
+        rates = gains[1:] / gains[:-1]
+        to_come = np.where(rates < 1, gains[1:] * rates / np.maximum(1 - rates, 1e-300), np.inf)
+        return bool((gains[1:] < tol).all() and (to_come < tol).all())
 
 
 def _step(theta, score, information, beta_bounds) -> np.ndarray:

@@ -72,7 +72,9 @@ class BetaGrid:
             spectra = [np.linalg.eigh(block) for block in kernel]
             self._bases.append([vectors for _, vectors in spectra])
             lam.append(np.concatenate([values for values, _ in spectra]))
-            u.append(np.concatenate([U.T @ o for (_, U), o in zip(spectra, geometry.ones)]))
+            u.append(
+                np.concatenate([U.T @ o for (_, U), o in zip(spectra, geometry.ones, strict=True)])
+            )
         self.lam, self.u = np.array(lam), np.array(u)
 
     def project(self, k: int, maps: Blocks) -> np.ndarray:
@@ -141,11 +143,11 @@ class _Spectral:
             trace_WSW = (s * e**2) @ w - 2 * kappa * cross[k] + kappa**2 * along[k] * qSq
             g[:, k] = trace_WSW - (e @ w - kappa * along[k])
             F[:, 0, k] = F[:, k, 0] = along[k] / h**2
-            for l, v in weights.items():
-                F[:, k, l] = (
+            for m, v in weights.items():
+                F[:, k, m] = (
                     (e**2) @ (w * v)
                     - 2 * kappa * ((q2 * e) @ (w * v))
-                    + kappa**2 * along[k] * along[l]
+                    + kappa**2 * along[k] * along[m]
                 )
         scale = np.sqrt(np.einsum("mkk->mk", F)) + 1e-300
         F = F / (scale[:, :, None] * scale[:, None, :]) + 1e-8 * np.eye(3)
@@ -211,7 +213,7 @@ class Candidate:
     """Where one start of the search stopped, and the log-likelihood it promises."""
 
     promise: float
-    labels: np.ndarray
+    responsibilities: np.ndarray
     weights: np.ndarray
     means: np.ndarray
     thetas: np.ndarray
@@ -219,7 +221,11 @@ class Candidate:
     @property
     def rank(self) -> tuple[bool, float]:
         """Sorts candidates: those with all components first, the most promising first."""
-        return bool(self.weights.min() * len(self.labels) < MIN_MAPS), -self.promise
+        return bool(self.weights.min() * len(self.responsibilities) < MIN_MAPS), -self.promise
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.responsibilities.argmax(axis=1)
 
     def mixture(self, family: SpatialCovariance) -> Mixture:
         """The same parameters for the exact EM."""
@@ -236,23 +242,24 @@ class Search:
     maps : list of ndarray of shape (n, p_b)
         Rotated data of unit variance.
     grid : BetaGrid
-    mean : {"free", "constant"}
     """
 
-    def __init__(self, maps: Blocks, grid: BetaGrid, mean: str = "free"):
-        self._grid, self._mean = grid, mean
+    def __init__(self, maps: Blocks, grid: BetaGrid):
+        self._grid = grid
         self._flat = np.concatenate(maps, axis=1)
         self._ones = np.concatenate(grid.ones)
         self._splits = np.cumsum([block.shape[1] for block in maps])[:-1]
         self._bases = [_Basis(grid, k, maps) for k in range(len(grid.betas))]
         self._pooled = np.array([_pooled_fit(basis) for basis in self._bases])
 
-    def run(self, responsibilities: np.ndarray) -> list[Candidate]:
+    def run(self, responsibilities: np.ndarray, mean: str) -> list[Candidate]:
         """EM from each start until it settles.
 
         Parameters
         ----------
         responsibilities : ndarray of shape (n_starts, n, G)
+        mean : {"free", "constant", "common"}
+            ``"common"``: all components keep the mean of all maps.
 
         Returns
         -------
@@ -268,7 +275,7 @@ class Search:
         found = []
         for iteration in range(_MAX_ITER):
             scan = iteration % _SCAN_EVERY == 0
-            weights, means, k, values = self._maximise(R, k, coefficients, scan)
+            weights, means, k, values = self._maximise(R, k, coefficients, scan, mean)
             log_likelihood, R = self._expect(weights, means, k, coefficients, G)
             settled = weights.reshape(-1, G).min(axis=1) * n < MIN_MAPS
             if scan:
@@ -283,7 +290,11 @@ class Search:
                 slots = slice(j * G, (j + 1) * G)
                 found.append(
                     Candidate(
-                        promised[j], R[slots].argmax(axis=0), weights[slots], means[slots], thetas[slots]
+                        promised[j],
+                        R[slots].T,
+                        weights[slots],
+                        means[slots],
+                        thetas[slots],
                     )
                 )
             going = np.repeat(~settled, G)
@@ -293,12 +304,14 @@ class Search:
                 break
         return found
 
-    def _maximise(self, R, k, coefficients, scan):
+    def _maximise(self, R, k, coefficients, scan, mean):
         """New weights (C,), means (C, p) and grid values (C,); coefficients change in place."""
         counts = R.sum(axis=1)
         rows = R / np.maximum(counts, 1e-300)[:, None]
         means = rows @ self._flat
-        if self._mean == "constant":
+        if mean == "common":
+            means = np.broadcast_to(self._flat.mean(axis=0), means.shape)
+        elif mean == "constant":
             means = self._constant(means, k, coefficients)
         blocks = np.split(means, self._splits, axis=1)
         values = np.full((len(k), len(self._bases)), np.inf)
@@ -385,14 +398,18 @@ def multistart(
     list of Mixture
     """
     grid = BetaGrid(family)
-    search = Search(maps, grid, mean)
+    search = Search(maps, grid)
     starts = starting_responsibilities(maps, grid, n_components, n_init, rng)
     found = []
     for _ in range(_MAX_ROUNDS):
-        found += search.run(starts)
+        if mean == "free":
+            # With free means a small component holds on to its maps, since their noise is in its
+            # mean; half of the starts first sort the maps by covariance alone.
+            presorted = distinct(search.run(starts[1::2], "common")) if len(starts) > 1 else []
+            starts = np.array([*starts[::2], *[first.responsibilities for first in presorted]])
+        found += search.run(starts, mean)
         best = distinct(found)
-        w = sum(candidate.promise > best[0].promise - _MARGIN for candidate in best)
-        N = len(found)
+        w, N = sum(candidate.promise > best[0].promise - _MARGIN for candidate in best), len(found)
         if n_components == 1 or (N > w + 2 and w * (N - 1) / (N - w - 2) < w + 0.5):
             break
         starts = random_responsibilities(len(maps[0]), n_components, n_init, rng)
@@ -460,7 +477,7 @@ def random_responsibilities(
 ) -> np.ndarray:
     """Random starts (n_starts, n, G), in turn near the corners of the simplex and flat."""
     starts = [
-        rng.dirichlet(np.full(n_components, _CONCENTRATIONS[start % 2]), size=n_maps)
+        rng.dirichlet(np.full(n_components, _CONCENTRATIONS[start // 2 % 2]), size=n_maps)
         for start in range(n_starts)
     ]
     return np.array(starts).reshape(n_starts, n_maps, n_components)

@@ -1,0 +1,130 @@
+"""What the baselines with a likelihood share as estimators."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from spatgmm import inputs
+from spatgmm.baselines import starts
+from spatgmm.baselines.acceleration import EMResult
+
+
+class Units(NamedTuple):
+    """Where zero lies and how long one is, for the iterations.
+
+    One number scales all columns, since isotropic noise and row x column covariances are not the
+    same model after scaling columns one by one.
+    """
+
+    shift: np.ndarray
+    scale: float
+
+    @classmethod
+    def of(cls, X: np.ndarray) -> Units:
+        return cls(X.mean(axis=0), float(np.sqrt(X.var(axis=0).mean())) or 1.0)
+
+    def apply(self, X: np.ndarray) -> np.ndarray:
+        return (X - self.shift) / self.scale
+
+    def log_jacobian(self) -> float:
+        """What a row's log-density loses by going back to the data's units."""
+        return float(len(self.shift) * np.log(self.scale))
+
+
+class LikelihoodMixture(ClusterMixin, DensityMixin, BaseEstimator):
+    """Prediction and information criteria from ``log(pi_g) + log f_g(x)`` alone."""
+
+    @abstractmethod
+    def _log_joint(self, X: np.ndarray) -> np.ndarray:
+        """``log(pi_g) + log f_g(x_i)`` (n, G) at the fitted parameters, in the data's units."""
+
+    def _check_settings(self) -> None:
+        inputs.check_integer("n_components", self.n_components, 1)
+        inputs.check_integer("n_init", self.n_init, 1)
+        inputs.check_integer("max_iter", self.max_iter, 1)
+        inputs.check_positive("tol", self.tol)
+        starts.check_init(self.init)
+
+    def _check_rows(self, X, reset: bool) -> np.ndarray:
+        """Finite data (n, p), C order; with `reset` also enough of them."""
+        X = validate_data(
+            self, X, reset=reset, dtype=np.float64, order="C", ensure_all_finite=False
+        )
+        inputs.check_finite(X)
+        if reset and len(X) <= self.n_components:
+            raise ValueError(
+                f"X has {len(X)} rows (n_samples = {len(X)}); "
+                f"n_components={self.n_components} needs more"
+            )
+        return X
+
+    def _take(self, X: np.ndarray, result: EMResult, degenerate: np.ndarray) -> None:
+        """The fitted attributes that do not depend on the model.
+
+        ``degenerate`` (G,): which components have too few rows for a covariance of their own.
+        """
+        jacobian = len(X) * self._units.log_jacobian()
+        self.log_likelihood_trace_ = result.trace - jacobian
+        self.log_likelihood_ = result.log_likelihood - jacobian
+        self.n_iter_ = result.n_iter
+        self.converged_ = result.converged
+        self.degenerate_components_ = np.flatnonzero(degenerate).tolist()
+        self.labels_ = self._log_joint(X).argmax(axis=1)
+        if not result.converged:
+            warnings.warn(
+                f"EM did not converge in {result.n_iter} iterations (max_iter={self.max_iter})",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        if self.degenerate_components_:
+            warnings.warn(
+                f"components {self.degenerate_components_} have too few rows for a covariance of "
+                f"their own; n_components={self.n_components} is too many for these data",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def score_samples(self, X) -> np.ndarray:
+        """Log-density of each row, shape (n,)."""
+        return logsumexp(self._log_joint(self._fitted_rows(X)), axis=1)
+
+    def score(self, X, y=None) -> float:
+        """Mean log-density per row."""
+        return float(self.score_samples(X).mean())
+
+    def predict_proba(self, X) -> np.ndarray:
+        """Posterior probabilities, shape (n, G)."""
+        joint = self._log_joint(self._fitted_rows(X))
+        return np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+
+    def predict(self, X) -> np.ndarray:
+        """The most probable component of each row, shape (n,)."""
+        return self._log_joint(self._fitted_rows(X)).argmax(axis=1)
+
+    def bic(self, X) -> float:
+        """Bayesian information criterion, smaller is better."""
+        log_density = self.score_samples(X)
+        return float(-2 * log_density.sum() + self.n_parameters_ * np.log(len(log_density)))
+
+    def aic(self, X) -> float:
+        """Akaike's information criterion, smaller is better."""
+        return float(-2 * self.score_samples(X).sum() + 2 * self.n_parameters_)
+
+    def icl(self, X) -> float:
+        """BIC minus twice the log posterior of each row's own component: smaller is better.
+
+        Biernacki, Celeux and Govaert, IEEE TPAMI 22 (2000).
+        """
+        return float(self.bic(X) - 2 * np.log(self.predict_proba(X).max(axis=1)).sum())
+
+    def _fitted_rows(self, X) -> np.ndarray:
+        check_is_fitted(self)
+        return self._check_rows(X, reset=False)

@@ -1,0 +1,293 @@
+"""Parsimonious Gaussian mixtures: twelve mixtures of factor analyzers (McNicholas & Murphy)."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_is_fitted
+
+from spatgmm import inputs
+from spatgmm.baselines import noise, starts
+from spatgmm.baselines.acceleration import run_best
+from spatgmm.baselines.factor_analyzers import FactorAnalyzers, Sample, Start
+from spatgmm.baselines.likelihood import LikelihoodMixture, Units
+from spatgmm.threads import one_blas_thread
+
+# First letter: loadings constrained (C) to be the same in all components or not (U). The rest: the
+# noise, as the class names say.
+_NOISE = {
+    "CC": noise.SharedIsotropic(),
+    "CU": noise.SharedDiagonal(),
+    "UC": noise.FreeIsotropic(),
+    "UU": noise.FreeDiagonal(),
+    "CUU": noise.FreeVolume(),
+    "UCU": noise.FreeShape(),
+}
+MODELS = tuple(loadings + kind for kind in _NOISE for loadings in "CU")
+
+
+def largest_n_factors(n_features: int) -> int:
+    """Largest identified number of factors: ``(p - q)^2 >= p + q`` (Ledermann's bound)."""
+    q = 0
+    while (n_features - q - 1) ** 2 >= n_features + q + 1 and q + 1 < n_features:
+        q += 1
+    return q
+
+
+def n_parameters(model: str, n_components: int, n_features: int, n_factors: int) -> int:
+    """Free parameters of a model: weights, means, loadings and noise.
+
+    McNicholas & Murphy (2008), Table 1, and (2010), Table 1.
+    """
+    per_loadings = n_features * n_factors - n_factors * (n_factors - 1) // 2
+    return (
+        n_components - 1
+        + n_components * n_features
+        + (1 if model[0] == "C" else n_components) * per_loadings
+        + _NOISE[model[1:]].n_parameters(n_components, n_features)
+    )  # fmt: skip
+
+
+class ParsimoniousGaussianMixture(LikelihoodMixture):
+    r"""Mixture of factor analyzers with constrained covariances (PGMM).
+
+    Component ``g`` is ``N_p(mu_g, Lambda_g Lambda_g' + Psi_g)`` with loadings ``Lambda_g``
+    (p, q) and diagonal noise ``Psi_g``. Fitted by AECM, accelerated under a guard so that the
+    log-likelihood never falls. No p x p matrix is formed or inverted: time is linear in p.
+
+    Parameters
+    ----------
+    n_components : int
+        Number of components ``G``.
+    n_factors : int
+        Number of factors ``q``, with ``(p - q)^2 >= p + q``.
+    model : str, default="UUU"
+        First letter: loadings the same in all components (C) or not (U). Then the noise:
+        ``CC`` ``psi I``; ``CU`` ``Psi``; ``UC`` ``psi_g I``; ``UU`` ``Psi_g``; ``CUU``
+        ``omega_g Delta``; ``UCU`` ``omega Delta_g`` (``|Delta| = 1``).
+    init : {"kmeans", "random"}, array-like or None, default=None
+        ``"kmeans"``: one start. ``"random"``: `n_init` starts. None: one k-means start, then
+        ``n_init - 1`` random ones. Labels (n,) or responsibilities (n, G): exactly that start.
+    tol : float, default=1e-6
+        Absolute tolerance on the total log-likelihood: stop when Aitken's estimate of what is
+        left to gain is below it.
+    max_iter : int, default=1000
+    random_state : int, Generator, RandomState or None, default=None
+    n_init : int, default=1
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (G,)
+    means_ : ndarray of shape (G, p)
+    loadings_ : ndarray of shape (G, p, q)
+    noise_variances_ : ndarray of shape (G, p)
+        Diagonals of ``Psi_g``; none falls below 1e-6 of its column's variance.
+    covariances_ : ndarray of shape (G, p, p)
+        Formed when asked for.
+    labels_ : ndarray of shape (n,)
+    log_likelihood_ : float
+        Total, natural logarithm.
+    log_likelihood_trace_ : ndarray
+        At every accepted iterate.
+    n_iter_ : int
+        AECM iterations, discarded extrapolations included.
+    converged_ : bool
+    n_parameters_ : int
+    degenerate_components_ : list of int
+        Components with fewer than ``q + 2`` expected rows; their likelihood means nothing.
+
+    References
+    ----------
+    P. D. McNicholas and T. B. Murphy, "Parsimonious Gaussian mixture models", Statistics and
+    Computing 18 (2008) 285-296; "Model-based clustering of microarray expression data via latent
+    Gaussian mixture models", Bioinformatics 26 (2010) 2705-2712.
+    """
+
+    def __init__(
+        self,
+        n_components,
+        n_factors,
+        model="UUU",
+        init=None,
+        tol=1e-6,
+        max_iter=1000,
+        random_state=None,
+        n_init=1,
+    ):
+        self.n_components = n_components
+        self.n_factors = n_factors
+        self.model = model
+        self.init = init
+        self.tol = tol
+        self.max_iter = max_iter
+        self.random_state = random_state
+        self.n_init = n_init
+
+    def fit(self, X, y=None):
+        """Fit the mixture.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+        y : ignored
+
+        Returns
+        -------
+        ParsimoniousGaussianMixture
+
+        Raises
+        ------
+        ValueError
+            If an argument is wrong, `X` holds NaN or infinity, there are not more rows than
+            components, or `n_factors` is too large for p.
+        """
+        self._check_settings()
+        X = self._check_rows(X, reset=True)
+        self._check_factors(X.shape[1])
+        with one_blas_thread():
+            sample = Sample(X, Units.of(X))
+            self._fit_from(X, sample, _starts(self, X, sample, self.n_factors))
+        return self
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        inputs.check_choice("model", self.model, MODELS)
+        inputs.check_integer("n_factors", self.n_factors, 1)
+
+    def _check_factors(self, n_features: int) -> None:
+        largest = largest_n_factors(n_features)
+        if self.n_factors > largest:
+            raise ValueError(
+                f"n_factors={self.n_factors} is too large for X with {n_features} columns: the "
+                f"factors are identified only for (p - q)^2 >= p + q, here q <= {largest}"
+            )
+
+    def _fit_from(self, X: np.ndarray, sample: Sample, given: list[Start]) -> None:
+        aecm = self._aecm(sample)
+        result = run_best(
+            aecm.step,
+            [start.parameters(self.n_factors, aecm.shared_loadings, aecm.noise) for start in given],
+            self.tol,
+            self.max_iter,
+            aecm.metric,
+            aecm.repair,
+            lambda parameters: not aecm.degenerate(parameters).any(),
+        )
+        log_weight, means, loadings, log_psi = aecm.unpack(result.parameters)
+        self._units, self._parameters = sample.units, result.parameters
+        self.weights_ = np.exp(log_weight)
+        self.means_ = sample.units.shift + sample.units.scale * means
+        loadings = np.broadcast_to(loadings, (self.n_components, *loadings.shape[1:]))
+        self.loadings_ = sample.units.scale * loadings.transpose(0, 2, 1)
+        self.noise_variances_ = sample.units.scale**2 * np.exp(log_psi)
+        self.n_parameters_ = n_parameters(self.model, self.n_components, sample.p, self.n_factors)
+        self._take(X, result, aecm.degenerate(result.parameters))
+
+    def _aecm(self, sample: Sample) -> FactorAnalyzers:
+        kind = _NOISE[self.model[1:]]
+        return FactorAnalyzers(
+            sample, self.n_components, self.n_factors, self.model[0] == "C", kind
+        )
+
+    def _log_joint(self, X):
+        sample = Sample(X, self._units)
+        return self._aecm(sample).log_joint(self._parameters).T - self._units.log_jacobian()
+
+    @property
+    def covariances_(self) -> np.ndarray:
+        """``Lambda_g Lambda_g' + Psi_g``, shape (G, p, p)."""
+        check_is_fitted(self)
+        covariances = self.loadings_ @ self.loadings_.transpose(0, 2, 1)
+        diagonal = np.arange(covariances.shape[1])
+        covariances[:, diagonal, diagonal] += self.noise_variances_
+        return covariances
+
+
+def _starts(model, X: np.ndarray, sample: Sample, max_factors: int) -> list[Start]:
+    rng = inputs.random_generator(model.random_state)
+    given = starts.starting_responsibilities(X, model.n_components, model.init, model.n_init, rng)
+    return [Start(sample, responsibilities, max_factors) for responsibilities in given]
+
+
+def search_parsimonious(
+    X,
+    n_components: int,
+    models: tuple[str, ...] = MODELS,
+    n_factors: tuple[int, ...] = (1, 2, 3),
+    init=None,
+    tol: float = 1e-6,
+    max_iter: int = 1000,
+    random_state=None,
+    n_init: int = 1,
+) -> tuple[ParsimoniousGaussianMixture, pd.DataFrame]:
+    """Fit every model with every number of factors and choose by BIC.
+
+    All fits share their starts and the eigenvectors these need. Numbers of factors that p does
+    not identify are left out. A degenerate fit is never chosen over a sound one.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, p)
+    n_components : int
+    models : sequence of str
+    n_factors : sequence of int
+    init, tol, max_iter, random_state, n_init
+        As in :class:`ParsimoniousGaussianMixture`.
+
+    Returns
+    -------
+    best : ParsimoniousGaussianMixture
+    table : DataFrame
+        One row per fit: model, n_factors, log_likelihood, n_parameters, bic (smaller is better),
+        n_iter, converged, degenerate.
+
+    Raises
+    ------
+    ValueError
+        As in :meth:`ParsimoniousGaussianMixture.fit`, or if no model or number of factors is
+        left to fit.
+    """
+    candidates = [
+        ParsimoniousGaussianMixture(
+            n_components, q, model, init, tol, max_iter, random_state, n_init
+        )
+        for model in models
+        for q in n_factors
+    ]
+    if not candidates:
+        raise ValueError(f"nothing to fit: models={models!r}, n_factors={n_factors!r}")
+    for candidate in candidates:
+        candidate._check_settings()
+    X = candidates[0]._check_rows(X, reset=True)
+    largest = largest_n_factors(X.shape[1])
+    if min(n_factors) > largest:
+        candidates[0]._check_factors(X.shape[1])
+    rows = []
+    with one_blas_thread():
+        sample = Sample(X, Units.of(X))
+        given = _starts(candidates[0], X, sample, min(max(n_factors), largest))
+        fitted = [candidate for candidate in candidates if candidate.n_factors <= largest]
+        for candidate in fitted:
+            with warnings.catch_warnings():
+                # The table says what did not converge or degenerated.
+                warnings.simplefilter("ignore")
+                candidate._check_rows(X, reset=True)
+                candidate._fit_from(X, sample, given)
+            bic = -2 * candidate.log_likelihood_ + candidate.n_parameters_ * np.log(sample.n)
+            rows.append(
+                {
+                    "model": candidate.model,
+                    "n_factors": candidate.n_factors,
+                    "log_likelihood": candidate.log_likelihood_,
+                    "n_parameters": candidate.n_parameters_,
+                    "bic": bic,
+                    "n_iter": candidate.n_iter_,
+                    "converged": candidate.converged_,
+                    "degenerate": bool(candidate.degenerate_components_),
+                }
+            )
+    table = pd.DataFrame(rows)
+    order = table.sort_values(["degenerate", "bic"], kind="stable").index
+    return fitted[order[0]], table

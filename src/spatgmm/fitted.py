@@ -1,0 +1,147 @@
+"""A fitted spatial covariance, read back from a row of results, with its uncertainty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import brentq
+
+from spatgmm.decay import Decay
+from spatgmm.geometry import MAX_DISTANCE
+
+#: The parameters of one component's covariance, in the order used here throughout.
+PARAMETERS = ("alpha1", "alpha2", "alpha3", "beta")
+
+#: Beyond the effective range this share of the partial sill is left (the usual convention).
+_LEFT = 0.05
+
+#: Two-sided 95 % point of the normal distribution.
+_Z = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class FittedCovariance:
+    """One component's ``Xi = a1*J + a2*D(beta) + a3*I`` (J all ones).
+
+    Attributes
+    ----------
+    alpha : ndarray of shape (3,)
+    beta : float
+    covariance : ndarray of shape (4, 4) or None
+        Covariance of the estimates of :data:`PARAMETERS`; zero for a beta held at its bound.
+        None where the results do not hold it: standard errors alone give no error of a curve,
+        since the estimates of a1 and a2 are strongly correlated.
+    decay : Decay
+    """
+
+    alpha: np.ndarray
+    beta: float
+    covariance: np.ndarray | None
+    decay: Decay
+
+    @classmethod
+    def from_row(cls, row: pd.Series, component: int, decay: Decay) -> FittedCovariance | None:
+        """From a row of ``fits.parquet``; None where it has no such estimates."""
+
+        def cell(kind: str, parameter: str) -> float:
+            value = row.get(f"{kind}.{component}.{parameter}")
+            return np.nan if pd.isna(value) else float(value)
+
+        estimates = np.array([cell("estimate", parameter) for parameter in PARAMETERS])
+        if not np.isfinite(estimates).all():
+            return None
+        errors = np.array([cell("std_error", parameter) for parameter in PARAMETERS])
+        covariance = np.diag(errors**2)
+        for i, j in zip(*np.triu_indices(len(PARAMETERS), 1), strict=True):
+            name = f"cov.{PARAMETERS[i]}.{PARAMETERS[j]}"
+            covariance[i, j] = covariance[j, i] = cell("estimate", name)
+        if not np.isfinite(covariance[:3, :3]).all():
+            covariance = None
+        else:
+            # No standard error of beta: it lies at its bound and is not free to vary.
+            covariance = np.nan_to_num(covariance)
+        return cls(estimates[:3], estimates[3], covariance, decay)
+
+    def matrix(self, delta: np.ndarray) -> np.ndarray:
+        """``Xi`` for scaled distances of shape (p, p)."""
+        a1, a2, a3 = self.alpha
+        return a1 + a2 * self.decay.value(delta, self.beta) + a3 * np.eye(len(delta))
+
+    def correlation(self, delta: np.ndarray) -> np.ndarray:
+        """Correlation of two different locations at these scaled distances."""
+        a1, a2, a3 = self.alpha
+        return (a1 + a2 * self.decay.value(delta, self.beta)) / (a1 + a3)
+
+    def band(self, delta: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """Pointwise 95 % band of :meth:`correlation`, by the delta method; None without errors."""
+        if self.covariance is None:
+            return None
+        delta = np.asarray(delta, dtype=float)
+        variance = self.alpha[0] + self.alpha[2]
+        s = self.decay.value(delta, self.beta)
+        slope, _ = self.decay.derivatives(delta, self.beta)
+        correlation = self.correlation(delta)
+        gradient = (
+            np.stack([1 - correlation, s, -correlation, self.alpha[1] * slope], axis=-1) / variance
+        )
+        error = np.sqrt(
+            np.maximum(np.einsum("...i,ij,...j->...", gradient, self.covariance, gradient), 0)
+        )
+        return correlation - _Z * error, correlation + _Z * error
+
+    def baseline(self) -> tuple[float, float]:
+        """Covariance at the largest distance, ``a1 + a2``, and its standard error."""
+        value = float(self.alpha[0] + self.alpha[1])
+        if self.covariance is None:
+            return value, np.nan
+        return value, float(np.sqrt(max(self.covariance[:2, :2].sum(), 0.0)))
+
+    def effective_range(self) -> tuple[float, float]:
+        """Scaled distance at which 5 % of the partial sill is left, and its standard error.
+
+        The standard error is NaN where beta has none.
+        """
+
+        def excess(delta: float) -> float:
+            return float(self.decay.value(np.asarray(delta), self.beta)) - (1 - _LEFT)
+
+        distance = brentq(excess, 0.0, MAX_DISTANCE)
+        if self.covariance is None or self.covariance[3, 3] == 0:
+            return distance, np.nan
+        # Implicit function: ds/ddelta * ddelta/dbeta = -ds/dbeta.
+        step = 1e-6 * MAX_DISTANCE
+        slope = (excess(distance + step) - excess(distance - step)) / (2 * step)
+        by_beta, _ = self.decay.derivatives(np.asarray(distance), self.beta)
+        return distance, float(abs(by_beta / slope) * np.sqrt(self.covariance[3, 3]))
+
+
+def fitted_components(row: pd.Series, decay: Decay) -> dict[int, FittedCovariance]:
+    """Every component's fitted covariance in a row of ``fits.parquet``."""
+    found = {}
+    for column in row.index:
+        kind, _, rest = str(column).partition(".")
+        component, _, parameter = rest.partition(".")
+        if kind == "estimate" and parameter == "beta" and component.isdigit():
+            fitted = FittedCovariance.from_row(row, int(component), decay)
+            if fitted is not None:
+                found[int(component)] = fitted
+    return dict(sorted(found.items()))
+
+
+def beta_at_bound(beta: float, smallest_distance: float, decay: Decay) -> str | None:
+    """``"lower"`` or ``"upper"`` where beta sits at the end of what data can identify, else None.
+
+    Parameters
+    ----------
+    beta : float
+    smallest_distance : float
+        Smallest scaled distance between two locations.
+    decay : Decay
+    """
+    lower, upper = decay.bounds(smallest_distance)
+    # Bounds are reached only up to the optimiser's tolerance; as in spatgmm.inference.
+    if beta <= lower * 1.01:
+        return "lower"
+    return "upper" if beta >= upper * 0.999 else None

@@ -1,0 +1,37 @@
+"""Model-based hierarchical clustering: ``hc`` of R's mclust, through rpy2.
+
+References
+----------
+Fraley (1998), "Algorithms for model-based Gaussian hierarchical clustering", SIAM Journal on
+Scientific Computing 20, 270-281.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spatgmm.data import Dataset
+from spatgmm.methods import FitResult, _r
+
+NAME = "mclust-hc"
+LABEL = "mclust, hierarchical"
+# model: covariances of the merged clusters, "EII", "VII", "EEE" or "VVV"; use: what mclust does to
+# the variables first, such as "SVD", "STD" or "VARS" (nothing). The defaults are mclust's own.
+DEFAULTS = {"model": "VVV", "use": "SVD"}
+REQUIRES = ("mclust",)
+
+_FIT = """
+function(X, G, model, use) as.integer(hclass(hc(X, modelName = model, use = use), G))
+"""
+
+
+def supports(data: Dataset, n_components: int) -> str | None:
+    return None
+
+
+def fit(
+    data: Dataset, n_components: int, rng: np.random.Generator, model: str, use: str
+) -> FitResult:
+    with _r.session("mclust") as ro:
+        labels = ro.r(_FIT)(data.X, n_components, model, use)
+    return FitResult(labels=np.asarray(labels, dtype=np.int64).ravel() - 1)

@@ -1,0 +1,57 @@
+"""PGMM: twelve mixtures of factor analyzers with 1 to 3 factors, chosen by BIC."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from spatgmm.baselines.parsimonious import MODELS, largest_n_factors, search_parsimonious
+from spatgmm.data import Dataset
+from spatgmm.methods import FitResult
+
+NAME = "pgmm"
+LABEL = "PGMM"
+# models: None for all twelve, or a list of names such as ["UUU"]. n_init: the first start is
+# k-means, further ones are random.
+DEFAULTS = {"models": None, "n_factors": [1, 2, 3], "n_init": 1, "tol": 1e-6, "max_iter": 1000}
+
+
+def supports(data: Dataset, n_components: int) -> str | None:
+    p = data.X.shape[1]
+    if largest_n_factors(p) < 1:
+        return f"a factor is identified from 3 locations on, these data have {p}"
+    return None
+
+
+def fit(
+    data: Dataset,
+    n_components: int,
+    rng: np.random.Generator,
+    models: list[str] | None,
+    n_factors: list[int],
+    n_init: int,
+    tol: float,
+    max_iter: int,
+) -> FitResult:
+    best, table = search_parsimonious(
+        data.X,
+        n_components,
+        models=MODELS if models is None else models,
+        n_factors=n_factors,
+        n_init=n_init,
+        tol=tol,
+        max_iter=max_iter,
+        random_state=rng,
+    )
+    return FitResult(
+        labels=best.labels_,
+        log_likelihood=best.log_likelihood_,
+        n_parameters=best.n_parameters_,
+        n_iter=best.n_iter_,
+        converged=best.converged_,
+        extras={
+            "model": best.model,
+            "n_factors": best.n_factors,
+            "models_fitted": len(table),
+            "models_degenerate": int(table["degenerate"].sum()),
+        },
+    )

@@ -1,0 +1,190 @@
+"""What a run left behind, as tables and figures read it: fits and data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from spatgmm.data import Dataset
+from spatgmm.study import design
+
+#: Said wherever a data set is shown that nobody measured.
+STAND_IN = "synthetic stand-in"
+
+
+class Results:
+    """The results folder of one configuration.
+
+    Parameters
+    ----------
+    config : mapping
+        The validated study configuration.
+    directory : path-like
+        ``results/<name>``, with ``fits.parquet`` and ``data/``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If ``fits.parquet`` is not there.
+    """
+
+    def __init__(self, config: Mapping, directory):
+        self.config = config
+        self.directory = Path(directory)
+        self._datasets: dict[str, Dataset] = {}
+        fits = self.directory / "fits.parquet"
+        if not fits.is_file():
+            raise FileNotFoundError(f"{fits} is missing: tables and figures come after the fits")
+        self.design, problems = design.expand(config)
+        if problems:
+            raise ValueError(f"configuration: {problems[0]}")
+
+    @cached_property
+    def fits(self) -> pd.DataFrame:
+        """Every fit of the run, one row each."""
+        fits = pd.read_parquet(self.directory / "fits.parquet")
+        # Absent labels are None in every version of pandas.
+        fits["labels"] = [None if np.ndim(cell) == 0 else cell for cell in fits["labels"]]
+        return fits
+
+    def of(self, *studies: str) -> pd.DataFrame:
+        """The fits of these studies, in the order of the configuration, each fit once.
+
+        Raises
+        ------
+        ValueError
+            If a case has no fit at all by one of the study's methods.
+        """
+        pairs = dict.fromkeys(pair for study in studies for pair in self.design.studies[study])
+        wanted = pd.DataFrame(list(pairs), columns=["case", "method"])
+        there = set(zip(self.fits["case"], self.fits["method"], strict=True))
+        for case, method in pairs:
+            if (case, method) not in there:
+                raise ValueError(
+                    f"{self.directory / 'fits.parquet'} holds no fit of case {case!r} by method "
+                    f"{method!r}; aggregate again"
+                )
+        return wanted.merge(self.fits, on=["case", "method"])
+
+    def simulated_studies(self) -> list[str]:
+        """Studies that draw from scenarios."""
+        return [name for name, study in self.config["studies"].items() if study.get("scenarios")]
+
+    def real_studies(self) -> list[str]:
+        """Studies on data sets."""
+        return [name for name, study in self.config["studies"].items() if study.get("datasets")]
+
+    def dataset(self, case: str) -> Dataset:
+        """The data of a case; of a simulated one, its replicate 0."""
+        if case not in self._datasets:
+            self._datasets[case] = Dataset.load(self.directory / "data" / f"{case}.npz")
+        return self._datasets[case]
+
+    def is_stand_in(self, case: str) -> bool:
+        """Whether the data of this case stand in for measurements."""
+        return not self.design.cases[case].simulated and self.dataset(case).source.startswith(
+            "synthetic"
+        )
+
+    def dataset_label(self, case: str) -> str:
+        """A data set's name for tables, which says so if nobody measured it."""
+        return f"{case} ({STAND_IN})" if self.is_stand_in(case) else case
+
+    def is_centred(self, case: str) -> bool:
+        """Whether a data set variant has each true group's mean map subtracted."""
+        return bool(self.config["datasets"][case].get("centred", False))
+
+    def family(self, case: str) -> tuple:
+        """What raw and centred variants of the same data set have in common."""
+        variant = self.config["datasets"][case]
+        return tuple(sorted((k, str(v)) for k, v in variant.items() if k != "centred"))
+
+    def method_labels(self, fits: pd.DataFrame) -> dict[str, str]:
+        """Method variant -> label, from the plug-ins, in the order of `fits`.
+
+        Two variants of one plug-in are told apart by their ids.
+        """
+        labels = {method: self.plugin(method).label for method in fits["method"].unique()}
+        shown = list(labels.values())
+        return {
+            method: f"{label} ({method})" if shown.count(label) > 1 else label
+            for method, label in labels.items()
+        }
+
+    def controls(self, fits: pd.DataFrame) -> set[str]:
+        """Method variants among `fits` that are shown the true parameters."""
+        return {m for m in fits["method"].unique() if self.plugin(m).control}
+
+    def plugin(self, method: str):
+        """The plug-in behind a method variant."""
+        from spatgmm import methods
+
+        return methods.get(self.design.methods[method].plugin)
+
+    def decay(self, method: str):
+        """The decay that a spatial method variant was fitted with."""
+        from spatgmm import decay
+
+        parameters = self.design.methods[method].parameters
+        return decay.get(self.plugin(method).parameters(**parameters)["decay"])
+
+    def spatial_methods(self, fits: pd.DataFrame) -> list[str]:
+        """Method variants among `fits` that report a spatial covariance, in order."""
+        reports = fits["estimate.0.beta"].notna() if "estimate.0.beta" in fits else []
+        return list(dict.fromkeys(fits.loc[reports, "method"])) if len(reports) else []
+
+    def spatial_fit(self, fits: pd.DataFrame) -> pd.Series | None:
+        """The fit whose spatial covariance to show for one case, None if there is none.
+
+        Of the first method, those with standard errors before those without, the likeliest.
+        """
+        ok = fits[fits["status"] == "ok"]
+        spatial = self.spatial_methods(ok)
+        if not spatial:
+            return None
+        if "std_error.0.alpha1" in ok:
+            with_errors = ok.loc[ok["std_error.0.alpha1"].notna(), "method"]
+            spatial.sort(key=lambda method: method not in set(with_errors))
+        chosen = ok[ok["method"] == spatial[0]]
+        return chosen.loc[chosen["log_likelihood"].astype(float).idxmax()]
+
+
+def shown_labels(data: Dataset, row: pd.Series) -> np.ndarray:
+    """Fitted labels where the row keeps them, as for real data; else the true ones."""
+    return data.labels if row["labels"] is None else np.asarray(row["labels"], dtype=int)
+
+
+def values(fits: pd.DataFrame, kind: str, component: int, parameter: str) -> np.ndarray:
+    """Column ``<kind>.<component>.<parameter>`` as floats; all NaN where no fit has it."""
+    column = f"{kind}.{component}.{parameter}"
+    if column not in fits:
+        return np.full(len(fits), np.nan)
+    return fits[column].to_numpy(dtype=float, na_value=np.nan)
+
+
+def mean_and_error(sample: np.ndarray) -> tuple[float, float]:
+    """Mean and its standard error; NaN for what the finite values cannot give."""
+    sample = np.asarray(sample, dtype=float)
+    sample = sample[np.isfinite(sample)]
+    mean = float(sample.mean()) if len(sample) else np.nan
+    error = float(sample.std(ddof=1) / np.sqrt(len(sample))) if len(sample) > 1 else np.nan
+    return mean, error
+
+
+def counts(fits: pd.DataFrame) -> dict[str, int]:
+    """Numbers of fits by how they ended."""
+    status = fits["status"].value_counts()
+    ended = {f"n_{name}": int(status.get(name, 0)) for name in ("ok", "unsupported")}
+    # Whatever else a fit can end as, it gave no result.
+    ended["n_failed"] = len(fits) - sum(ended.values())
+    return ended
+
+
+def one_line(text, limit: int = 160) -> str:
+    """The first line of an error message, short enough for a footnote."""
+    line = str(text).strip().splitlines()[0].strip() if str(text).strip() else "no message"
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"

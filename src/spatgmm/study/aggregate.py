@@ -1,0 +1,80 @@
+"""All batches as one table, and the table of the design."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from spatgmm.data import Dataset, atomic_path
+from spatgmm.study.design import Design, data_path, fits_path
+from spatgmm.study.rows import COLUMNS
+
+
+def merge_fits(results: Path, design: Design) -> int:
+    """Write ``fits.parquet`` from the batches of the design, and of no others.
+
+    Batches are read one after the other, so that memory does not grow with their number.
+
+    Returns
+    -------
+    int
+        Number of rows.
+    """
+    paths = [fits_path(results, batch) for batch in design.batches()]
+    schema = pa.unify_schemas(
+        [COLUMNS, *(pq.read_schema(path).remove_metadata() for path in paths)]
+    )
+    further = sorted(set(schema.names) - set(COLUMNS.names))
+    schema = pa.schema([schema.field(name) for name in [*COLUMNS.names, *further]])
+    rows = 0
+    with (
+        atomic_path(results / "fits.parquet") as temporary,
+        pq.ParquetWriter(temporary, schema) as writer,
+    ):
+        for path in paths:
+            table = pq.read_table(path)
+            columns = [
+                table[field.name].cast(field.type)
+                if field.name in table.column_names
+                else pa.nulls(len(table), field.type)
+                for field in schema
+            ]
+            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+            rows += len(table)
+    return rows
+
+
+def design_table(results: Path, design: Design) -> pd.DataFrame:
+    """What every case is: a row per study, case and method, with every varied key."""
+    sizes = {case: _sizes(data_path(results, case)) for case in design.cases}
+    rows = []
+    for study, pairs in design.studies.items():
+        for (id, method), replicates in pairs.items():
+            case = design.cases[id]
+            row = {"case": id, "study": study, "scenario": case.source, "method": method}
+            rows.append(row | {"replicates": replicates} | sizes[id] | _plain(case.varied))
+    return pd.DataFrame(rows)
+
+
+def write_design(results: Path, design: Design) -> None:
+    """Write ``design.csv``."""
+    with atomic_path(results / "design.csv") as temporary:
+        design_table(results, design).to_csv(temporary, index=False)
+
+
+def _sizes(path: Path) -> dict[str, int]:
+    data = Dataset.load(path)
+    return {"n": data.X.shape[0], "p": data.X.shape[1], "n_components": len(data.label_names)}
+
+
+def _plain(varied: Mapping) -> dict[str, object]:
+    # "n" is a column already, with the same value.
+    return {
+        path: str(value) if isinstance(value, list | dict) else value
+        for path, value in varied.items()
+        if path != "n"
+    }

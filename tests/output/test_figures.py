@@ -1,0 +1,251 @@
+"""Figures: files that hold something, colours that stay, numbers behind them that are right."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import matplotlib.image
+import numpy as np
+import pandas as pd
+import pytest
+
+from spatgmm import decay, figures, methods, simulate
+from spatgmm.figures import correlation, covariances, style
+from spatgmm.fitted import FittedCovariance, beta_at_bound
+from spatgmm.geometry import grid_coordinates, scaled_distances
+from spatgmm.results import Results
+
+SIGMOID = decay.get("sigmoid")
+
+
+@pytest.mark.parametrize("name", figures.names())
+def test_figure_is_written_as_vector_and_picture(run, name):
+    config, directory = run
+    pdf, png = figures.write(name, config, directory)
+    assert pdf.read_bytes().startswith(b"%PDF")
+    picture = matplotlib.image.imread(png)[..., :3]
+    height, width, _ = picture.shape
+    assert width <= 7.3 * 300 and height > 150
+    # Something is drawn in every quarter of the height.
+    for part in np.array_split(picture, 4):
+        assert part.std() > 0.02
+    assert not list((directory / "figures").glob(".*"))
+
+
+@pytest.mark.parametrize("name", figures.names())
+def test_caption_and_finding_are_sentences(results, name):
+    module = figures.module(name)
+    for text in (module.caption(results), module.finding(results)):
+        assert text.endswith(".") and "nan" not in text and "None" not in text
+
+
+@pytest.mark.parametrize("name", figures.names())
+def test_figure_without_a_single_fit(name, failed_run):
+    config, directory = failed_run
+    paths = figures.write(name, config, directory)
+    assert all(path.stat().st_size > 1000 for path in paths)
+    assert figures.module(name).finding(Results(config, directory)).endswith(".")
+
+
+@pytest.fixture(scope="module")
+def failed_run(tmp_path_factory, made_up):
+    def spoil(row):
+        made_up.fail(row, "failed", "RuntimeError: nothing works")
+
+    return made_up.make_run(tmp_path_factory.mktemp("failed"), made_up.raw_config(), spoil)
+
+
+def test_stand_in_is_called_so(results):
+    for name in ("figure2", "figure6"):
+        assert "synthetic stand-in" in figures.module(name).caption(results)
+
+
+def test_figures_not_in_the_configuration(made_up):
+    raw = made_up.raw_config()
+    raw["studies"] = {"film": raw["studies"]["film"]}
+    from spatgmm.study import config
+
+    resolved = config.resolve(raw)
+    wanted = {name for name in figures.names() if figures.missing(name, resolved) is None}
+    assert wanted == {"figure6"}
+    with pytest.raises(ValueError, match="unknown figure 'figure7'; known are figure1"):
+        figures.missing("figure7", resolved)
+
+
+def test_checking_a_configuration_imports_no_plotting_library():
+    code = (
+        "import sys; from spatgmm import figures, tables; figures.names(); tables.names();"
+        "figures.missing('figure3', {'studies': {}});"
+        "sys.exit(any(m in sys.modules for m in ('matplotlib', 'seaborn', 'pandas')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_methods_of_the_project_have_colours_of_their_own():
+    colours = {name: style.method_colour(name) for name in methods.names()}
+    assert len(set(colours.values())) == len(colours), colours
+
+
+def test_colour_depends_on_the_name_alone(monkeypatch):
+    before = style.method_colour("spatgmm")
+    monkeypatch.setattr(methods, "names", lambda: ["a-new-one", "spatgmm"])
+    assert style.method_colour("spatgmm") == before
+    assert re.fullmatch("#[0-9A-F]{6}", style.method_colour("a-new-one"))
+
+
+def test_no_method_is_named_in_tables_or_figures():
+    from pathlib import Path
+
+    from spatgmm import tables
+
+    for package in (figures, tables):
+        for path in Path(package.__file__).parent.glob("*.py"):
+            strings = re.findall(r'"([^"\n]*)"', path.read_text())
+            # The truth is also a column, and the package has the name of its method.
+            named = set(strings) & set(methods.names()) - {"truth", "spatgmm"}
+            assert not named, path
+
+
+def test_empirical_correlation_finds_the_true_one():
+    coordinates = grid_coordinates((5, 5))
+    scenario = simulate.Scenario.from_config(
+        "one",
+        {
+            "locations": {"grid": [5, 5]},
+            "n": 20000,
+            "weights": [1.0],
+            "components": [{"alpha": [1, -0.9, 0.3], "beta": 4}],
+        },
+    )
+    X = simulate.draw(scenario, 0, 1).X
+    points = correlation.empirical(X, scaled_distances(coordinates))
+    true = FittedCovariance(np.array([1, -0.9, 0.3]), 4.0, None, SIGMOID)
+    assert len(points) == 14  # distinct distances of a 5 x 5 grid
+    np.testing.assert_allclose(
+        points["correlation"], true.correlation(points["delta"].to_numpy()), atol=0.02
+    )
+
+
+def _row(values: dict) -> pd.Series:
+    return pd.Series(values, dtype=float)
+
+
+def _full_row() -> tuple[pd.Series, np.ndarray]:
+    """A row with covariances of the estimates, and the covariance matrix."""
+    root = np.random.default_rng(3).normal(size=(4, 4)) * np.array([[0.02], [0.02], [0.01], [0.2]])
+    covariance = root @ root.T
+    names = ("alpha1", "alpha2", "alpha3", "beta")
+    values = dict(zip((f"estimate.0.{n}" for n in names), (1.1, -0.8, 0.25, 3.0), strict=True))
+    for i, name in enumerate(names):
+        values[f"std_error.0.{name}"] = np.sqrt(covariance[i, i])
+        for j in range(i):
+            values[f"estimate.0.cov.{names[j]}.{name}"] = covariance[i, j]
+    return _row(values), covariance
+
+
+def test_band_agrees_with_simulation():
+    row, covariance = _full_row()
+    fitted = FittedCovariance.from_row(row, 0, SIGMOID)
+    delta = np.linspace(0.1, 2, 7)
+    low, high = fitted.band(delta)
+    draws = np.random.default_rng(0).multivariate_normal(
+        [1.1, -0.8, 0.25, 3.0], covariance / 100, size=20000
+    )
+    curves = np.array(
+        [FittedCovariance(d[:3], d[3], None, SIGMOID).correlation(delta) for d in draws]
+    )
+    # A tenth of the errors: there the delta method is exact.
+    np.testing.assert_allclose(curves.std(axis=0) * 10 * 1.96 * 2, high - low, rtol=0.04)
+    np.testing.assert_allclose((low + high) / 2, fitted.correlation(delta))
+
+
+def test_effective_range_and_its_error():
+    row, covariance = _full_row()
+    fitted = FittedCovariance.from_row(row, 0, SIGMOID)
+    distance, error = fitted.effective_range()
+    assert SIGMOID.value(np.asarray(distance), 3.0) == pytest.approx(0.95)
+    step = 1e-4
+    above, _ = FittedCovariance(fitted.alpha, 3.0 + step, None, SIGMOID).effective_range()
+    below, _ = FittedCovariance(fitted.alpha, 3.0 - step, None, SIGMOID).effective_range()
+    slope = abs(above - below) / (2 * step)
+    assert error == pytest.approx(slope * np.sqrt(covariance[3, 3]), rel=1e-4)
+    _, baseline_error = fitted.baseline()
+    assert baseline_error == pytest.approx(np.sqrt(covariance[:2, :2].sum()))
+
+
+def test_no_band_from_standard_errors_alone():
+    row, _ = _full_row()
+    row = row[[name for name in row.index if ".cov." not in name]]
+    assert FittedCovariance.from_row(row, 0, SIGMOID).band(np.array([1.0])) is None
+
+
+def test_beta_at_its_bound_is_taken_as_known():
+    row, covariance = _full_row()
+    for name in row.index:
+        if "std_error.0.beta" in name or (name.endswith(".beta") and ".cov." in name):
+            row[name] = np.nan
+    fitted = FittedCovariance.from_row(row, 0, SIGMOID)
+    np.testing.assert_allclose(fitted.covariance[:3, :3], covariance[:3, :3])
+    assert not fitted.covariance[3].any()
+    assert np.isnan(fitted.effective_range()[1])
+
+
+def test_bounds_are_recognised():
+    lower, upper = SIGMOID.bounds(0.2)
+    assert beta_at_bound(lower, 0.2, SIGMOID) == "lower"
+    assert beta_at_bound(upper, 0.2, SIGMOID) == "upper"
+    assert beta_at_bound(3.0, 0.2, SIGMOID) is None
+
+
+def test_best_separable_covariance():
+    rng = np.random.default_rng(0)
+    U, V = (np.cov(rng.normal(size=(30, m)), rowvar=False) for m in (3, 4))
+    separable = np.kron(U, V)
+    np.testing.assert_allclose(covariances.best_separable(separable, (3, 4)), separable, rtol=1e-7)
+
+    delta = scaled_distances(grid_coordinates((5, 5)))
+    spatial = FittedCovariance(np.array([1, -0.9, 0.3]), 4.0, None, SIGMOID).matrix(delta)
+    best = covariances.best_separable(spatial, (5, 5))
+    lost = covariances.divergence(spatial, best)
+    assert lost > 0.1
+    # No other product near it is likelier.
+    for _ in range(20):
+        other = best * np.kron(
+            *(1 + 0.01 * (lambda e: e + e.T)(rng.normal(size=(5, 5))) for _ in range(2))
+        )
+        assert covariances.divergence(spatial, other) >= lost
+
+
+def test_divergence():
+    assert covariances.divergence(np.eye(3), np.eye(3)) == pytest.approx(0)
+    # One dimension, variances 1 and s: (1/s - 1 + log s) / 2.
+    assert covariances.divergence(np.eye(1), 2 * np.eye(1)) == pytest.approx(
+        (0.5 - 1 + np.log(2)) / 2
+    )
+    assert np.isinf(covariances.divergence(np.eye(2), np.diag([1.0, -1.0])))
+
+
+def test_refit_of_baselines_uses_the_seed_of_the_run(run, made_up):
+    results = Results(*run)
+    from spatgmm.study import run as study_run
+
+    case = results.design.cases["grid"]
+    draw = study_run.source("grid", True, case.settings, made_up.ROOT_SEED, None)
+    row = next(
+        study_run.fit_rows(
+            draw,
+            range(1),
+            case="grid",
+            method="gmm-diag",
+            plugin="gmm-diag",
+            parameters={},
+            root_seed=made_up.ROOT_SEED,
+        )
+    )
+    data = results.dataset("grid")
+    labels = covariances._refit(results, "gmm-diag", "grid", data)
+    from spatgmm import metrics
+
+    assert metrics.ari(data.labels, labels) == pytest.approx(row["ari"], abs=1e-12)

@@ -1,0 +1,69 @@
+"""summary.md holds every output of the configuration, what it shows, and where it comes from."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+
+from spatgmm import figures
+from spatgmm.results import Results
+from spatgmm.tables import summary, writer
+
+
+def test_summary_holds_every_output_with_its_finding(run):
+    config, directory = run
+    path = summary.write(config, directory)
+    assert path == directory / "summary.md"
+    text = path.read_text()
+    for name in config["outputs"]:
+        section = text.split(f"## {writer.title(name)}\n")[1].split("\n## ")[0]
+        assert re.search(r"\*\*What it shows\.\*\* .{20,}", section), name
+        assert f"**{writer.title(name)}.** " in section
+        if name in figures.names():
+            assert f"](figures/{name}.png)" in section
+        else:
+            assert "\n|" in section
+    assert "nan" not in re.sub(r"\w*nan\w+|\w+nan\w*", "", text)
+    assert "synthetic stand-in" in text.split("## Table 1")[0]
+
+
+def test_provenance_counts_fits_versions_and_seconds(results):
+    text = summary.provenance(results)
+    fits = results.fits
+    status = fits["status"].value_counts()
+    assert (
+        f"Fits: {len(fits)}, of which {status['ok']} ok, {status['failed']} failed, "
+        f"{status['unsupported']} not applicable" in text
+    )
+    assert "- numpy: 2.4" in text and "`hash-gmm-diag`" in text
+    assert "mixed" not in text
+    seconds = float(re.search(r"all processes together: ([\d.]+)", text).group(1))
+    assert abs(seconds / fits["seconds"].sum() - 1) < 0.01
+
+
+def test_fits_of_different_code_are_pointed_out(run, tmp_path):
+    config, directory = run
+    fits = pd.read_parquet(directory / "fits.parquet")
+    fits.loc[fits["method"].eq("kmeans").idxmax(), "code_hash"] = "older"
+    fits.to_parquet(tmp_path / "fits.parquet")
+    text = summary.provenance(Results(config, tmp_path))
+    assert "**Fits of different code are mixed here: kmeans.**" in text
+
+
+def test_a_part_of_the_study(tmp_path, made_up):
+    raw = made_up.raw_config()
+    raw["studies"] = {"comparison": raw["studies"]["comparison"]}
+    raw["outputs"] = ["table2", "figure3"]
+    text = summary.write(*made_up.make_run(tmp_path, raw)).read_text()
+    assert "## Table 2" in text and "## Figure 3" in text and "## Table 1" not in text
+
+
+def test_every_output_has_a_caption_for_the_report():
+    from pathlib import Path
+
+    from spatgmm import tables
+
+    folder = Path(__file__).parents[2] / "workflow" / "report"
+    captions = {path.stem for path in folder.glob("*.rst")}
+    assert {*tables.names(), *figures.names()} <= captions

@@ -1,0 +1,220 @@
+"""Tables: numbers against an independent computation, failures counted, files well formed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spatgmm import tables
+from spatgmm.results import Results
+from spatgmm.tables import comparison, recovery, writer
+from spatgmm.tables.table import Footnotes, Table, number, significant
+
+
+def test_every_table_is_written_in_three_formats(run, tmp_path):
+    config, directory = run
+    for name in tables.names():
+        paths = tables.write(name, config, directory)
+        assert [path.suffix for path in paths] == [".csv", ".tex", ".md"]
+        assert all(path.parent == directory / "tables" for path in paths)
+        frame = pd.read_csv(paths[0])
+        assert len(frame) > 1
+        markdown = paths[2].read_text()
+        rows = [line for line in markdown.splitlines() if line.startswith("|")]
+        assert len({row.count("|") for row in rows}) == 1
+        latex = paths[1].read_text()
+        assert latex.count(r"\begin{") == latex.count(r"\end{")
+        body = latex.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
+        assert len({line.replace(r"\&", "").count("&") for line in body}) == 1
+        assert all(ord(c) < 0x370 for c in latex), "symbols pdflatex does not know"
+
+
+def test_recovery_numbers(results, made_up):
+    raw = recovery.recovery(results, results.of("recovery"))
+    fits = results.fits[(results.fits["method"] == "spatgmm-se") & (results.fits["n"] == 240)]
+    line = raw[(raw["n"] == 240) & (raw["component"] == 1) & (raw["parameter"] == "beta")].iloc[0]
+    estimates = fits["estimate.1.beta"].to_numpy()
+    assert line["truth"] == 7
+    assert line["mean"] == pytest.approx(np.mean(estimates))
+    assert line["bias"] == pytest.approx(np.mean(estimates) - 7)
+    assert line["empirical_se"] == pytest.approx(np.std(estimates, ddof=1))
+    assert line["ratio"] == pytest.approx(
+        fits["std_error.1.beta"].mean() / np.std(estimates, ddof=1)
+    )
+    inside = (fits["lower.1.beta"] <= 7) & (fits["upper.1.beta"] >= 7)
+    assert line["coverage"] == pytest.approx(inside.mean())
+    assert line["n_used"] == made_up.REPLICATES
+    assert len(raw) == 2 * 2 * 5
+
+
+def test_recovery_counts_missing_standard_errors_and_failures(tmp_path, made_up):
+    def spoil(row):
+        if row["method"] == "spatgmm-se" and row["scenario"] == "recovery":
+            if row["replicate"] == 0:
+                made_up.fail(row, "failed", "ValueError: broken")
+            elif row["replicate"] == 1:  # beta at its bound
+                for kind in ("std_error", "lower", "upper"):
+                    row[f"{kind}.0.beta"] = np.nan
+
+    results = Results(*made_up.make_run(tmp_path, made_up.raw_config(), spoil))
+    raw = recovery.recovery(results, results.of("recovery"))
+    line = raw[(raw["component"] == 0) & (raw["parameter"] == "beta")].iloc[0]
+    assert (line["n_used"], line["n_with_se"], line["n_failed"]) == (5, 4, 1)
+    assert "2 of 12 fits failed" in tables.build("table1", results).finding
+
+
+def test_comparison_counts_failures_and_says_why_a_cell_is_empty(results, made_up):
+    raw = comparison.comparison(results.of("comparison")).set_index(["method", "case"])
+    failed = raw.loc[("spatgmm-gls", "grid")]
+    assert (failed["n_ok"], failed["n_failed"]) == (made_up.REPLICATES - 2, 2)
+    fits = results.fits
+    ari = fits.loc[(fits["method"] == "spatgmm-gls") & (fits["case"] == "grid"), "ari"].dropna()
+    assert failed["mean_ari"] == pytest.approx(ari.mean())
+    assert failed["se_ari"] == pytest.approx(ari.std() / np.sqrt(len(ari)))
+    assert failed["median_ari"] == pytest.approx(ari.median())
+
+    table = tables.build("table2", results)
+    formatted = table.formatted.set_index(("method", ""))
+    assert formatted.loc["SpatGMM, GLS", ("grid", "ok/failed")] == "4/2[a]"
+    assert formatted.loc["GMM, diagonal covariance", ("irregular", "mean (SE)")] == "–[b]"
+    assert "3-th leading minor" in table.notes[0]
+    assert table.notes[1] == "[b] not applicable: needs a grid of rows and columns"
+    assert "2 of 102 fits failed" in table.finding
+    assert "Within 0.03 of zero on every scenario they apply to:" in table.finding
+
+
+def test_best_possible_ari_is_a_row_and_the_yardstick(results):
+    table = tables.build("table2", results)
+    label = next(iter(results.controls(results.of("comparison"))))
+    assert results.plugin(label).label in list(table.formatted[("method", "")])
+    best = table.raw[(table.raw["method"] == label) & (table.raw["case"] == "cube")]
+    assert f"{number(best['mean_ari'].iloc[0])} on cube" in table.finding
+    assert table.finding.startswith("The best possible mean ARI is")
+
+
+def test_raw_and_centred_data_sets_are_kept_apart(results):
+    raw, centred = tables.build("table3", results), tables.build("table4", results)
+    assert set(raw.raw["case"]) == {"film-raw", "raman-raw"}
+    assert set(centred.raw["case"]) == {"film-centred"}
+
+
+def test_synthetic_stand_in_is_called_so(results):
+    table = tables.build("table3", results)
+    assert "raman-raw (synthetic stand-in)" in list(table.formatted["data set"])
+    assert "synthetic stand-in" in table.caption and "synthetic stand-in" in table.finding
+    assert table.raw.set_index("case")["synthetic_stand_in"].loc["raman-raw"].all()
+    assert "synthetic" not in tables.build("table4", results).caption
+
+
+def test_chosen_model_is_shown(tmp_path, made_up):
+    def spoil(row):
+        if row["plugin"] == "gmm-diag":
+            row["extra.model"] = "VVI"
+
+    results = Results(*made_up.make_run(tmp_path, made_up.raw_config(), spoil))
+    table = tables.build("table3", results).formatted.set_index("method")
+    assert table.loc["GMM, diagonal covariance", "model"] == "VVI"
+
+
+def test_film_parameters(results):
+    table = tables.build("table5", results)
+    line = table.raw.iloc[0]
+    fits = results.fits[(results.fits["case"] == "film-raw")].set_index("method")
+    assert line["alpha2"] == fits.loc["spatgmm-se", "estimate.0.alpha2"]
+    assert line["partial_sill"] == -line["alpha2"]
+    assert line["partial_sill_se"] == fits.loc["spatgmm-se", "std_error.0.alpha2"]
+    assert line["baseline"] == pytest.approx(line["alpha1"] + line["alpha2"])
+    # Without covariances of the estimates no standard error of their sum is made up.
+    assert np.isnan(line["baseline_se"])
+    assert set(table.raw["group"]) == {"low dose", "high dose"}
+    assert "J all ones" in table.caption
+
+
+def test_beta_at_its_bound_and_a_negative_nugget_are_explained(tmp_path, made_up):
+    def spoil(row):
+        if row["case"] == "film-raw" and row["plugin"] == "spatgmm":
+            row["estimate.0.beta"], row["std_error.0.beta"] = 1e-3, np.nan
+            row["estimate.1.alpha3"] = -0.01
+
+    results = Results(*made_up.make_run(tmp_path, made_up.raw_config(), spoil))
+    table = tables.build("table5", results)
+    assert table.raw["bound"].tolist() == ["lower", "", "", ""]
+    assert table.formatted["β"].iloc[0] == "0.00100[a]"
+    assert "linear decay" in table.notes[0]
+    assert "positive definite" in table.notes[1]
+    assert "β lies at a bound in 1 of 4 components" in table.finding
+
+
+def test_a_table_whose_every_fit_failed_says_so(tmp_path, made_up):
+    def spoil(row):
+        made_up.fail(row, "failed", "RuntimeError: nothing works\nsecond line")
+
+    results = Results(*made_up.make_run(tmp_path, made_up.raw_config(), spoil))
+    for name in tables.names():
+        table = tables.build(name, results)
+        assert "failed" in table.finding, name
+        assert len(table.formatted), name
+    marks = tables.build("table2", results).notes
+    assert marks == ("[a] every fit failed, most often: RuntimeError: nothing works",)
+
+
+def test_a_configuration_without_the_study(tmp_path, made_up):
+    raw = made_up.raw_config()
+    raw["studies"] = {"film": raw["studies"]["film"]}
+    raw["outputs"] = ["table3"]
+    config, directory = made_up.make_run(tmp_path, raw)
+    assert tables.missing("table3", config) is None
+    assert "recovery" in tables.missing("table1", config)
+    with pytest.raises(ValueError, match="table1: the configuration has no study 'recovery'"):
+        tables.write("table1", config, directory)
+    assert tables.write("table3", config, directory)[0].is_file()
+
+
+def test_unknown_table_and_missing_fits(run, tmp_path):
+    config, _ = run
+    with pytest.raises(ValueError, match="unknown table 'table99'; known are table1"):
+        tables.write("table99", config, tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"fits\.parquet is missing"):
+        tables.write("table1", config, tmp_path)
+
+
+def test_a_case_without_any_fit_is_an_error(run, tmp_path):
+    config, directory = run
+    fits = pd.read_parquet(directory / "fits.parquet")
+    fits[fits["method"] != "kmeans"].to_parquet(tmp_path / "fits.parquet")
+    with pytest.raises(ValueError, match="no fit of case 'grid' by method 'kmeans'"):
+        Results(config, tmp_path).of("comparison")
+
+
+def test_latex_escapes_text_and_sets_symbols():
+    assert writer.escape("a_b & 5 % of β ≤ α₁ −2") == (
+        r"a\_b \& 5 \% of $\beta$ $\le$ $\alpha_1$ $-$2"
+    )
+    frame = pd.DataFrame({"x|y": ["a|b"], "value": ["1[a]"]})
+    table = Table("Caption.", frame, frame, ("[a] why",), "finding")
+    latex = writer.to_latex("table1", table)
+    assert r"1\textsuperscript{a}" in latex and r"\textsuperscript{a} why" in latex
+    assert r"a\|b" in writer.to_markdown("table1", table)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1.2345, "1.234"), (-0.5, "−0.500"), (-0.0001, "0.000"), (np.nan, "–")]
+)
+def test_number(value, text):
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.00012345, "0.000123"), (12.345, "12.3"), (1234.5, "1234"), (0, "0")]
+)
+def test_significant(value, text):
+    assert significant(value) == text
+
+
+def test_footnotes_reuse_marks():
+    footnotes = Footnotes()
+    assert [footnotes.mark(text) for text in ("x", "y", "x")] == ["[a]", "[b]", "[a]"]
+    for number_ in range(40):
+        footnotes.mark(f"text {number_}")
+    assert len({note.split()[0] for note in footnotes.notes()}) == 42
