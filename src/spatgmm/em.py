@@ -38,6 +38,9 @@ class EmptyComponentError(ArithmeticError):
 class Solver(Protocol):
     """What :class:`spatgmm.scoring.Scoring` and :class:`spatgmm.gls.GLS` provide."""
 
+    #: Whether the log-likelihood is let fall from one iteration to the next.
+    may_fall: bool
+
     def start(
         self, maps: Blocks, responsibilities: np.ndarray, family: SpatialCovariance, mean: str
     ) -> Mixture:
@@ -206,8 +209,11 @@ def run(
     trace = [log_likelihood]
     converged = False
     while not converged and len(trace) <= max_iter:
-        mixture = maximisation(maps, responsibilities, mixture, mean, solver)
-        log_likelihood, responsibilities = mixture.expectation(maps)
+        step = maximisation(maps, responsibilities, mixture, mean, solver)
+        reached, expected = step.expectation(maps)
+        # Rounding in a nearly singular covariance can spoil the last small steps uphill.
+        if reached >= log_likelihood or solver.may_fall:
+            mixture, log_likelihood, responsibilities = step, reached, expected
         trace.append(log_likelihood)
         converged = solver.has_converged(trace, tol)
         if progress is not None:

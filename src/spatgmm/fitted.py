@@ -1,4 +1,8 @@
-"""A fitted spatial covariance, read back from a row of results, with its uncertainty."""
+"""A fitted spatial covariance and what it says, with its uncertainty.
+
+The estimator hands these out for a fit in memory; tables and figures read them back from rows of
+results.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
+from scipy.stats import norm
 
 from spatgmm.decay import Decay
 from spatgmm.geometry import MAX_DISTANCE
@@ -18,7 +23,7 @@ PARAMETERS = ("alpha1", "alpha2", "alpha3", "beta")
 _LEFT = 0.05
 
 #: Two-sided 95 % point of the normal distribution.
-_Z = 1.959963984540054
+NORMAL_95 = norm.ppf(0.975)
 
 
 @dataclass(frozen=True)
@@ -89,14 +94,42 @@ class FittedCovariance:
         error = np.sqrt(
             np.maximum(np.einsum("...i,ij,...j->...", gradient, self.covariance, gradient), 0)
         )
-        return correlation - _Z * error, correlation + _Z * error
+        return correlation - NORMAL_95 * error, correlation + NORMAL_95 * error
+
+    def quantities(self, unit: float) -> dict[str, tuple[float, float]]:
+        """The covariance in the words of geostatistics: value and standard error of each.
+
+        Parameters
+        ----------
+        unit : float
+            Units of the coordinates per unit of scaled distance.
+
+        Returns
+        -------
+        dict
+            baseline (covariance at the largest distance), partial_sill, nugget, sill (partial sill
+            and nugget), effective_range (in units of the coordinates).
+        """
+        _, a2, a3 = self.alpha
+        distance, distance_error = self.effective_range()
+        return {
+            "baseline": self.baseline(),
+            "partial_sill": (float(-a2), self._error([0, -1, 0, 0])),
+            "nugget": (float(a3), self._error([0, 0, 1, 0])),
+            "sill": (float(a3 - a2), self._error([0, -1, 1, 0])),
+            "effective_range": (unit * distance, unit * distance_error),
+        }
+
+    def _error(self, gradient) -> float:
+        """Standard error of a linear function of the estimates."""
+        if self.covariance is None:
+            return np.nan
+        gradient = np.asarray(gradient, dtype=float)
+        return float(np.sqrt(max(gradient @ self.covariance @ gradient, 0.0)))
 
     def baseline(self) -> tuple[float, float]:
         """Covariance at the largest distance, ``a1 + a2``, and its standard error."""
-        value = float(self.alpha[0] + self.alpha[1])
-        if self.covariance is None:
-            return value, np.nan
-        return value, float(np.sqrt(max(self.covariance[:2, :2].sum(), 0.0)))
+        return float(self.alpha[0] + self.alpha[1]), self._error([1, 1, 0, 0])
 
     def effective_range(self) -> tuple[float, float]:
         """Scaled distance at which 5 % of the partial sill is left, and its standard error.
@@ -130,18 +163,10 @@ def fitted_components(row: pd.Series, decay: Decay) -> dict[int, FittedCovarianc
     return dict(sorted(found.items()))
 
 
-def beta_at_bound(beta: float, smallest_distance: float, decay: Decay) -> str | None:
-    """``"lower"`` or ``"upper"`` where beta sits at the end of what data can identify, else None.
-
-    Parameters
-    ----------
-    beta : float
-    smallest_distance : float
-        Smallest scaled distance between two locations.
-    decay : Decay
-    """
-    lower, upper = decay.bounds(smallest_distance)
-    # Bounds are reached only up to the optimiser's tolerance; as in spatgmm.inference.
+def beta_at_bound(beta: float, bounds: tuple[float, float]) -> str | None:
+    """``"lower"`` or ``"upper"`` where beta sits at an end of what data identify, else None."""
+    lower, upper = bounds
+    # Bounds are reached only up to the optimiser's tolerance.
     if beta <= lower * 1.01:
         return "lower"
     return "upper" if beta >= upper * 0.999 else None

@@ -225,7 +225,7 @@ class _ReflectionBasis:
     ``m - 1 - i``: ``(e_i + e_mirror) / sqrt(2)`` is even, ``(e_i - e_mirror) / sqrt(2)`` is odd,
     and the centre of an odd ``m`` is even by itself.  A function ``f`` of the offset has there
 
-    ``f_even[i, k] = w_i w_k (f(|i - k|) + f(m - 1 - i - k))``, ``w`` 1, ``1/sqrt(2)`` at the centre,
+    ``f_even[i, k] = w_i w_k (f(|i - k|) + f(m - 1 - i - k))``, ``w`` 1 or, centre, ``1/sqrt(2)``,
     ``f_odd[i, k]  = f(|i - k|) - f(m - 1 - i - k)``,
 
     so blocks are folded from the ``p`` offsets of the grid, and no p x p matrix is ever formed.

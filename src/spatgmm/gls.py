@@ -30,6 +30,8 @@ class GLS:
         Where beta starts; None: 4.
     """
 
+    may_fall = True
+
     def __init__(self, beta_init: float | None = None):
         self.beta_init = STARTING_BETA if beta_init is None else beta_init
 

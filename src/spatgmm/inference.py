@@ -21,17 +21,16 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 from scipy.linalg import cho_factor, cho_solve
-from scipy.optimize import brentq
-from scipy.stats import norm
 
 from spatgmm.covariance import BETA, N_PARAMETERS, NU, TAU, C, SpatialCovariance, alpha_from_theta
 from spatgmm.em import Blocks, Mixture, weighted_mean, weighted_scatter
+from spatgmm.fitted import NORMAL_95, FittedCovariance, beta_at_bound
 from spatgmm.geometry import MAX_DISTANCE
 
-_LEVEL = 0.95
-
-#: The effective range is where this share of the partial sill is lost.
-_RANGE_SHARE = 0.95
+_BOUND_NOTES = {
+    "lower": "beta at its lower bound: linear decay",
+    "upper": "beta at its upper bound: decay within the nearest neighbours",
+}
 
 #: d(a1, a2, a3, beta) / d(c, tau, nu, beta), with a1 = c + tau, a2 = -tau, a3 = nu.
 _TO_ALPHA = np.array([[1, 1, 0, 0], [0, -1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], dtype=float)
@@ -50,15 +49,22 @@ class Estimates:
         """Units of ``(c, tau, nu, beta)``."""
         return np.array([self.scale**2] * 3 + [1.0])
 
-    def bound(self, g: int) -> str:
-        """Which bound the beta of component `g` lies at, in words; empty if at none."""
-        lower, upper = self.family.beta_bounds
-        beta = self.mixture.thetas[g, BETA]
-        if beta <= lower * 1.01:
-            return "beta at its lower bound: linear decay"
-        if beta >= upper * 0.999:
-            return "beta at its upper bound: decay within the nearest neighbours"
-        return ""
+    def bound(self, g: int) -> str | None:
+        """Which bound the beta of component `g` lies at, if any."""
+        return beta_at_bound(self.mixture.thetas[g, BETA], self.family.beta_bounds)
+
+    def fitted(self, information: Information | None = None) -> list[FittedCovariance]:
+        """Each component's covariance in the units of the data, with errors if there are any."""
+        errors = [None] * len(self.mixture.weights)
+        if information is not None:
+            # A beta at its bound is taken as known: it adds no uncertainty.
+            errors = list(np.nan_to_num(alpha_covariances(information)))
+        return [
+            FittedCovariance(
+                self.scale**2 * alpha_from_theta(theta), theta[BETA], error, self.family.decay
+            )
+            for theta, error in zip(self.mixture.thetas, errors, strict=True)
+        ]
 
 
 class Information:
@@ -97,7 +103,7 @@ class Information:
         )
         information = np.zeros((ends[-1], ends[-1]))
         information[: G - 1, : G - 1] = (of_weights.T * self.counts) @ of_weights
-        for g, (place, component) in enumerate(zip(places, components, strict=True)):
+        for place, component in zip(places, components, strict=True):
             information[place, place] = component.complete
         # Cov(s_c | X) = sum_i sum_gh (r_ig [g = h] - r_ig r_ih) s_ig s_ih'.
         for g in range(G):
@@ -231,31 +237,47 @@ def standard_errors(information: Information) -> pd.DataFrame:
     Estimating a free mean takes one map's worth of scatter from each component, so that maximum
     likelihood puts variances ``1 - 1/n_g`` too low.  The estimates are left as they are; the
     intervals for alpha are scaled by ``n_g / (n_g - 1)``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``attrs["covariance"]`` holds the (G, 4, 4) covariances of the estimates of
+        ``(a1, a2, a3, beta)``.
     """
     estimates = information.estimates
-    thetas = estimates.mixture.thetas
+    covariances = alpha_covariances(information)
     rows = []
-    for g, theta in enumerate(thetas):
-        note = estimates.bound(g)
-        rows.append(_row(g, "weight", estimates.mixture.weights[g], information.weight_variance[g]))
-        covariance = information.theta_covariance[g]
-        known = np.isnan(np.diag(covariance))  # a beta at its bound
-        alpha_covariance = (
-            _TO_ALPHA @ np.where(known[:, None] | known, 0.0, covariance) @ _TO_ALPHA.T
-        )
-        variance = np.where(known, np.nan, np.diag(alpha_covariance)) * estimates.units() ** 2
-        values = np.append(alpha_from_theta(theta), theta[BETA]) * estimates.units()
-        for k, name in enumerate(("alpha1", "alpha2", "alpha3", "beta")):
-            correction = 1.0
-            if k != BETA and estimates.mean == "free":
-                correction = information.counts[g] / max(information.counts[g] - 1, 1)
-            rows.append(_row(g, name, values[k], variance[k], correction, note))
-    return pd.DataFrame(rows)
+    for g, fitted in enumerate(estimates.fitted()):
+        bound = estimates.bound(g)
+        note = _BOUND_NOTES[bound] if bound else ""
+        weight = estimates.mixture.weights[g]
+        rows.append(_row(g, "weight", weight, information.weight_variance[g]))
+        correction = 1.0
+        if estimates.mean == "free":
+            correction = information.counts[g] / max(information.counts[g] - 1, 1)
+        variances = np.diag(covariances[g])
+        for k in range(3):
+            rows.append(_row(g, f"alpha{k + 1}", fitted.alpha[k], variances[k], correction))
+        rows.append(_row(g, "beta", fitted.beta, variances[BETA], note=note))
+    table = pd.DataFrame(rows)
+    # Lists, not an array: pandas compares attributes when frames are joined.
+    table.attrs["covariance"] = covariances.tolist()
+    return table
+
+
+def alpha_covariances(information: Information) -> np.ndarray:
+    """Covariance (G, 4, 4) of the estimates of (a1, a2, a3, beta); NaN for a beta at its bound."""
+    units = information.estimates.units()
+    unknown = np.isnan(information.theta_covariance)
+    filled = np.where(unknown, 0.0, information.theta_covariance)
+    covariance = _TO_ALPHA @ filled @ _TO_ALPHA.T * np.outer(units, units)
+    covariance[unknown] = np.nan
+    return covariance
 
 
 def _row(component, parameter, estimate, variance, correction=1.0, note="") -> dict:
     std_error = np.sqrt(variance) if variance >= 0 else np.nan
-    half = norm.ppf(0.5 + _LEVEL / 2) * std_error
+    half = NORMAL_95 * std_error
     return {
         "component": component,
         "parameter": parameter,
@@ -267,45 +289,16 @@ def _row(component, parameter, estimate, variance, correction=1.0, note="") -> d
     }
 
 
-def effective_range(family: SpatialCovariance, beta: float) -> float:
-    """Distance, in the units of the coordinates, at which 95 % of the partial sill is lost."""
-
-    def excess(delta: float) -> float:
-        return float(family.decay.value(np.asarray(delta), beta)) - _RANGE_SHARE
-
-    return brentq(excess, 0.0, MAX_DISTANCE) * family.geometry.unit
-
-
 def geostatistics(estimates: Estimates, information: Information | None = None) -> pd.DataFrame:
     """Baseline, partial sill, nugget, sill, effective range; errors by the delta method."""
     rows = []
-    for g, theta in enumerate(estimates.mixture.thetas):
-        c, tau, nu, _ = theta * estimates.units()
-        beta = theta[BETA]
-        step = 1e-4 * beta
-        slope = (
-            effective_range(estimates.family, beta + step)
-            - effective_range(estimates.family, beta - step)
-        ) / (2 * step)
-        quantities = {
-            "baseline": (c, [1, 0, 0, 0]),
-            "partial_sill": (tau, [0, 1, 0, 0]),
-            "nugget": (nu, [0, 0, 1, 0]),
-            "sill": (tau + nu, [0, 1, 1, 0]),
-            "effective_range": (effective_range(estimates.family, beta), [0, 0, 0, slope]),
-        }
-        for name, (value, gradient) in quantities.items():
+    for g, fitted in enumerate(estimates.fitted(information)):
+        quantities = fitted.quantities(estimates.family.geometry.unit)
+        for name, (value, std_error) in quantities.items():
             row = {"component": g, "quantity": name, "estimate": value}
             if information is not None:
-                gradient = np.array(gradient) * estimates.units()
-                used = gradient != 0
-                variance = (
-                    gradient[used]
-                    @ information.theta_covariance[g][np.ix_(used, used)]
-                    @ gradient[used]
-                )
-                full = _row(g, name, value, variance)
-                row |= {key: full[key] for key in ("std_error", "lower", "upper")}
+                half = NORMAL_95 * std_error
+                row |= {"std_error": std_error, "lower": value - half, "upper": value + half}
             rows.append(row)
     return pd.DataFrame(rows)
 
@@ -320,18 +313,17 @@ def correlogram(estimates: Estimates, distances=None) -> pd.DataFrame:
     if distances.ndim != 1 or not ((distances >= 0) & (distances <= largest * (1 + 1e-9))).all():
         raise ValueError(f"distances must be a list of numbers from 0 to the largest, {largest:g}")
     delta = np.minimum(distances / family.geometry.unit, MAX_DISTANCE)
-    frames = []
-    for g, (c, tau, nu, beta) in enumerate(estimates.mixture.thetas):
-        covariance = c + tau * (1 - family.decay.value(delta, beta))
-        correlation = np.where(delta > 0, covariance / (c + tau + nu), 1.0)
-        frames.append(
+    return pd.concat(
+        [
             pd.DataFrame(
                 {
                     "component": g,
                     "distance": distances,
                     "scaled_distance": delta,
-                    "correlation": correlation,
+                    "correlation": np.where(delta > 0, fitted.correlation(delta), 1.0),
                 }
             )
-        )
-    return pd.concat(frames, ignore_index=True)
+            for g, fitted in enumerate(estimates.fitted())
+        ],
+        ignore_index=True,
+    )

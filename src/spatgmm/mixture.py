@@ -161,7 +161,7 @@ class SpatialGaussianMixture(ClusterMixin, DensityMixin, BaseEstimator):
         self._centre = X.mean(axis=0) if self.mean == "free" else np.full(p, X.mean())
         standardised = X - self._centre
         self._scale = standardised.std()
-        if self._scale <= 1e-12 * np.abs(X).max():
+        if self._scale <= 1e-15 * np.abs(X).max():
             raise ValueError("X: all maps are the same; there is nothing to cluster")
         standardised /= self._scale
 

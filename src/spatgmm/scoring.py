@@ -42,6 +42,8 @@ class Scoring:
         Where beta starts; None: the best of a grid, for each component.
     """
 
+    may_fall = False
+
     def __init__(self, beta_init: float | None = None):
         self.beta_init = beta_init
 

@@ -36,6 +36,9 @@ _MAX_ITER = 40
 
 _MAX_HALVINGS = 5
 
+#: The more components, the more optima to find.
+_STARTS_PER_COMPONENT = 5
+
 #: Rounds of starts at most, where every round still finds new optima.
 _MAX_ROUNDS = 4
 
@@ -381,7 +384,7 @@ def multistart(
     """Distinct places from where to finish, the most promising first.
 
     Rounds of `n_init` starts go on until it is unlikely that a further start would find a new
-    optimum: with ``w`` distinct optima after ``N`` starts, ``w (N - 1) / (N - w - 2)`` is the
+    optimum: with ``w`` rival optima after ``N`` starts, ``w (N - 1) / (N - w - 2)`` is the
     expected number of all optima (Boender and Rinnooy Kan, Math. Programming 37, 1987).
 
     Parameters
@@ -401,16 +404,17 @@ def multistart(
     search = Search(maps, grid)
     starts = starting_responsibilities(maps, grid, n_components, n_init, rng)
     found = []
-    for _ in range(_MAX_ROUNDS):
+    for tried in n_init * np.arange(1, _MAX_ROUNDS + 1):
         if mean == "free":
             # With free means a small component holds on to its maps, since their noise is in its
             # mean; half of the starts first sort the maps by covariance alone.
-            presorted = distinct(search.run(starts[1::2], "common")) if len(starts) > 1 else []
+            presorted = distinct(search.run(starts[1::2], "common")) if n_init > 1 else []
             starts = np.array([*starts[::2], *[first.responsibilities for first in presorted]])
         found += search.run(starts, mean)
         best = distinct(found)
-        w, N = sum(candidate.promise > best[0].promise - _MARGIN for candidate in best), len(found)
-        if n_components == 1 or (N > w + 2 and w * (N - 1) / (N - w - 2) < w + 0.5):
+        w = sum(candidate.promise > best[0].promise - _MARGIN for candidate in best)
+        enough = tried >= _STARTS_PER_COMPONENT * n_components and tried > w + 2
+        if n_components == 1 or (enough and w * (tried - 1) < (w + 0.5) * (tried - w - 2)):
             break
         starts = random_responsibilities(len(maps[0]), n_components, n_init, rng)
     return [candidate.mixture(family) for candidate in best]

@@ -194,9 +194,9 @@ def test_beta_at_its_bound_is_taken_as_known():
 
 def test_bounds_are_recognised():
     lower, upper = SIGMOID.bounds(0.2)
-    assert beta_at_bound(lower, 0.2, SIGMOID) == "lower"
-    assert beta_at_bound(upper, 0.2, SIGMOID) == "upper"
-    assert beta_at_bound(3.0, 0.2, SIGMOID) is None
+    assert beta_at_bound(lower, (lower, upper)) == "lower"
+    assert beta_at_bound(upper, (lower, upper)) == "upper"
+    assert beta_at_bound(3.0, (lower, upper)) is None
 
 
 def test_best_separable_covariance():

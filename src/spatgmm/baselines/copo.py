@@ -73,8 +73,8 @@ class COPO(ClusterMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If an argument is wrong, `X` holds NaN or infinity, there are not more rows than
-            clusters, or `rank` is larger than X allows.
+            If an argument is wrong, `X` holds NaN or infinity, there are not more rows (distinct
+            ones, too) than clusters need, or `rank` is larger than X allows.
         """
         inputs.check_integer("n_components", self.n_components, 1)
         inputs.check_integer("n_iter", self.n_iter, 1)
@@ -94,6 +94,10 @@ class COPO(ClusterMixin, BaseEstimator):
             self._embed(X, rank)
             kmeans = KMeans(self.n_components, n_init=10, random_state=int(rng.integers(2**31)))
             self.labels_ = kmeans.fit_predict(self.embedding_).astype(np.intp)
+            if len(np.unique(self.labels_)) < self.n_components:
+                raise ValueError(
+                    f"X: fewer than n_components={self.n_components} distinct rows when embedded"
+                )
             self._reassign()
         return self
 

@@ -57,12 +57,12 @@ class Start:
 
     @cached_property
     def _rows(self) -> list[np.ndarray]:
-        """Per component, rows whose cross product is ``N_g S_g``."""
-        roots = np.sqrt(self.responsibilities.T)
-        return [
-            root[root > 0, None] * (self.sample.values[root > 0] - mean)
-            for root, mean in zip(roots, self.means, strict=True)
-        ]
+        """Per component, rows whose cross product is ``N_g S_g``; those without weight left out."""
+        rows = []
+        for root, mean in zip(np.sqrt(self.responsibilities.T), self.means, strict=True):
+            kept = root >= min(root.max(), np.finfo(float).tiny)  # all rows of an empty component
+            rows.append(root[kept, None] * (self.sample.values[kept] - mean))
+        return rows
 
     def _axes(self, rows: np.ndarray, weight: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Leading eigenvectors (q, p), eigenvalues (q,) and diagonal of ``rows' rows / weight``."""

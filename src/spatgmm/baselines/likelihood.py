@@ -29,7 +29,10 @@ class Units(NamedTuple):
 
     @classmethod
     def of(cls, X: np.ndarray) -> Units:
-        return cls(X.mean(axis=0), float(np.sqrt(X.var(axis=0).mean())) or 1.0)
+        shift, scale = X.mean(axis=0), float(np.sqrt(X.var(axis=0).mean()))
+        if scale <= 1e-12 * np.abs(X).max():
+            raise ValueError("X: all rows are the same; there is nothing to cluster")
+        return cls(shift, scale)
 
     def apply(self, X: np.ndarray) -> np.ndarray:
         return (X - self.shift) / self.scale

@@ -129,6 +129,7 @@ def _rows(design: Design, batch: Batch, results: Path) -> Iterator[dict[str, Any
         plugin=variant.plugin,
         parameters=variant.parameters,
         root_seed=design.root_seed,
+        keep_labels=not case.simulated,
     )
 
 

@@ -38,16 +38,14 @@ def fit(
         # Whether it converged is a column of the results.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(data.X)
-    parameters = model.standard_errors(data.X) if standard_errors else _estimates(model)
+    parameters = _with_covariances(model, data.X) if standard_errors else _estimates(model)
     return FitResult(
         labels=model.labels_,
         log_likelihood=model.log_likelihood_,
         n_parameters=model.n_parameters_,
         n_iter=model.n_iter_,
         converged=model.converged_,
-        extras={
-            "parameters": model.standard_errors(data.X) if standard_errors else _estimates(model)
-        },
+        extras={"parameters": parameters},
     )
 
 
@@ -64,3 +62,17 @@ def _estimates(model: SpatialGaussianMixture) -> pd.DataFrame:
     ]
     table = pd.DataFrame(rows, columns=["component", "parameter", "estimate"])
     return table.assign(std_error=np.nan, lower=np.nan, upper=np.nan)
+
+
+def _with_covariances(model: SpatialGaussianMixture, X: np.ndarray) -> pd.DataFrame:
+    """Standard errors, and covariances of the estimates as parameters ``cov.alpha1.alpha2``, ..."""
+    table = model.standard_errors(X)
+    names = ("alpha1", "alpha2", "alpha3", "beta")
+    rows = [
+        (g, f"cov.{names[i]}.{names[j]}", covariance[i][j])
+        for g, covariance in enumerate(table.attrs["covariance"])
+        for i, j in zip(*np.triu_indices(4, 1), strict=True)
+    ]
+    covariances = pd.DataFrame(rows, columns=["component", "parameter", "estimate"])
+    covariances = covariances.assign(std_error=np.nan, lower=np.nan, upper=np.nan)
+    return pd.concat([table, covariances], ignore_index=True)

@@ -13,6 +13,9 @@ from spatgmm.data import Dataset, atomic_path
 from spatgmm.study.design import Design, data_path, fits_path
 from spatgmm.study.rows import COLUMNS
 
+#: Rows that are held in memory before they are written.
+ROW_GROUP = 50_000
+
 
 def merge_fits(results: Path, design: Design) -> int:
     """Write ``fits.parquet`` from the batches of the design, and of no others.
@@ -30,21 +33,19 @@ def merge_fits(results: Path, design: Design) -> int:
     )
     further = sorted(set(schema.names) - set(COLUMNS.names))
     schema = pa.schema([schema.field(name) for name in [*COLUMNS.names, *further]])
-    rows = 0
+    rows, waiting = 0, []
     with (
         atomic_path(results / "fits.parquet") as temporary,
         pq.ParquetWriter(temporary, schema) as writer,
     ):
-        for path in paths:
-            table = pq.read_table(path)
-            columns = [
-                table[field.name].cast(field.type)
-                if field.name in table.column_names
-                else pa.nulls(len(table), field.type)
-                for field in schema
-            ]
-            writer.write_table(pa.Table.from_arrays(columns, schema=schema))
-            rows += len(table)
+        for number, path in enumerate(paths, start=1):
+            waiting.append(_conform(pq.read_table(path), schema))
+            # A row group per batch would hold more about columns than in them.
+            if number == len(paths) or sum(map(len, waiting)) >= ROW_GROUP:
+                table = pa.concat_tables(waiting)
+                writer.write_table(table)
+                rows += len(table)
+                waiting = []
     return rows
 
 
@@ -64,6 +65,17 @@ def write_design(results: Path, design: Design) -> None:
     """Write ``design.csv``."""
     with atomic_path(results / "design.csv") as temporary:
         design_table(results, design).to_csv(temporary, index=False)
+
+
+def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The table with exactly these columns."""
+    columns = [
+        table[field.name].cast(field.type)
+        if field.name in table.column_names
+        else pa.nulls(len(table), field.type)
+        for field in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def _sizes(path: Path) -> dict[str, int]:

@@ -57,6 +57,7 @@ def fit_rows(
     plugin: str,
     parameters: Mapping[str, Any],
     root_seed: int,
+    keep_labels: bool,
 ) -> Iterator[dict[str, Any]]:
     """Rows of results, one per replicate.
 
@@ -72,6 +73,8 @@ def fit_rows(
     parameters : mapping
         Those to change from the plug-in's defaults.
     root_seed : int
+    keep_labels : bool
+        Whether rows hold the labels: of drawn maps, which nobody keeps, they say nothing.
 
     Yields
     ------
@@ -101,7 +104,8 @@ def fit_rows(
             "p": data.X.shape[1],
             "n_components": n_components,
         }
-        yield row | _outcome(fitted, data, n_components, rng, parameters)
+        outcome, matched_labels = _outcome(fitted, data, n_components, rng, parameters)
+        yield row | outcome | ({"labels": matched_labels} if keep_labels else {})
 
 
 def _outcome(
@@ -110,7 +114,8 @@ def _outcome(
     n_components: int,
     rng: np.random.Generator,
     parameters: Mapping[str, Any],
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], np.ndarray | None]:
+    """What to report of a fit, and its labels renumbered to the true groups."""
     reset_peak_memory()
     start = time.perf_counter()
     result, reason = None, None
@@ -129,11 +134,13 @@ def _outcome(
         "seconds": time.perf_counter() - start,
         "peak_memory_mb": peak_memory_mb(),
     }
-    return outcome if result is None else outcome | _measures(result, data, n_components)
-
-
-def _measures(result: methods.FitResult, data: Dataset, n_components: int) -> dict[str, Any]:
+    if result is None:
+        return outcome, None
     matched = metrics.match(data.labels, result.labels, n_components)
+    return outcome | _measures(result, data, matched), matched[result.labels]
+
+
+def _measures(result: methods.FitResult, data: Dataset, matched: np.ndarray) -> dict[str, Any]:
     measures = {
         "ari": metrics.ari(data.labels, result.labels),
         "accuracy": metrics.accuracy(data.labels, result.labels),
@@ -145,8 +152,6 @@ def _measures(result: methods.FitResult, data: Dataset, n_components: int) -> di
     if result.log_likelihood is not None and result.n_parameters is not None:
         penalty = result.n_parameters * np.log(len(data.X))
         measures["bic"] = -2 * result.log_likelihood + penalty
-    if data.truth is None:  # maps of simulated data are not kept, so their labels say nothing
-        measures["labels"] = matched[result.labels]
     extras = dict(result.extras)
     parameters = extras.pop("parameters", None)
     # Numbers are floats whatever the method made of them, so that batches fit together.

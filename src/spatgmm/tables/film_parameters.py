@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from spatgmm.data import Dataset
 from spatgmm.fitted import PARAMETERS, beta_at_bound, fitted_components
-from spatgmm.geometry import MAX_DISTANCE, scaled_distances
+from spatgmm.geometry import Geometry
 from spatgmm.results import Results
 from spatgmm.tables.table import CONVENTION, Footnotes, Table, number, with_error
 
@@ -75,9 +74,7 @@ def film_parameters(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
     ok = fits[fits["status"] == "ok"]
     for (case, method), group in ok.groupby(["case", "method"], sort=False):
         dataset = results.dataset(case)
-        delta = scaled_distances(dataset.coordinates)
-        smallest = float(delta[delta > 0].min())
-        unit = _largest_distance(dataset) / MAX_DISTANCE
+        geometry = Geometry(dataset.coordinates)
         row = group.loc[group["log_likelihood"].astype(float).idxmax()]
         for component, fitted in fitted_components(row, results.decay(method)).items():
             line = {
@@ -90,21 +87,12 @@ def film_parameters(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
                 line[parameter] = float(row[f"estimate.{component}.{parameter}"])
                 error = row.get(f"std_error.{component}.{parameter}")
                 line[f"{parameter}_se"] = np.nan if pd.isna(error) else float(error)
-            line["baseline"], line["baseline_se"] = fitted.baseline()
-            line["partial_sill"], line["partial_sill_se"] = -line["alpha2"], line["alpha2_se"]
-            line["effective_range"], line["effective_range_se"] = (
-                unit * value for value in fitted.effective_range()
-            )
-            line["bound"] = beta_at_bound(fitted.beta, smallest, fitted.decay) or ""
+            for quantity, (value, error) in fitted.quantities(geometry.unit).items():
+                line[quantity], line[f"{quantity}_se"] = value, error
+            bounds = fitted.decay.bounds(geometry.smallest_distance)
+            line["bound"] = beta_at_bound(fitted.beta, bounds) or ""
             rows.append(line)
     return pd.DataFrame(rows)
-
-
-def _largest_distance(dataset: Dataset) -> float:
-    """In the unit of the coordinates."""
-    from scipy.spatial.distance import pdist
-
-    return float(pdist(dataset.coordinates).max())
 
 
 def _scaled(value: float, error: float) -> str:
