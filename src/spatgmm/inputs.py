@@ -32,7 +32,7 @@ def check_finite(X: np.ndarray) -> None:
         kind = "NaN" if np.isnan(X[row, column]) else "infinity"
         raise ValueError(
             f"X contains {kind} at row {row}, column {column} ({bad.sum()} such values in all); "
-            "SpatialGaussianMixture needs complete, finite maps"
+            "complete, finite maps are needed"
         )
 
 

@@ -103,20 +103,23 @@ class Scoring:
 
 
 def _step(theta, score, information, beta_bounds) -> np.ndarray:
-    """``F^-1 g`` in ``(c, tau, nu, beta)``, beta held where it would leave its bounds."""
-    free = np.arange(4)
-    along = _solve(score, information)
-    beta = theta[BETA]
+    """``F^-1 g`` in ``(c, tau, nu, beta)``, the step of beta within its bounds and its limit.
+
+    Where that cuts beta's step short, the others go where the quadratic model is highest given
+    the shorter one; cut by itself alone, the step could lead downhill.
+    """
+    c, tau, nu, beta = theta
     lower, upper = beta_bounds
-    if (beta <= lower and along[BETA] < 0) or (beta >= upper and along[BETA] > 0):
-        free = free[:BETA]
-        along = np.append(_solve(score[free], information[np.ix_(free, free)]), 0.0)
+    factor = np.exp(_MAX_LOG_BETA_STEP)
+    along = _solve(score, information)
+    limited = np.clip(
+        along[BETA], max(beta / factor, lower) - beta, min(beta * factor, upper) - beta
+    )
+    if limited != along[BETA]:
+        rest = _solve(score[:BETA] - information[:BETA, BETA] * limited, information[:BETA, :BETA])
+        along = np.append(rest, limited)
     on_J, on_Xi, on_I, on_beta = along
-    c, tau, nu, _ = theta
-    step = np.array([on_J + on_Xi * c, on_Xi * tau, on_I + on_Xi * nu, on_beta])
-    largest = beta * (np.exp(_MAX_LOG_BETA_STEP) - 1)
-    step[BETA] = np.clip(step[BETA], -beta * (1 - np.exp(-_MAX_LOG_BETA_STEP)), largest)
-    return step
+    return np.array([on_J + on_Xi * c, on_Xi * tau, on_I + on_Xi * nu, on_beta])
 
 
 def _solve(score, information) -> np.ndarray:
