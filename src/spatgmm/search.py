@@ -335,11 +335,13 @@ class Search:
         without it the coarse grid decides which optimum looks best.
         """
         last = len(self._bases) - 1
-        inner = (k > 1) & (k < last)  # the first grid value stands apart from the geometric rest
+        # The first grid value stands apart from the geometric rest.
         slots, at = np.arange(len(k)), np.clip(k, 1, last - 1)
-        left, centre, right = (values[slots, at + shift] for shift in (-1, 0, 1))
+        around = np.array([values[slots, at + shift] for shift in (-1, 0, 1)])
+        known = (k > 1) & (k < last) & np.isfinite(around).all(axis=0)
+        left, centre, right = np.where(known, around, 0.0)
         bend = left - 2 * centre + right
-        gain = np.where(inner & (bend > 0), (right - left) ** 2 / (8 * np.maximum(bend, 1e-300)), 0)
+        gain = (right - left) ** 2 / (8 * np.where(bend > 0, bend, np.inf))
         return 0.5 * (counts * gain).reshape(-1, G).sum(axis=1)
 
     def _expect(self, weights, means, k, coefficients, G):
