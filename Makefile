@@ -1,0 +1,60 @@
+# make reproduce | smoke | test | lint: each sets up what it needs, then runs. A second call installs
+# nothing. PYTHON: the interpreter to start from; CORES: how many jobs at once.
+
+PYTHON ?= python3
+# nproc takes OMP_NUM_THREADS for a number of cores.
+CORES ?= $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || echo 2)
+
+VENV := .venv
+READY := $(VENV)/.ready
+PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+SNAKEMAKE := snakemake --cores $(CORES)
+
+# Jobs find the environment's programs first, and rpy2 needs no compiler.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export RPY2_CFFI_MODE := ABI
+
+.PHONY: help reproduce smoke test lint setup system clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make reproduce   the paper's study: results/paper/"
+	@echo "make smoke       every rule on a small configuration: results/smoke/"
+	@echo "make test        all tests"
+	@echo "make lint        formatting and lint of Python and Snakemake files"
+	@echo "make clean       remove results/ and Snakemake's notes on them"
+	@echo "make setup       only what the others need first: $(VENV), and R with mclust and fields"
+
+reproduce: setup
+	$(SNAKEMAKE) all report --configfile config/paper.yaml
+
+smoke: setup
+	$(SNAKEMAKE) all report --configfile config/smoke.yaml
+
+test: setup
+	python -m pytest
+
+lint: setup
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile workflow
+	snakemake --lint
+
+setup: system $(READY)
+
+# Asked every time, since it takes a moment only: nobody can remove R behind a stamp file's back.
+system:
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh workflow/scripts/system-packages.sh
+
+$(READY): requirements.txt requirements-no-deps.txt pyproject.toml | system
+	@echo "setting up $(VENV): a minute or two, once"
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) --require-hashes -r requirements.txt
+	@$(PIP) --require-hashes --no-deps -r requirements-no-deps.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@# Where Python may not write bytecode at run time, every job would compile these anew.
+	@$(VENV)/bin/python -m compileall -q src
+	@touch $@
+
+clean:
+	rm -rf results .snakemake

@@ -1,0 +1,53 @@
+"""The command line's frame: help, lazy commands, `methods` and `datasets`."""
+
+import subprocess
+import sys
+
+import pytest
+
+from spatgmm import datasets, methods
+from spatgmm.cli import COMMANDS, main
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert f"spatgmm {command}" in capsys.readouterr().out
+
+
+def test_help_imports_no_science():
+    program = (
+        "import sys\nfrom spatgmm.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "sys.exit('numpy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True).returncode == 0
+
+
+def test_an_unknown_command_lists_the_known_ones(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["fti"])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert all(command in said for command in COMMANDS)
+
+
+def test_methods_lists_all_with_what_keeps_them_from_running(capsys, monkeypatch):
+    monkeypatch.setattr("spatgmm.methods._r.missing", lambda packages: "no R" if packages else None)
+    assert main(["methods"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert set(methods.names()) <= set(lines)
+    assert "cannot run: no R" in lines["mclust"]
+    assert lines["kmeans"].endswith("ready")
+    assert lines["truth"].endswith("ready")
+
+
+def test_datasets_lists_all_with_their_settings(capsys, monkeypatch):
+    monkeypatch.setattr("spatgmm.datasets.climate.missing", lambda **settings: "no fields")
+    assert main(["datasets"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in datasets.names())
+    assert "cannot be loaded: no fields" in out
+    assert "centred = False" in out

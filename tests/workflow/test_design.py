@@ -1,0 +1,87 @@
+"""From a configuration to cases, methods and batches."""
+
+import re
+
+from spatgmm import study
+from spatgmm.study.design import Batch
+
+
+def design_of(raw):
+    return study.prepare(raw)[1]
+
+
+def test_cases_of_a_study_that_varies_nothing_are_called_as_their_scenario(tiny):
+    design = design_of(tiny)
+    assert design.cases["grid"].simulated
+    assert design.cases["grid"].settings["n"] == 40
+    assert not design.cases["raman-raw"].simulated
+
+
+def test_varied_keys_are_crossed_and_reach_into_lists(tiny):
+    tiny["studies"]["sizes"]["vary"] = {"n": [30, 50], "components.1.beta": [5, 6, 7]}
+    cases = [case for case in design_of(tiny).cases.values() if case.varied]
+    assert [(case.settings["n"], case.settings["components"][1]["beta"]) for case in cases] == [
+        (30, 5),
+        (30, 6),
+        (30, 7),
+        (50, 5),
+        (50, 6),
+        (50, 7),
+    ]
+    assert tiny["scenarios"]["grid"]["n"] == 40
+
+
+def test_points_can_be_listed(tiny):
+    points = [{"n": 30, "locations.grid": [3, 3]}, {"n": 50, "locations.grid": [5, 5]}]
+    tiny["studies"]["sizes"]["vary"] = points
+    varied = [case.varied for case in design_of(tiny).cases.values() if case.varied]
+    assert varied == points
+
+
+def test_ids_are_short_and_depend_on_the_point_only(tiny):
+    def ids(raw):
+        return {case.settings["n"]: id for id, case in design_of(raw).cases.items() if case.varied}
+
+    before = ids(tiny)
+    assert all(re.fullmatch(r"grid-[0-9a-f]{10}", id) for id in before.values())
+    tiny["studies"]["sizes"]["vary"]["n"] = [10, 50, 30]
+    tiny["scenarios"]["grid"]["components"][0]["beta"] = 3
+    after = ids(tiny)
+    assert {n: after[n] for n in before} == before
+
+
+def test_batches_hold_every_replicate_once(tiny):
+    batches = [batch for batch in design_of(tiny).batches() if batch.case == "grid"]
+    assert batches == [
+        Batch("grid", "kmeans-once", 0, 1),
+        Batch("grid", "kmeans-once", 2, 2),
+        Batch("grid", "truth", 0, 1),
+        Batch("grid", "truth", 2, 2),
+    ]
+
+
+def test_what_two_studies_share_is_fitted_once_with_the_larger_number_of_replicates(tiny):
+    tiny["studies"]["again"] = {"scenarios": ["grid"], "methods": ["truth"], "replicates": 5}
+    assert design_of(tiny).replicates()["grid", "truth"] == 5
+
+
+def test_a_method_without_an_entry_is_its_plugin_with_defaults(tiny):
+    methods = design_of(tiny).methods
+    assert (methods["truth"].plugin, methods["truth"].parameters) == ("truth", {})
+    assert (methods["kmeans-once"].plugin, methods["kmeans-once"].parameters) == (
+        "kmeans",
+        {"n_init": 1},
+    )
+
+
+def test_settings_that_decide_about_a_fit(tiny):
+    before = design_of(tiny)
+    tiny["scenarios"]["grid"]["n"] = 41
+    tiny["batch_size"] = 50
+    after = design_of(tiny)
+    assert before.fit_settings("grid", "truth") != after.fit_settings("grid", "truth")
+    assert before.fit_settings("raman-raw", "kmeans-once") == after.fit_settings(
+        "raman-raw", "kmeans-once"
+    )
+    varied = next(id for id, case in before.cases.items() if case.varied)
+    assert before.fit_settings(varied, "truth") == after.fit_settings(varied, "truth")

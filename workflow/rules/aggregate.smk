@@ -1,0 +1,21 @@
+# Every fit of the study in one table, one row each.
+
+
+localrules:
+    aggregate,
+
+
+rule aggregate:
+    input:
+        BATCHES,
+    output:
+        FITS,
+    log:
+        f"{RESULTS}/logs/aggregate.log",
+    conda:
+        "../../envs/python.yaml"
+    params:
+        config=CONFIG_FILE,
+        code=provenance.code_hash("spatgmm.study.aggregate"),
+    shell:
+        "python -m spatgmm study aggregate --config {params.config} 2> {log}"

@@ -1,0 +1,87 @@
+# What the rules share: the design of the configured study and where its files are.
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+SOURCES = os.path.join(workflow.basedir, "src")
+sys.path.insert(0, SOURCES)
+
+from spatgmm import study
+from spatgmm.data import atomic_path
+from spatgmm.study import design, provenance
+
+# Jobs run the package as it is here, in whatever environment they have.
+shell.prefix(f"set -euo pipefail; export PYTHONPATH={shlex.quote(SOURCES)}; ")
+
+try:
+    CONFIG, DESIGN = study.prepare(
+        config,
+        source=" + ".join(map(str, workflow.configfiles)) or "configuration",
+        values=workflow.is_main_process,
+    )
+except study.ConfigError as error:
+    raise WorkflowError(str(error)) from None
+
+RESULTS = Path("results") / DESIGN.name
+CONFIG_FILE = f"{RESULTS}/config.yaml"
+FITS = f"{RESULTS}/fits.parquet"
+DESIGN_TABLE = f"{RESULTS}/design.csv"
+SUMMARY = f"{RESULTS}/summary.md"
+DATA = [str(design.data_path(RESULTS, case)) for case in DESIGN.cases]
+BATCHES = [str(design.fits_path(RESULTS, batch)) for batch in DESIGN.batches()]
+
+
+wildcard_constraints:
+    case="[a-z0-9-]+",
+    method="[a-z0-9-]+",
+    first="[0-9]+",
+    last="[0-9]+",
+
+
+TABLES = [name for name in CONFIG["outputs"] if name.startswith("table")]
+FIGURES = [name for name in CONFIG["outputs"] if name.startswith("figure")]
+OUTPUTS = [
+    *(f"{RESULTS}/tables/{name}.csv" for name in TABLES),
+    *(f"{RESULTS}/figures/{name}.png" for name in FIGURES),
+]
+
+
+def user_files(wildcards):
+    """Files of the user's that a data set's settings name."""
+    settings = DESIGN.cases[wildcards.case].settings.values()
+    return [
+        value for value in settings if isinstance(value, str) and os.path.isfile(value)
+    ]
+
+
+def real_data(wildcards):
+    """The file a fit reads its maps from; those of a scenario are drawn."""
+    simulated = DESIGN.cases[wildcards.case].simulated
+    return [] if simulated else str(design.data_path(RESULTS, wildcards.case))
+
+
+def data_settings(wildcards):
+    return DESIGN.data_settings(wildcards.case)
+
+
+def data_code(wildcards):
+    return provenance.data_code(DESIGN.cases[wildcards.case].settings.get("load"))
+
+
+def fit_settings(wildcards):
+    return DESIGN.fit_settings(wildcards.case, wildcards.method)
+
+
+def fit_code(wildcards):
+    return provenance.fit_code(DESIGN.methods[wildcards.method].plugin)
+
+
+def environment(wildcards):
+    """R comes with the environment of those methods only that need it."""
+    uses_r = provenance.requires_r(DESIGN.methods[wildcards.method].plugin)
+    return "../../envs/r.yaml" if uses_r else "../../envs/python.yaml"

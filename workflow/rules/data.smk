@@ -1,0 +1,41 @@
+# The maps of every case, real ones loaded, simulated ones drawn; and what every case is.
+
+
+localrules:
+    design,
+
+
+# All data first: a user's file that cannot be read is found before any long work.
+rule data:
+    input:
+        user_files,
+    output:
+        f"{RESULTS}/data/{{case}}.npz",
+    log:
+        f"{RESULTS}/logs/data/{{case}}.log",
+    priority: 100
+    conda:
+        "../../envs/r.yaml"
+    params:
+        config=CONFIG_FILE,
+        settings=data_settings,
+        code=data_code,
+    shell:
+        "python -m spatgmm study data --config {params.config} --case {wildcards.case} 2> {log}"
+
+
+rule design:
+    input:
+        DATA,
+    output:
+        DESIGN_TABLE,
+    log:
+        f"{RESULTS}/logs/design.log",
+    conda:
+        "../../envs/python.yaml"
+    params:
+        config=CONFIG_FILE,
+        studies=json.dumps(CONFIG["studies"]),
+        code=provenance.code_hash("spatgmm.study.aggregate"),
+    shell:
+        "python -m spatgmm study design --config {params.config} 2> {log}"

@@ -1,0 +1,22 @@
+# One job: one case, one method, a batch of replicates. Simulated maps are drawn in the job.
+
+
+rule fit:
+    input:
+        real_data,
+    output:
+        f"{RESULTS}/fits/{{case}}/{{method}}/{{first}}-{{last}}.parquet",
+    log:
+        f"{RESULTS}/logs/fits/{{case}}/{{method}}/{{first}}-{{last}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/{{case}}/{{method}}/{{first}}-{{last}}.tsv"
+    conda:
+        environment
+    threads: 1
+    params:
+        config=CONFIG_FILE,
+        settings=fit_settings,
+        code=fit_code,
+    shell:
+        "python -m spatgmm study fit --config {params.config} --case {wildcards.case}"
+        " --method {wildcards.method} --replicates {wildcards.first}-{wildcards.last} 2> {log}"
