@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pandas as pd
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -58,12 +59,34 @@ def test_from_nothing_to_report_and_only_what_is_needed_again(snakemake, tiny, t
     assert len(pd.read_parquet(results / "fits.parquet")) == 11
 
 
-def test_editing_a_method_reruns_that_method_and_a_table_no_fit(snakemake, tiny, tmp_path):
-    sources = tmp_path / "sources"
+@pytest.fixture
+def sources(tmp_path):
+    """A copy of the project, to be edited at will."""
+    folder = tmp_path / "sources"
     for name in ("src", "workflow", "profiles", "envs"):
-        shutil.copytree(ROOT / name, sources / name)
+        shutil.copytree(ROOT / name, folder / name)
     for name in ("Snakefile", "pyproject.toml"):
-        shutil.copy(ROOT / name, sources / name)
+        shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def test_a_new_method_is_one_file_and_one_line_of_configuration(snakemake, sources, tiny, tmp_path):
+    methods = sources / "src/spatgmm/methods"
+    template = (methods / "_template.py").read_text()
+    changed = template.replace('"my-method"', '"ward"').replace('"My method"', '"Ward linkage"')
+    (methods / "ward.py").write_text(changed)
+    tiny["studies"]["comparison"]["methods"].append("ward")
+    done = finished(snakemake(tiny, "table2", "figure3", sources=sources))
+    assert ("grid", "ward", "0-1") in done
+    results = tmp_path / "results/tiny"
+    table = pd.read_csv(results / "tables/table2.csv")
+    row = table[table["method"] == "ward"].squeeze()
+    assert row["n_ok"] == 3 and row["n_failed"] == 0
+    assert "Ward linkage" in (results / "tables/table2.md").read_text()
+    assert (results / "figures/figure3.png").stat().st_size > 100
+
+
+def test_editing_a_method_reruns_that_method_and_a_table_no_fit(snakemake, sources, tiny, tmp_path):
     finished(snakemake(tiny, "table2", sources=sources))
 
     kmeans = sources / "src/spatgmm/methods/kmeans.py"

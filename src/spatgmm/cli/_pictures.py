@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from scipy.spatial import ConvexHull
+from scipy.spatial.distance import pdist
 
 from spatgmm.data import Dataset
 from spatgmm.figures import correlation, maps, style
@@ -15,53 +19,52 @@ from spatgmm.geometry import Geometry
 #: Maps shown of each cluster, beside its mean map.
 _EXAMPLES = 4
 
+#: Locations whose pairs show how correlation falls with distance; more would show the same.
+_MAX_LOCATIONS = 2000
+
 
 def clusters(data: Dataset, labels: np.ndarray, n_components: int) -> Figure:
     """A row per cluster: its mean map, and some of its maps, evenly spread over the data.
 
-    Mean maps share one scale of colours, single maps another: differences of means are often
-    far smaller than those between maps.
+    Mean maps share one scale of colours, single maps another: means often differ by far less
+    than maps do.
     """
-    members = [np.flatnonzero(labels == g) for g in range(n_components)]
-    centre = data.X.mean()
-    means = {g: data.X[rows].mean(axis=0) for g, rows in enumerate(members) if rows.size}
-    shown = [
-        rows[np.linspace(0, len(rows) - 1, _EXAMPLES).astype(int)] for rows in members if rows.size
-    ]
-    of_means = max(np.abs(mean - centre).max() for mean in means.values())
-    of_maps = np.percentile(np.abs(data.X[np.concatenate(shown)] - centre), 99)
-
     style.apply()
-    columns = 1 + _EXAMPLES
-    figure = plt.figure(figsize=(style.PAGE, 0.5 + 1.25 * n_components))
-    axes = figure.subplots(n_components, columns, squeeze=False)
-    artists = {}
-    for g, rows in enumerate(members):
-        colour = style.group_colour(g)
-        for ax in axes[g]:
-            ax.axis("off")
-        if not rows.size:
-            axes[g, 0].text(0.5, 0.5, f"cluster {g}: no maps", ha="center", color=colour)
+    centre = data.X.mean()
+    on_a_line = data.coordinates.shape[1] == 1
+    panels, largest = {}, {"mean": 0.0, "value": 0.0}
+    for g in range(n_components):
+        members = np.flatnonzero(labels == g)
+        if not members.size:
             continue
-        examples = np.unique(rows[np.linspace(0, len(rows) - 1, _EXAMPLES).astype(int)])
-        panels = [(f"cluster {g}: mean of {len(rows)}", means[g], of_means)]
-        panels += [(f"map {row}", data.X[row], of_maps) for row in examples]
-        for column, (title, values, limit) in enumerate(panels):
-            ax = axes[g, column]
+        examples = np.unique(members[np.linspace(0, len(members) - 1, _EXAMPLES).astype(int)])
+        panels[g] = [("mean", f"cluster {g}, n = {len(members)}", data.X[members].mean(axis=0))]
+        panels[g] += [("value", f"map {row}", data.X[row]) for row in examples]
+        for kind, _, values in panels[g]:
+            largest[kind] = max(largest[kind], np.abs(values - centre).max())
+
+    figure = plt.figure(figsize=(style.PAGE, 0.5 + 1.25 * n_components))
+    axes = figure.subplots(n_components, 1 + _EXAMPLES, squeeze=False)
+    artists = {}
+    for ax in axes.ravel():
+        ax.axis("off")
+    for g in range(n_components):
+        colour = style.group_colour(g)
+        if g not in panels:
+            axes[g, 0].set_title(f"cluster {g}, no maps", color=colour)
+            continue
+        for ax, (kind, title, values) in zip(axes[g], panels[g], strict=False):
             ax.axis("on")
-            artists[column > 0] = maps.draw(
-                ax,
-                values,
-                data,
-                cmap=style.DIVERGING,
-                vmin=centre - limit,
-                vmax=centre + limit,
-            )
+            low, high = centre - largest[kind], centre + largest[kind]
+            colours = {"cmap": style.DIVERGING, "vmin": low, "vmax": high}
+            artists[kind] = maps.draw(ax, values, data, **colours)
+            if on_a_line:  # there the height of a point is its value
+                ax.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
             ax.set_title(title, color=colour)
             for spine in ax.spines.values():
                 spine.set(visible=True, edgecolor=colour, linewidth=1)
-    figure.colorbar(artists[False], ax=axes[:, :1], location="left", shrink=0.8, label="mean")
-    figure.colorbar(artists[True], ax=axes[:, 1:], shrink=0.8, label="value", extend="both")
+    figure.colorbar(artists["mean"], ax=axes[:, :1], location="left", shrink=0.8, label="mean")
+    figure.colorbar(artists["value"], ax=axes[:, 1:], shrink=0.8, label="value")
     return figure
 
 
@@ -69,7 +72,7 @@ def decay(data: Dataset, labels: np.ndarray, fitted: dict[int, FittedCovariance]
     """Fitted correlation by distance with its 95 % band, over the empirical correlations."""
     style.apply()
     figure, ax = plt.subplots(figsize=(1.4 * style.COLUMN, style.COLUMN))
-    correlation.draw(ax, data, labels, fitted)
+    correlation.draw(ax, _thinned(data), labels, fitted)
     unit = Geometry(data.coordinates).unit
     above = ax.secondary_xaxis("top", functions=(lambda d: d * unit, lambda d: d / unit))
     above.set_xlabel("distance in units of the coordinates")
@@ -80,3 +83,23 @@ def decay(data: Dataset, labels: np.ndarray, fitted: dict[int, FittedCovariance]
     handles.append(Line2D([], [], color="0.4", marker=".", linestyle="", label="empirical"))
     ax.legend(handles=handles)
     return figure
+
+
+def _thinned(data: Dataset) -> Dataset:
+    """Some of many locations, the two farthest apart among them: distances keep their scale."""
+    p, d = data.coordinates.shape
+    if p <= _MAX_LOCATIONS:
+        return data
+    if d == 1:
+        rim = [data.coordinates[:, 0].argmin(), data.coordinates[:, 0].argmax()]
+    else:
+        # QJ: locations on a line or in a plane have a hull too.
+        rim = ConvexHull(data.coordinates, qhull_options="QJ").vertices
+    pairs = np.triu_indices(len(rim), 1)
+    farthest = pdist(data.coordinates[rim]).argmax()
+    ends = [rim[pairs[0][farthest]], rim[pairs[1][farthest]]]
+    others = np.random.default_rng(0).choice(p, size=_MAX_LOCATIONS, replace=False)
+    kept = np.union1d(ends, others)
+    return replace(
+        data, X=data.X[:, kept], coordinates=data.coordinates[kept], shape=None, truth=None
+    )

@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from tqdm import tqdm
 
 import spatgmm
@@ -213,9 +215,10 @@ def _json(path: Path, values: dict[str, Any]) -> Path:
     return path
 
 
-def _picture(path: Path, figure) -> Path:
+def _picture(path: Path, figure: Figure) -> Path:
     with atomic_path(path) as temporary:
         figure.savefig(temporary)
+    plt.close(figure)
     return path
 
 

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("design", _design, "write the table of the design")
     add("aggregate", _aggregate, "merge all batches into fits.parquet")
     for name in ("table", "figure"):
-        add(name, _output, f"write a {name}").add_argument("name", help=f"{name}1, ...")
+        add(name, _table_or_figure, f"write a {name}").add_argument("name", help=f"{name}1, ...")
     add("summary", _summary, "write summary.md")
 
 
@@ -54,7 +54,9 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.step(arguments)
     except Exception as error:
         if not sys.stderr.isatty():  # stderr is the job's log: say it on the terminal too
-            print(f"study {arguments.step.__name__[1:]} failed: {error}", flush=True)
+            what = getattr(arguments, "name", None) or getattr(arguments, "case", "")
+            step = arguments.step.__name__.removeprefix("_")
+            print(f"study {step} {what} failed: {error}", flush=True)
         raise
 
 
@@ -170,7 +172,7 @@ def _aggregate(arguments: argparse.Namespace) -> None:
     aggregate.merge_fits(results, design)
 
 
-def _output(arguments: argparse.Namespace) -> None:
+def _table_or_figure(arguments: argparse.Namespace) -> None:
     from spatgmm import figures, tables
 
     config, _, results = _load(arguments)

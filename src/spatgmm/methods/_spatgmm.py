@@ -12,7 +12,7 @@ from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
 from spatgmm.mixture import SpatialGaussianMixture
 
-_OF_ESTIMATOR = ("n_init", "init", "tol", "max_iter", "decay", "mean", "beta_init")
+_OF_ESTIMATOR = ("n_init", "init", "tol", "max_iter", "decay", "mean", "beta_init", "verbose")
 _ESTIMATOR = SpatialGaussianMixture().get_params()
 
 DEFAULTS = {name: _ESTIMATOR[name] for name in _OF_ESTIMATOR} | {"standard_errors": False}

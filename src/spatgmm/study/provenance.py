@@ -11,9 +11,10 @@ import ast
 import functools
 import hashlib
 import platform
-import tomllib
 from importlib import metadata
 from pathlib import Path
+
+import spatgmm
 
 PACKAGE = "spatgmm"
 ROOT = Path(__file__).parents[1]
@@ -92,19 +93,13 @@ def versions(plugin: str) -> dict[str, str | None]:
     """Versions that a row of results carries; R's where the plug-in uses it."""
     return {
         "code_hash": fit_code(plugin),
-        "spatgmm": _own_version(),
+        "spatgmm": spatgmm.__version__,
         "python": platform.python_version(),
         "numpy": metadata.version("numpy"),
         "scipy": metadata.version("scipy"),
         "scikit_learn": metadata.version("scikit-learn"),
         "r": _r_version() if requires_r(plugin) else None,
     }
-
-
-def _own_version() -> str:
-    # From the clone that studies run in; the package may be on the path without being installed.
-    project = tomllib.loads((ROOT.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
-    return project["project"]["version"]
 
 
 def _r_version() -> str | None:
