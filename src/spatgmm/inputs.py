@@ -70,17 +70,19 @@ def responsibilities_from(init, n: int, n_components: int) -> np.ndarray:
         If the shape is neither, labels are not integers 0 .. G-1, a component has no map, or
         rows of responsibilities are negative or do not sum to 1.
     """
-    init = np.asarray(init)
+    try:
+        init = np.asarray(init, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"init must be labels or responsibilities, numbers: {error}") from error
     if init.shape == (n,):
-        labels = init.astype(int)
-        bad = np.flatnonzero((labels != init) | (labels < 0) | (labels >= n_components))
+        bad = np.flatnonzero(~((init == np.floor(init)) & (init >= 0) & (init < n_components)))
         if bad.size:
             raise ValueError(
-                f"init[{bad[0]}] is {init[bad[0]]}: labels are integers 0 .. {n_components - 1}"
+                f"init[{bad[0]}] is {init[bad[0]]:g}: labels are integers 0 .. {n_components - 1}"
             )
-        responsibilities = np.eye(n_components)[labels]
+        responsibilities = np.eye(n_components)[init.astype(int)]
     elif init.shape == (n, n_components):
-        responsibilities = init.astype(float)
+        responsibilities = init
         bad = np.flatnonzero(
             ~(np.abs(responsibilities.sum(axis=1) - 1) < 1e-6) | (responsibilities < 0).any(axis=1)
         )

@@ -188,7 +188,8 @@ class SpatialGaussianMixture(ClusterMixin, DensityMixin, BaseEstimator):
         with tqdm(desc="EM", unit=" iterations", disable=not self.verbose) as bar:
 
             def progress(log_likelihood: float) -> None:
-                bar.set_postfix_str(f"log-likelihood {self._in_units(log_likelihood, maps):.3f}")
+                log_likelihood = self._in_units(log_likelihood, maps)
+                bar.set_postfix_str(f"log-likelihood {log_likelihood:.3f}", refresh=False)
                 bar.update()
 
             return em.run_best(maps, starts, solver, self.mean, self.tol, self.max_iter, progress)

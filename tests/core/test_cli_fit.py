@@ -1,0 +1,415 @@
+"""`spatgmm fit` on users' files: what it writes, what it picks, what it refuses."""
+
+import json
+from types import SimpleNamespace
+
+import matplotlib.image
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from spatgmm import SpatialGaussianMixture, decay, methods
+from spatgmm.cli import _files, _pictures, main
+from spatgmm.data import Dataset
+from spatgmm.fitted import FittedCovariance
+from spatgmm.geometry import grid_coordinates, scaled_distances
+
+COMPONENTS = [(0.5, 0.0, (1.0, -0.9, 0.3), 2.5), (0.5, 3.0, (1.2, -0.8, 0.4), 5.0)]
+PARAMETERS = ["weight", "alpha1", "alpha2", "alpha3", "beta"]
+
+
+@pytest.fixture(scope="module")
+def maps(plain):
+    """Maps on a 3x4 grid and their groups."""
+    return plain.draw(grid_coordinates((3, 4)), 60, COMPONENTS, seed=1)
+
+
+@pytest.fixture
+def files(tmp_path, maps):
+    """The same maps and coordinates in every kind of file."""
+    X, grid = maps[0], grid_coordinates((3, 4))
+    table = pd.DataFrame(X, columns=[f"pixel {j}" for j in range(12)])
+    sites = pd.DataFrame(grid, columns=["row", "column"])
+    paths = SimpleNamespace(
+        plain=tmp_path / "plain.csv",
+        named=tmp_path / "named.csv",
+        parquet=tmp_path / "maps.parquet",
+        array=tmp_path / "maps.npy",
+        grids=tmp_path / "grids.npy",
+        sites=tmp_path / "sites.csv",
+        sites_parquet=tmp_path / "sites.parquet",
+        sites_array=tmp_path / "sites.npy",
+    )
+    table.to_csv(paths.plain, index=False, header=False)
+    table.to_csv(paths.named, index=False)
+    table.to_parquet(paths.parquet)
+    np.save(paths.array, X)
+    np.save(paths.grids, X.reshape(-1, 3, 4))
+    sites.to_csv(paths.sites, index=False)
+    sites.to_parquet(paths.sites_parquet)
+    np.save(paths.sites_array, grid)
+    return paths
+
+
+@pytest.fixture
+def fit(tmp_path):
+    """Run the command; the exit status and what it wrote."""
+
+    def run(*arguments, out="out"):
+        status = main(["fit", *map(str, arguments), "--out", str(tmp_path / out)])
+        return SimpleNamespace(
+            status=status,
+            folder=tmp_path / out,
+            table=lambda name: pd.read_csv(tmp_path / out / name),
+            summary=lambda: json.loads((tmp_path / out / "summary.json").read_text()),
+        )
+
+    return run
+
+
+def test_it_writes_what_the_estimator_finds(fit, files, maps):
+    done = fit(files.plain, "--coordinates", "3x4", "--components", "2")
+    assert done.status == 0
+    X, groups = maps
+    labels, parameters = done.table("labels.csv"), done.table("parameters.csv")
+    assert labels.columns.tolist() == ["map", "label"]
+    assert labels["map"].tolist() == list(range(60))
+    assert adjusted_rand_score(groups, labels["label"]) == 1
+
+    model = SpatialGaussianMixture(2, (3, 4), random_state=0).fit(X)
+    expected = model.standard_errors(X)
+    assert parameters["component"].tolist() == [0] * 5 + [1] * 5
+    assert parameters["parameter"].tolist() == PARAMETERS * 2
+    for column in ("estimate", "std_error", "lower", "upper"):
+        np.testing.assert_allclose(parameters[column], expected[column], rtol=1e-3)
+
+    summary = done.summary()
+    assert summary["log_likelihood"] == pytest.approx(model.log_likelihood_, abs=1e-3)
+    assert summary["bic"] == pytest.approx(model.bic(X), abs=1e-2)
+    assert summary["n_parameters"] == 1 + 2 * 12 + 8
+    assert summary["cluster_sizes"] == np.bincount(labels["label"]).tolist()
+    assert (summary["n"], summary["p"], summary["method"]) == (60, 12, "spatgmm")
+    assert summary["converged"] is True
+
+
+def test_pictures_are_drawn_and_only_whole_files_are_left(fit, files):
+    folder = fit(files.plain, "--coordinates", "3x4", "--components", "2").folder
+    expected = {"labels.csv", "parameters.csv", "summary.json", "clusters.png", "decay.png"}
+    assert {path.name for path in folder.iterdir()} == expected
+    for name in ("clusters.png", "decay.png"):
+        image = matplotlib.image.imread(folder / name)
+        assert min(image.shape[:2]) > 300
+        assert np.ptp(image[..., :3]) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("maps_file", "sites_file"),
+    [
+        ("plain", "sites"),
+        ("named", "sites"),
+        ("parquet", "sites"),
+        ("array", "sites"),
+        ("plain", "sites_parquet"),
+        ("plain", "sites_array"),
+    ],
+)
+def test_every_kind_of_file_gives_the_same_clusters(fit, files, maps_file, sites_file):
+    arguments = ["--components", "2", "--method", "kmeans"]
+    one = fit(getattr(files, maps_file), "--coordinates", getattr(files, sites_file), *arguments)
+    other = fit(files.plain, "--coordinates", "3x4", *arguments, out="other")
+    pd.testing.assert_frame_equal(one.table("labels.csv"), other.table("labels.csv"))
+
+
+def test_an_array_of_grids_brings_its_coordinates(fit, files):
+    one = fit(files.grids, "--components", "2")
+    other = fit(files.plain, "--coordinates", "3x4", "--components", "2", out="other")
+    assert one.summary()["log_likelihood"] == other.summary()["log_likelihood"]
+
+
+def test_locations_that_fill_a_grid_are_known_as_one(tmp_path, files):
+    assert _files.read(str(files.plain), str(files.sites)).shape == (3, 4)
+    # x runs fastest, y falls from the top: an image listed line by line.
+    y, x = np.meshgrid([9.0, 6.0, 3.0], [0.0, 1.0, 2.0, 3.0], indexing="ij")
+    np.save(tmp_path / "image.npy", np.column_stack([x.ravel(), y.ravel()]))
+    assert _files.read(str(files.plain), str(tmp_path / "image.npy")).shape == (3, 4)
+    shuffled = np.random.default_rng(0).permutation(grid_coordinates((3, 4)))
+    np.save(tmp_path / "shuffled.npy", shuffled)
+    assert _files.read(str(files.plain), str(tmp_path / "shuffled.npy")).shape is None
+
+
+def test_bic_picks_among_several_numbers_of_components(fit, files, capsys):
+    done = fit(files.plain, "--coordinates", "3x4", "--components", "1:3")
+    table = done.table("bic.csv")
+    assert table["n_components"].tolist() == [1, 2, 3]
+    np.testing.assert_allclose(
+        table["bic"], -2 * table["log_likelihood"] + table["n_parameters"] * np.log(60)
+    )
+    best = table.loc[table["bic"].idxmin()]
+    assert best["n_components"] == 2
+    assert done.summary()["n_components"] == 2
+    assert done.summary()["bic"] == best["bic"]
+    assert done.table("labels.csv")["label"].nunique() == 2
+    shown = capsys.readouterr()
+    assert "bic" in shown.out
+    assert shown.err.count("BIC") == 3  # progress: a line per fit where there is no terminal
+
+
+def test_a_fit_does_not_depend_on_the_range_it_is_picked_from(fit, files):
+    one = fit(files.plain, "--coordinates", "3x4", "--components", "2")
+    fit(files.plain, "--coordinates", "3x4", "--components", "2:3", out="range")
+    other = pd.read_csv(one.folder.parent / "range" / "bic.csv")
+    assert other["log_likelihood"][0] == one.summary()["log_likelihood"]
+
+
+def test_files_of_an_earlier_fit_do_not_stay(fit, files):
+    fit(files.plain, "--coordinates", "3x4", "--components", "1:2")
+    done = fit(files.plain, "--coordinates", "3x4", "--components", "2", "--method", "kmeans")
+    assert not (done.folder / "bic.csv").exists()
+    assert not (done.folder / "decay.png").exists()
+
+
+def test_other_methods_report_what_they_have(fit, files):
+    done = fit(files.plain, "--coordinates", "3x4", "--components", "2", "--method", "kmeans")
+    assert done.table("parameters.csv")["parameter"].tolist() == ["inertia"]
+    assert done.summary()["log_likelihood"] is None
+    assert done.summary()["inertia"] > 0
+
+
+def test_bic_cannot_pick_for_a_method_without_a_likelihood(fit, files, capsys):
+    done = fit(files.plain, "--coordinates", "3x4", "--components", "2:3", "--method", "kmeans")
+    assert done.status == 2
+    assert "'kmeans' has no likelihood" in capsys.readouterr().err
+
+
+def test_a_fit_that_fails_is_told_and_the_others_go_on(fit, files, capsys, monkeypatch):
+    get = methods.get
+
+    def failing(name):
+        method = get(name)
+
+        def fit(data, n_components, rng, **parameters):
+            if n_components == 2:
+                raise RuntimeError("out of luck")
+            return method.fit(data, n_components, rng, **parameters)
+
+        return SimpleNamespace(
+            name=name, defaults=method.defaults, supports=method.supports, fit=fit
+        )
+
+    monkeypatch.setattr(methods, "get", failing)
+    done = fit(files.plain, "--coordinates", "3x4", "--components", "1:2")
+    assert done.status == 0
+    assert done.summary()["n_components"] == 1
+    assert "2 components: out of luck" in capsys.readouterr().err
+    assert fit(files.plain, "--coordinates", "3x4", "--components", "2").status == 2
+    assert "every fit failed: 2 components: out of luck" in capsys.readouterr().err
+
+
+def test_what_the_estimator_warns_of_is_told_and_kept(fit, files, tmp_path, maps, capsys):
+    X = maps[0].copy()
+    X[:, 4] = 1.0
+    np.save(tmp_path / "masked.npy", X)
+    done = fit(tmp_path / "masked.npy", "--coordinates", "3x4", "--components", "1")
+    assert "1 of 12 columns are constant" in done.summary()["warnings"][0]
+    assert "warning: X: 1 of 12 columns are constant" in capsys.readouterr().err
+
+
+# -- refusals: status 2, one line, the file and the place in it ------------------------------
+
+
+def broken(tmp_path, maps, change, name="bad.csv", header=False):
+    table = pd.DataFrame(maps[0], columns=[f"pixel {j}" for j in range(12)]).astype(object)
+    change(table)
+    table.to_csv(tmp_path / name, index=False, header=header)
+    return tmp_path / name
+
+
+def put(row, column, value):
+    def change(table):
+        table.iloc[row, column] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (put(6, 3, "n/k"), r"row 7, column 4: 'n/k' is not a number"),
+        (put(6, 3, None), r"row 7, column 4: the value is missing"),
+        (put(0, 0, None), r"row 1, column 1: the value is missing"),
+        (put(59, 11, np.inf), r"row 60, column 12: inf is not a finite number"),
+        (put(0, 2, "abc"), r"row 1, column 3: 'abc' is not a number"),
+    ],
+)
+def test_a_bad_value_is_named_by_row_and_column(
+    fit, files, tmp_path, maps, capsys, change, complaint
+):
+    path = broken(tmp_path, maps, change)
+    assert fit(path, "--coordinates", "3x4", "--components", "2").status == 2
+    error = capsys.readouterr().err
+    assert f"{path}: {complaint}" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_bad_value_under_a_header_is_named_by_its_column(fit, tmp_path, maps, capsys):
+    path = broken(tmp_path, maps, put(2, 5, "?"), header=True)
+    assert fit(path, "--coordinates", "3x4", "--components", "2").status == 2
+    assert "row 3, column 6 ('pixel 5'): '?' is not a number" in capsys.readouterr().err
+
+
+def test_a_bad_value_in_parquet_and_npy_is_named_too(fit, tmp_path, maps, capsys):
+    X = maps[0].copy()
+    X[4, 7] = np.nan
+    pd.DataFrame(X, columns=[f"pixel {j}" for j in range(12)]).to_parquet(tmp_path / "x.parquet")
+    np.save(tmp_path / "x.npy", X)
+    np.save(tmp_path / "grids.npy", X.reshape(-1, 3, 4))
+    for name, place in (
+        ("x.parquet", "row 5, column 8 ('pixel 7')"),
+        ("x.npy", "row 5, column 8"),
+        ("grids.npy", "row 5, pixel (2, 4)"),
+    ):
+        assert fit(tmp_path / name, "--coordinates", "3x4", "--components", "2").status == 2
+        assert f"{name}: {place}: the value is missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "its first line is empty"),
+        ("a,b,c\n", "has no rows"),
+        ("1,2,3\n4,5,6,7\n", "Expected 3 fields in line 2, saw 4"),
+        ("a,b,c\n1,2\n3,4\n", "row 1 has 2 values, the header line names 3"),
+        ("1,2,3\n4,5\n", "row 2, column 3: the value is missing"),
+    ],
+)
+def test_a_csv_file_that_is_no_table(fit, tmp_path, capsys, text, complaint):
+    (tmp_path / "bad.csv").write_text(text)
+    assert fit(tmp_path / "bad.csv", "--coordinates", "3", "--components", "2").status == 2
+    error = capsys.readouterr().err
+    assert f"bad.csv: {complaint}" in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["bad.csv", "bad.parquet", "bad.npy"])
+def test_a_file_that_is_not_what_its_name_says(fit, tmp_path, capsys, name):
+    (tmp_path / name).write_bytes(b"\xff\xfe\x00\x81 nothing of the kind")
+    assert fit(tmp_path / name, "--coordinates", "3x4", "--components", "2").status == 2
+    error = capsys.readouterr().err
+    assert name in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("array", "complaint"),
+    [
+        (np.array(["a", "b"]), "does not hold one array of real numbers"),
+        (np.zeros((3, 0)), "holds no values"),
+        (np.zeros(5), "2, 3 or 4 axes"),
+        (np.zeros((2, 2, 2, 2, 2)), "2, 3 or 4 axes"),
+    ],
+)
+def test_an_array_that_holds_no_maps(fit, tmp_path, capsys, array, complaint):
+    np.save(tmp_path / "bad.npy", array)
+    assert fit(tmp_path / "bad.npy", "--coordinates", "3x4", "--components", "2").status == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_files_that_are_not_there_or_of_no_known_kind(fit, tmp_path, files, capsys):
+    (tmp_path / "maps.xlsx").touch()
+    for name, complaint in (
+        ("none.csv", "none.csv: there is no such file"),
+        ("maps.xlsx", "known are .csv, .parquet, .npy"),
+    ):
+        assert fit(tmp_path / name, "--coordinates", "3x4", "--components", "2").status == 2
+        assert complaint in capsys.readouterr().err
+    assert fit(files.plain, "--coordinates", "none.csv", "--components", "2").status == 2
+    assert "none.csv: there is no such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("x,y\n1,2\n3,4\n", "coordinates has 2 locations but X has 12 values per map"),
+        ("x,y\n" + "1,2\n" * 12, "all 12 locations are on one spot"),
+        ("x,y\n" + "1,2\n" * 11 + "1,north\n", "row 12, column 2 ('y'): 'north' is not a number"),
+        ("1,2,3,4\n" * 12, "must have shape (p, d)"),
+    ],
+)
+def test_bad_coordinates_are_refused_with_their_file(fit, files, tmp_path, capsys, text, complaint):
+    (tmp_path / "where.csv").write_text(text)
+    done = fit(files.plain, "--coordinates", tmp_path / "where.csv", "--components", "2")
+    assert done.status == 2
+    error = capsys.readouterr().err
+    assert "where.csv" in error
+    assert complaint in error
+
+
+def test_maps_need_coordinates_that_fit(fit, files, capsys):
+    assert fit(files.plain, "--components", "2").status == 2
+    assert "where are its 12 locations?" in capsys.readouterr().err
+    assert fit(files.plain, "--coordinates", "5x5", "--components", "2").status == 2
+    assert "has 25 locations but X has 12 values" in capsys.readouterr().err
+    assert fit(files.grids, "--coordinates", "4x3", "--components", "2").status == 2
+    assert "are 3x4 grids" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("components", ["0", "two", "3:2", "1:", ":3", "-1", "2.5"])
+def test_bad_numbers_of_components(fit, files, capsys, components):
+    with pytest.raises(SystemExit) as ended:
+        fit(files.plain, "--coordinates", "3x4", f"--components={components}")
+    assert ended.value.code == 2
+    assert "--components" in capsys.readouterr().err
+
+
+def test_what_a_method_cannot_do_is_said_before_any_fit(fit, files, capsys):
+    arguments = [files.plain, "--coordinates", "3x4", "--components"]
+    assert fit(*arguments, "2", "--method", "kmedoids").status == 2
+    assert "unknown method 'kmedoids'; known are" in capsys.readouterr().err
+    assert fit(*arguments, "2", "--method", "truth").status == 2
+    assert "the true parameters are not known" in capsys.readouterr().err
+    assert fit(*arguments, "1:60").status == 2
+    assert "60 maps are too few for 60 components" in capsys.readouterr().err
+
+
+def test_a_file_in_place_of_the_folder(fit, files, tmp_path, capsys):
+    (tmp_path / "out").write_text("here first")
+    assert fit(files.plain, "--coordinates", "3x4", "--components", "2").status == 2
+    assert "is a file, not a folder" in capsys.readouterr().err
+    assert (tmp_path / "out").read_text() == "here first"
+
+
+# -- pictures --------------------------------------------------------------------------------
+
+
+def test_an_empty_cluster_is_shown_as_one():
+    data = Dataset(np.arange(12.0).reshape(3, 4), grid_coordinates((2, 2)), shape=(2, 2))
+    figure = _pictures.clusters(data, np.array([0, 2, 2]), 3)
+    titles = [ax.get_title() for ax in figure.axes]
+    assert "cluster 0, n = 1" in titles
+    assert "cluster 1, no maps" in titles
+    assert "map 2" in titles
+
+
+@pytest.mark.parametrize("shape", [(3000,), (60, 50), (15, 15, 14)])
+def test_many_locations_are_thinned_without_changing_the_scale(shape):
+    coordinates = grid_coordinates(shape)
+    data = Dataset(np.zeros((1, len(coordinates))), coordinates, shape=shape)
+    thinned = _pictures._thinned(data)
+    assert len(thinned.coordinates) <= 2002
+    largest = np.linalg.norm(np.array(shape) - 1)
+    assert np.linalg.norm(np.ptp(thinned.coordinates, axis=0)) == pytest.approx(largest)
+    kept = scaled_distances(thinned.coordinates)
+    there = np.linalg.norm(thinned.coordinates[0] - thinned.coordinates[1])
+    assert kept[0, 1] == pytest.approx(2 * there / largest)
+
+
+def test_the_upper_axis_of_the_decay_is_in_units_of_the_coordinates():
+    coordinates = 2.5 * grid_coordinates((4, 5))
+    data = Dataset(np.random.default_rng(0).normal(size=(9, 20)), coordinates, shape=(4, 5))
+    fitted = FittedCovariance(np.array([1.0, -0.9, 0.3]), 3.0, None, decay.get("sigmoid"))
+    figure = _pictures.decay(data, np.zeros(9, dtype=int), {0: fitted})
+    figure.draw_without_rendering()
+    (above,) = figure.axes[0].child_axes
+    np.testing.assert_allclose(above.get_xlim(), [0, 2.5 * 5])

@@ -1,0 +1,125 @@
+"""Both solvers against the peer's numbers, and `gls` against a dense version of itself."""
+
+import numpy as np
+import pytest
+
+from spatgmm import SpatialGaussianMixture
+from spatgmm.covariance import SpatialCovariance
+from spatgmm.em import EmptyComponentError
+from spatgmm.geometry import grid_coordinates
+
+BEST_KNOWN = {"spat_grid10": -37779.209, "spat_irregular": -24628.886, "spat_line": -3338.004}
+
+
+@pytest.mark.parametrize("name", BEST_KNOWN)
+@pytest.mark.parametrize("random_state", [0, 1])
+def test_default_fit_reaches_the_best_log_likelihood_known(reference, name, random_state):
+    data = reference(name)
+    model = SpatialGaussianMixture(
+        data.n_components, data.coordinates, random_state=random_state
+    ).fit(data.X)
+    assert model.log_likelihood_ == pytest.approx(BEST_KNOWN[name], abs=0.01)
+    assert model.converged_
+    trace = model.log_likelihood_trace_
+    assert (np.diff(trace) >= -1e-8 * np.abs(trace[1:])).all()
+
+
+@pytest.fixture(scope="module")
+def gls_fit(reference):
+    def fit(name):
+        data = reference(name)
+        return SpatialGaussianMixture(
+            data.n_components, data.coordinates, solver="gls", init=data.start
+        ).fit(data.X)
+
+    return fit
+
+
+@pytest.mark.parametrize("name", BEST_KNOWN)
+def test_gls_reproduces_the_peer_from_the_true_labels(reference, gls_fit, name):
+    data, model = reference(name), gls_fit(name)
+    assert model.log_likelihood_ == pytest.approx(data.peer_log_likelihood, abs=0.05)
+    np.testing.assert_allclose(model.alpha_, data.peer_alpha, rtol=0.01)
+    np.testing.assert_allclose(model.beta_, data.peer_beta, rtol=0.01)
+
+
+@pytest.mark.parametrize("name", ["spat_line", "spat_grid10"])
+def test_gls_is_the_plainly_written_algorithm(reference, gls_fit, plain, name):
+    data, model = reference(name), gls_fit(name)
+    weights, means, alpha, beta, trace = plain.gls_em(data.X, data.coordinates, data.start)
+    np.testing.assert_allclose(model.log_likelihood_trace_, trace, rtol=1e-9)
+    np.testing.assert_allclose(model.weights_, weights, rtol=1e-5)
+    np.testing.assert_allclose(model.means_, means, atol=1e-5)
+    np.testing.assert_allclose(model.alpha_, alpha, rtol=1e-4)
+    np.testing.assert_allclose(model.beta_, beta, rtol=1e-4)
+
+
+def test_from_the_same_start_scoring_is_no_worse_than_gls(reference, gls_fit):
+    for name in BEST_KNOWN:
+        data = reference(name)
+        scoring = SpatialGaussianMixture(data.n_components, data.coordinates, init=data.start)
+        assert scoring.fit(data.X).log_likelihood_ >= gls_fit(name).log_likelihood_ - 1e-3
+
+
+@pytest.fixture(scope="module")
+def hard(plain):
+    """Maps with hardly any nugget: unconstrained GLS steps leave the cone."""
+
+    def make(seed):
+        coordinates = grid_coordinates((4, 4))
+        beta = np.random.default_rng(seed).uniform(1, 3)
+        components = [(0.5, 0, (1, -0.9, 0.05), beta), (0.5, 0, (3, -2.9, 0.02), 2.0)]
+        return coordinates, *plain.draw(coordinates, 40, components, seed)
+
+    return make
+
+
+@pytest.fixture
+def floored(monkeypatch):
+    """How often a covariance had its eigenvalues floored."""
+    count = []
+    at_floored = SpatialCovariance.at_floored
+
+    def counting(family, theta, floor):
+        if family.at(theta) is None:
+            count.append(theta)
+        return at_floored(family, theta, floor)
+
+    monkeypatch.setattr(SpatialCovariance, "at_floored", counting)
+    return count
+
+
+@pytest.mark.parametrize("seed", [14, 17])
+def test_gls_floors_eigenvalues_as_the_plain_algorithm(plain, hard, floored, seed):
+    coordinates, X, labels = hard(seed)
+    X = (X - X.mean(axis=0)) / (X - X.mean(axis=0)).std()  # the floor is in units of the data
+    model = SpatialGaussianMixture(2, (4, 4), solver="gls", init=labels, beta_init=1.0).fit(X)
+    *_, trace = plain.gls_em(X, coordinates, np.eye(2)[labels], beta_start=1.0)
+    assert floored
+    # Floored matrices have condition numbers of 1e8 and more; rounding shows at first.
+    np.testing.assert_allclose(model.log_likelihood_trace_, trace, rtol=0.01)
+    assert model.log_likelihood_ == pytest.approx(trace[-1], rel=1e-5)
+
+
+def test_gls_is_let_fall(hard, floored):
+    _, X, labels = hard(20)
+    model = SpatialGaussianMixture(2, (4, 4), solver="gls", init=labels, beta_init=0.01).fit(X)
+    assert floored
+    assert np.diff(model.log_likelihood_trace_).min() < -1e6
+
+
+def test_gls_stops_at_an_empty_component_and_names_it(hard):
+    _, X, labels = hard(0)
+    model = SpatialGaussianMixture(2, (4, 4), solver="gls", init=labels, beta_init=0.01)
+    with pytest.raises(EmptyComponentError, match=r"solver='gls': component 1 became empty"):
+        model.fit(X)
+
+
+@pytest.mark.parametrize("seed", [0, 14, 20])
+def test_scoring_does_not_break_where_gls_does(hard, seed):
+    _, X, labels = hard(seed)
+    model = SpatialGaussianMixture(2, (4, 4), init=labels, beta_init=0.01).fit(X)
+    trace = model.log_likelihood_trace_
+    assert (np.diff(trace) >= -1e-8 * np.abs(trace[1:])).all()
+    assert all(np.linalg.eigvalsh(Xi)[0] > 0 for Xi in model.covariances_)
+    assert not model.empty_components_

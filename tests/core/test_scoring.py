@@ -1,0 +1,58 @@
+"""The scoring step: uphill, inside the cone and the bounds of beta, and to the maximum."""
+
+import numpy as np
+import pytest
+
+from spatgmm import SpatialGaussianMixture, decay
+from spatgmm.covariance import BETA, SpatialCovariance
+from spatgmm.geometry import Geometry, grid_coordinates
+from spatgmm.scoring import Scoring
+
+COORDINATES = grid_coordinates((3, 4))
+
+
+@pytest.fixture
+def family():
+    return SpatialCovariance(Geometry(COORDINATES), decay.get("sigmoid"))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_step_gains_from_anywhere_inside_the_cone(family, seed):
+    rng = np.random.default_rng(seed)
+    lower, upper = family.beta_bounds
+    beta = (lower, upper, rng.uniform(0.01, upper))[seed % 3]
+    covariance = family.at([rng.uniform(0, 2), rng.uniform(0.2, 2), rng.uniform(0.5, 2), beta])
+    X = rng.normal(size=(40, 12)) + rng.normal(size=(40, 1))
+    scatter = [X.T @ X / 40]
+    after = Scoring().update(covariance, scatter)
+    assert after.objective(scatter) < covariance.objective(scatter)
+    assert lower <= after.theta[BETA] <= upper
+
+
+def test_steps_end_where_the_score_vanishes(family, plain):
+    X, _ = plain.draw(COORDINATES, 400, [(1.0, 0.0, (1.0, -0.9, 0.3), 2.5)], seed=1)
+    scatter = [X.T @ X / len(X)]
+    covariance = family.at([0.5, 0.5, 0.5, 1.0])
+    for _ in range(60):
+        covariance = Scoring().update(covariance, scatter)
+    score, information = covariance.score_and_information(scatter)
+    # The decrement g'F^-1 g is what another step would gain.
+    assert score @ np.linalg.solve(information, score) < 1e-12
+
+
+def test_nothing_is_gained_at_the_maximum(family):
+    covariance = family.at([0.3, 0.8, 0.4, 2.5])
+    after = Scoring().update(covariance, family.matrix(covariance.theta))
+    np.testing.assert_allclose(after.theta, covariance.theta, rtol=1e-6)
+
+
+@pytest.mark.parametrize("beta_init", [0.02, 0.1, 0.5])
+def test_beta_gets_to_its_lower_bound_from_afar(beta_init):
+    # Maps with an exponential correlation, of which the straight line is the best sigmoid.
+    delta = np.abs(np.subtract.outer(np.arange(9.0), np.arange(9.0)))
+    X = np.random.default_rng(3).multivariate_normal(np.zeros(9), np.exp(-delta / 8), size=200)
+    start = np.zeros(200, dtype=int)
+    best = SpatialGaussianMixture(1, init=start, beta_init=1e-3).fit(X)
+    model = SpatialGaussianMixture(1, init=start, beta_init=beta_init).fit(X)
+    assert best.beta_[0] == pytest.approx(1e-3)
+    assert model.log_likelihood_ == pytest.approx(best.log_likelihood_, abs=0.01)
