@@ -77,6 +77,15 @@ class SpatialCovariance:
             factors.append(factor)
         return FactoredCovariance(self, np.asarray(theta, dtype=float), factors)
 
+    def inside(self, theta: np.ndarray) -> FactoredCovariance:
+        """``Xi(theta)``, its nugget raised until it is positive definite."""
+        theta = np.array(theta, dtype=float)
+        covariance = self.at(theta)
+        while covariance is None:
+            theta[NU] += 0.2 * np.abs(theta[:BETA]).sum()
+            covariance = self.at(theta)
+        return covariance
+
     def at_floored(self, theta: np.ndarray, floor: float) -> FactoredCovariance:
         """``Xi(theta)`` with eigenvalues raised to `floor` where it is not positive definite."""
         inside = self.at(theta)

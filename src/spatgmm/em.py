@@ -30,6 +30,9 @@ _SAME_CLUSTERING = 0.95
 #: Responsibilities below this do not enter a scatter matrix.
 _NEGLIGIBLE = 1e-13
 
+#: Numbers in a temporary copy of some rows of the data (8 MB).
+_CHUNK_VALUES = 2**20
+
 
 class EmptyComponentError(ArithmeticError):
     """A component lost all its maps, and the solver (the paper's) cannot go on."""
@@ -83,10 +86,11 @@ class Mixture:
         with np.errstate(divide="ignore"):  # an emptied component has log weight -inf
             log_weights = np.log(self.weights)
         for g, (mean, covariance) in enumerate(zip(self.means, self.covariances, strict=True)):
-            residuals = [block - centre for block, centre in zip(maps, mean, strict=True)]
-            distance = covariance.mahalanobis(residuals)
+            for rows in _chunks(n, p):
+                residuals = [block[rows] - m for block, m in zip(maps, mean, strict=True)]
+                joint[rows, g] = covariance.mahalanobis(residuals)
             joint[:, g] = log_weights[g] - 0.5 * (
-                p * np.log(2 * np.pi) + covariance.log_det + distance
+                p * np.log(2 * np.pi) + covariance.log_det + joint[:, g]
             )
         return joint
 
@@ -130,20 +134,30 @@ def distinct(candidates: list) -> list:
 
 def weighted_mean(maps: Blocks, weights: np.ndarray) -> Blocks:
     """The weighted mean map, block by block."""
-    return [weights @ block / weights.sum() for block in maps]
+    total = max(weights.sum(), 1e-300)  # a component that lost all its maps has its mean at 0
+    return [weights @ block / total for block in maps]
 
 
 def weighted_scatter(maps: Blocks, weights: np.ndarray, centre: Blocks) -> Blocks:
     """``S = sum_i w_i (x_i - mu)(x_i - mu)' / sum_i w_i``, the diagonal blocks alone."""
-    rows = weights > _NEGLIGIBLE
-    if not rows.all():
-        maps, weights = [block[rows] for block in maps], weights[rows]
-    root = np.sqrt(weights / weights.sum())[:, None]
+    rows = np.flatnonzero(weights > _NEGLIGIBLE)
+    root = np.sqrt(weights[rows] / weights[rows].sum())[:, None]
     scatter = []
     for block, mean in zip(maps, centre, strict=True):
-        scaled = root * (block - mean)
-        scatter.append(scaled.T @ scaled)
+        S = np.zeros((len(mean), len(mean)))
+        for some in _chunks(len(rows), len(mean)):
+            scaled = block[rows[some]]
+            scaled -= mean
+            scaled *= root[some]
+            S += scaled.T @ scaled
+        scatter.append(S)
     return scatter
+
+
+def _chunks(n: int, p: int) -> list[slice]:
+    """Rows to work on at a time, so that temporary arrays stay small beside the data."""
+    size = max(_CHUNK_VALUES // p, 1)
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
 
 
 def constant_mean(covariance: FactoredCovariance, mean: Blocks) -> Blocks:
@@ -282,7 +296,7 @@ def starting_mixture(
 ) -> Mixture:
     """Weights and means of given responsibilities, with given covariance parameters."""
     counts = responsibilities.sum(axis=0)
-    covariances = [family.at(theta) for theta in thetas]
+    covariances = [family.inside(theta) for theta in thetas]
     means = []
     for g, covariance in enumerate(covariances):
         centre = weighted_mean(maps, responsibilities[:, g])

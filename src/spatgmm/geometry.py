@@ -121,6 +121,9 @@ class Geometry:
     symmetry : bool or None
         Whether to use the reflection blocks of a regular grid; ``None`` uses them where they
         exist and pay.
+    unit : float or None
+        Original units per unit of scaled distance, where these locations are some of many; by
+        default such that the largest distance is 2.
 
     Attributes
     ----------
@@ -136,7 +139,9 @@ class Geometry:
         ``"reflection blocks"`` or ``"one dense block"``.
     """
 
-    def __init__(self, coordinates: np.ndarray, symmetry: bool | None = None):
+    def __init__(
+        self, coordinates: np.ndarray, symmetry: bool | None = None, unit: float | None = None
+    ):
         self.coordinates = coordinates
         grid = _regular_grid(coordinates)
         if symmetry is None:
@@ -146,7 +151,9 @@ class Geometry:
         else:
             self._basis = _DenseBasis(coordinates)
         distances = self._basis.distances
-        self.unit = distances.max() / MAX_DISTANCE if distances.max() > 0 else 1.0
+        if unit is None:
+            unit = distances.max() / MAX_DISTANCE if distances.max() > 0 else 1.0
+        self.unit = unit
         self.delta = distances / self.unit
         self.ones = self._basis.rotate(np.ones((1, len(coordinates))))
         self.ones = [block[0] for block in self.ones]
@@ -184,6 +191,16 @@ class Geometry:
         """The inverse of :meth:`rotate`."""
         return self._basis.rotate_back(blocks)
 
+    def thinned(self, largest_block: int) -> np.ndarray | None:
+        """Some of the locations, evenly spread, so that no block has more than that many rows.
+
+        Returns
+        -------
+        ndarray of int, or None
+            Indices of the locations; None where all of them fit.
+        """
+        return self._basis.thinned(largest_block)
+
     def distances(self) -> np.ndarray:
         """All scaled distances, shape (p, p)."""
         return _DenseBasis(self.coordinates).full() / self.unit
@@ -207,6 +224,10 @@ class _DenseBasis:
 
     def full(self) -> np.ndarray:
         return self.distances[self._index]
+
+    def thinned(self, largest_block: int) -> np.ndarray | None:
+        p = len(self._index)
+        return None if p <= largest_block else np.arange(0, p, -(-p // largest_block))
 
     def assemble(self, values: np.ndarray) -> list[np.ndarray]:
         return [values[self._index]]
@@ -242,6 +263,16 @@ class _ReflectionBasis:
         self.distances = np.sqrt(sum(offset**2 for offset in offsets)).ravel()
         # An axis of a single point has no odd maps.
         self._parities = list(product(*[(1, -1) if m > 1 else (1,) for m in shape]))
+
+    def thinned(self, largest_block: int) -> np.ndarray | None:
+        step = 1
+        # The all-even block is the largest.
+        while np.prod([_half(-(-m // step), 1) for m in self._shape]) > largest_block:
+            step += 1
+        if step == 1:
+            return None
+        every = tuple(slice(None, None, step) for _ in self._shape)
+        return np.sort(self._order.reshape(self._shape)[every].ravel())
 
     def assemble(self, values: np.ndarray) -> list[np.ndarray]:
         table = values.reshape(self._shape)

@@ -51,8 +51,8 @@ class Scoring:
         self, maps: Blocks, responsibilities: np.ndarray, family: SpatialCovariance, mean: str
     ) -> Mixture:
         """Covariances that suit the responsibilities at the starting beta."""
-        grid = search.BetaGrid(family, None if self.beta_init is None else [self.beta_init])
-        thetas = search.profile(maps, grid, responsibilities)
+        betas = None if self.beta_init is None else [self.beta_init]
+        thetas = search.profile(maps, family, responsibilities, betas)
         return starting_mixture(maps, responsibilities, thetas, family, mean)
 
     def update(self, covariance: FactoredCovariance, scatter: Blocks) -> FactoredCovariance:

@@ -18,7 +18,8 @@ import numpy as np
 from scipy.cluster.vq import kmeans2
 
 from spatgmm.covariance import SpatialCovariance
-from spatgmm.em import MIN_MAPS, Blocks, Mixture, distinct
+from spatgmm.em import MIN_MAPS, Blocks, Mixture, distinct, starting_mixture
+from spatgmm.geometry import Geometry
 
 #: Values of beta on the grid; 16 were a little coarse.
 N_BETAS = 20
@@ -49,6 +50,10 @@ _LOG_2PI = np.log(2 * np.pi)
 
 #: Dirichlet concentrations of random starts: near the corners and flat find different optima.
 _CONCENTRATIONS = (0.05, 1.0)
+
+#: Rows of the largest block whose spectra are computed, and maps looked at: the search needs no
+#: more to find good starts.
+_LARGEST_BLOCK, _MOST_MAPS = 1024, 1000
 
 #: Smallest eigenvalue of a covariance here, in units of the data's variance.
 _FLOOR = 1e-8
@@ -231,10 +236,53 @@ class Candidate:
         return self.responsibilities.argmax(axis=1)
 
     def mixture(self, family: SpatialCovariance) -> Mixture:
-        """The same parameters for the exact EM."""
+        """The same parameters for an exact E-step."""
         splits = np.cumsum(family.geometry.sizes)[:-1]
         means = [np.split(mean, splits) for mean in self.means]
-        return Mixture(self.weights, means, [family.at(theta) for theta in self.thetas])
+        return Mixture(self.weights, means, [family.inside(theta) for theta in self.thetas])
+
+
+class Part:
+    """The part of the data that a search looks at: all of it, unless that is too much.
+
+    Some of the locations follow the same model with the same parameters, so that what is found on
+    them is a start for all; likewise for some of the maps.
+
+    Parameters
+    ----------
+    maps : list of ndarray of shape (n, p_b)
+    family : SpatialCovariance
+
+    Attributes
+    ----------
+    rows : ndarray of int
+        Maps that are looked at.
+    maps : list of ndarray
+        These maps at the locations that are looked at, rotated.
+    family : SpatialCovariance
+        The covariances at these locations.
+    """
+
+    def __init__(self, maps: Blocks, family: SpatialCovariance):
+        self._all = maps
+        self.family = family
+        geometry = family.geometry
+        locations = geometry.thinned(_LARGEST_BLOCK)
+        if locations is not None:
+            fewer = Geometry(geometry.coordinates[locations], unit=geometry.unit)
+            self.family = SpatialCovariance(fewer, family.decay)
+            self._all = fewer.rotate(geometry.rotate_back(maps)[:, locations])
+        n = len(maps[0])
+        self.rows = np.arange(n)[:: -(-n // _MOST_MAPS)]
+        self.maps = self._all
+        if len(self.rows) < n:
+            self.maps = [block[self.rows] for block in self._all]
+
+    def responsibilities(self, candidate: Candidate) -> np.ndarray:
+        """Those of all maps, shape (n, G)."""
+        if len(self.rows) == len(self._all[0]):
+            return candidate.responsibilities
+        return candidate.mixture(self.family).expectation(self._all)[1]
 
 
 class Search:
@@ -402,9 +450,11 @@ def multistart(
     -------
     list of Mixture
     """
-    grid = BetaGrid(family)
-    search = Search(maps, grid)
-    starts = starting_responsibilities(maps, grid, n_components, n_init, rng)
+    some = Part(maps, family)
+    grid = BetaGrid(some.family)
+    search = Search(some.maps, grid)
+    n = len(some.rows)
+    starts = starting_responsibilities(some.maps, grid, n_components, n_init, rng)
     found = []
     for tried in n_init * np.arange(1, _MAX_ROUNDS + 1):
         if mean == "free":
@@ -418,24 +468,34 @@ def multistart(
         enough = tried >= _STARTS_PER_COMPONENT * n_components and tried > w + 2
         if n_components == 1 or (enough and w * (tried - 1) < (w + 0.5) * (tried - w - 2)):
             break
-        starts = random_responsibilities(len(maps[0]), n_components, n_init, rng)
-    return [candidate.mixture(family) for candidate in best]
+        starts = random_responsibilities(n, n_components, n_init, rng)
+    return [
+        starting_mixture(maps, some.responsibilities(candidate), candidate.thetas, family, mean)
+        for candidate in best
+    ]
 
 
-def profile(maps: Blocks, grid: BetaGrid, responsibilities: np.ndarray) -> np.ndarray:
-    """Covariance parameters that suit given responsibilities, by a look over the whole grid.
+def profile(
+    maps: Blocks, family: SpatialCovariance, responsibilities: np.ndarray, betas=None
+) -> np.ndarray:
+    """Covariance parameters that suit given responsibilities, by a look over a grid of beta.
 
     Parameters
     ----------
     maps : list of ndarray of shape (n, p_b)
-    grid : BetaGrid
+    family : SpatialCovariance
     responsibilities : ndarray of shape (n, G)
+    betas : array-like, optional
+        The grid (:class:`BetaGrid`).
 
     Returns
     -------
     ndarray of shape (G, 4)
         ``(c, tau, nu, beta)`` per component; one that is all but empty is given those of all maps.
     """
+    some = Part(maps, family)
+    maps, responsibilities = some.maps, responsibilities[some.rows]
+    grid = BetaGrid(some.family, betas)
     counts = responsibilities.sum(axis=0)
     rows = np.where(counts >= MIN_MAPS, responsibilities, 1.0)
     rows = (rows / rows.sum(axis=0)).T
