@@ -17,6 +17,7 @@ from spatgmm.covariance import BETA, N_PARAMETERS, SpatialCovariance, alpha_from
 from spatgmm.geometry import Geometry, check_coordinates, grid_coordinates
 from spatgmm.gls import GLS
 from spatgmm.scoring import Scoring
+from spatgmm.starts import kmeans_responsibilities
 from spatgmm.threads import one_blas_thread
 
 SOLVERS = {"scoring": Scoring, "gls": GLS}
@@ -183,7 +184,7 @@ class SpatialGaussianMixture(ClusterMixin, DensityMixin, BaseEstimator):
         else:
             if given is None:
                 flat = np.concatenate(maps, axis=1)
-                given = search.kmeans_responsibilities(flat, self.n_components, rng)
+                given = kmeans_responsibilities(flat, self.n_components, rng)
             starts = [solver.start(maps, given, self._family, self.mean)]
         with tqdm(desc="EM", unit=" iterations", disable=not self.verbose) as bar:
 

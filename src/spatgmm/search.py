@@ -1,13 +1,7 @@
 """The global search: EM on a grid of beta, where an iteration costs O(n p) instead of O(n p^2).
 
-With beta fixed, ``K(beta) = U diag(lam) U'``, and in the basis ``U`` a component's covariance is
-a diagonal matrix plus one of rank one,
-
-``U' Xi U = diag(d) + c u u'``,  ``d = tau*lam + nu``,  ``u = U'1``,
-
-so Sherman and Morrison give its density, score and Fisher information in O(p).  The bases depend
-on the coordinates only and are shared by all starts, components and iterations; all starts run
-together, as matrix products.  Where the search stops, the exact EM (:mod:`spatgmm.em`) finishes.
+All starts run together, as matrix products in the bases of :mod:`spatgmm.spectral`.  Where the
+search stops, the exact EM (:mod:`spatgmm.em`) finishes.
 """
 
 from __future__ import annotations
@@ -15,17 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.cluster.vq import kmeans2
 
 from spatgmm.covariance import SpatialCovariance
 from spatgmm.em import MIN_MAPS, Blocks, Mixture, distinct, starting_mixture
 from spatgmm.geometry import Geometry
-
-#: Values of beta on the grid; 16 were a little coarse.
-N_BETAS = 20
-
-#: Below this beta the sigmoid is all but a straight line, and one grid value stands for all.
-_SMALLEST_CURVED_BETA = 0.7
+from spatgmm.spectral import Basis, BetaGrid
+from spatgmm.starts import random_responsibilities, starting_responsibilities
 
 #: Every component looks over the whole grid every so many iterations.
 _SCAN_EVERY = 3
@@ -34,8 +23,6 @@ _SCAN_EVERY = 3
 _TOL = 0.3
 
 _MAX_ITER = 40
-
-_MAX_HALVINGS = 5
 
 #: The more components, the more optima to find.
 _STARTS_PER_COMPONENT = 5
@@ -48,172 +35,9 @@ _MARGIN = 25.0
 
 _LOG_2PI = np.log(2 * np.pi)
 
-#: Dirichlet concentrations of random starts: near the corners and flat find different optima.
-_CONCENTRATIONS = (0.05, 1.0)
-
 #: Rows of the largest block whose spectra are computed, and maps looked at: the search needs no
 #: more to find good starts.
 _LARGEST_BLOCK, _MOST_MAPS = 1024, 1000
-
-#: Smallest eigenvalue of a covariance here, in units of the data's variance.
-_FLOOR = 1e-8
-
-
-class BetaGrid:
-    """Spectra of ``K(beta)`` for a grid of beta: ``lam`` and ``u``, and the way into ``U``.
-
-    Parameters
-    ----------
-    family : SpatialCovariance
-    betas : array-like, optional
-        The grid; by default from the family's lower to its upper bound.
-    """
-
-    def __init__(self, family: SpatialCovariance, betas=None):
-        self.betas = _default_betas(family) if betas is None else np.asarray(betas, dtype=float)
-        geometry = family.geometry
-        self.ones = geometry.ones
-        self._bases: list[Blocks] = []
-        lam, u = [], []
-        for beta in self.betas:
-            kernel = geometry.assemble(1 - family.decay.value(geometry.delta, beta))
-            spectra = [np.linalg.eigh(block) for block in kernel]
-            self._bases.append([vectors for _, vectors in spectra])
-            lam.append(np.concatenate([values for values, _ in spectra]))
-            u.append(
-                np.concatenate([U.T @ o for (_, U), o in zip(spectra, geometry.ones, strict=True)])
-            )
-        self.lam, self.u = np.array(lam), np.array(u)
-
-    def project(self, k: int, maps: Blocks) -> np.ndarray:
-        """Rotated maps in the basis of grid value `k`, shape (n, p)."""
-        return np.concatenate(
-            [block @ U for block, U in zip(maps, self._bases[k], strict=True)], axis=1
-        )
-
-
-def _default_betas(family: SpatialCovariance) -> np.ndarray:
-    lower, upper = family.beta_bounds
-    curved = np.geomspace(min(_SMALLEST_CURVED_BETA, upper / 2), upper, N_BETAS - 1)
-    return np.concatenate([[lower], curved])
-
-
-@dataclass
-class _Spectral:
-    """Covariances of several components at one grid value: arrays (m,) and (m, p)."""
-
-    c: np.ndarray
-    tau: np.ndarray
-    nu: np.ndarray
-    lam: np.ndarray
-    u: np.ndarray
-
-    def __post_init__(self):
-        self.d = self.tau[:, None] * self.lam + self.nu[:, None]
-        self.positive = self.d.min(axis=1) > _FLOOR
-        # Outside the cone any positive number will do: such a covariance is never accepted.
-        self.d = np.where(self.d > _FLOOR, self.d, 1.0)
-        self.q = self.u / self.d
-        self.uq = self.q @ self.u
-        self.h = 1 + self.c * self.uq
-        self.positive &= self.h > _FLOOR
-        self.h = np.where(self.positive, self.h, 1.0)
-        self.kappa = self.c / self.h
-        self.log_det = np.log(self.d).sum(axis=1) + np.log(self.h)
-
-    def mahalanobis(self, Z: np.ndarray, squares: np.ndarray, means: np.ndarray) -> np.ndarray:
-        """Squared distances of the rows of Z to each mean, shape (m, n)."""
-        distance = (1 / self.d) @ squares.T
-        distance -= 2 * (means / self.d) @ Z.T
-        along = self.q @ Z.T - (means * self.q).sum(axis=1)[:, None]
-        distance -= self.kappa[:, None] * along**2
-        return distance + (means**2 / self.d).sum(axis=1)[:, None]
-
-    def objective(self, s: np.ndarray, qSq: np.ndarray) -> np.ndarray:
-        """``log |Xi| + tr(Xi^-1 S)`` from the diagonal of S and ``q'Sq``."""
-        value = self.log_det + (s / self.d).sum(axis=1) - self.kappa * qSq
-        return np.where(self.positive, value, np.inf)
-
-    def scoring_step(self, s: np.ndarray, qSq: np.ndarray, qSb: np.ndarray) -> np.ndarray:
-        """Fisher-scoring step for ``(c, tau, nu)``, with ``b = q / d``; shape (m, 3)."""
-        e, kappa, h = 1 / self.d, self.kappa, self.h
-        ones = np.ones_like(self.lam)
-        weights = {1: self.lam, 2: ones}  # the diagonal bases: lam for tau, 1 for nu
-        # qS(lam q / d): lam / d = (1 - nu / d) / tau.
-        cross = {1: (qSq - self.nu * qSb) / self.tau, 2: qSb}
-        q2 = self.q**2
-        along = {k: q2 @ w for k, w in weights.items()}  # q' diag(w) q
-        g = np.empty((len(h), 3))
-        F = np.empty((len(h), 3, 3))
-        g[:, 0] = qSq / h**2 - self.uq / h
-        F[:, 0, 0] = (self.uq / h) ** 2
-        for k, w in weights.items():
-            trace_WSW = (s * e**2) @ w - 2 * kappa * cross[k] + kappa**2 * along[k] * qSq
-            g[:, k] = trace_WSW - (e @ w - kappa * along[k])
-            F[:, 0, k] = F[:, k, 0] = along[k] / h**2
-            for m, v in weights.items():
-                F[:, k, m] = (
-                    (e**2) @ (w * v)
-                    - 2 * kappa * ((q2 * e) @ (w * v))
-                    + kappa**2 * along[k] * along[m]
-                )
-        scale = np.sqrt(np.einsum("mkk->mk", F)) + 1e-300
-        F = F / (scale[:, :, None] * scale[:, None, :]) + 1e-8 * np.eye(3)
-        return np.linalg.solve(F, (g / scale)[:, :, None])[:, :, 0] / scale
-
-
-def _along(Z: np.ndarray, directions: np.ndarray, means: np.ndarray) -> np.ndarray:
-    """Residuals of the rows of Z along one direction per component, shape (m, n)."""
-    return directions @ Z.T - (means * directions).sum(axis=1)[:, None]
-
-
-def _moment(weights: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Weighted mean of ``a * b`` per component, shape (m,)."""
-    return np.einsum("mi,mi,mi->m", weights, a, b)
-
-
-class _Basis:
-    """The data in the basis of one grid value, with its squares."""
-
-    def __init__(self, grid: BetaGrid, k: int, maps: Blocks):
-        self.lam, self.u = grid.lam[k], grid.u[k]
-        self.Z = grid.project(k, maps)
-        self.squares = self.Z**2
-
-    def at(self, coefficients: np.ndarray) -> _Spectral:
-        return _Spectral(*coefficients.T, self.lam, self.u)
-
-    def improve(self, coefficients, weights, means, n_steps=1):
-        """Scoring steps for components with these maps' weights (rows sum to 1) and means.
-
-        Returns the objective and the new coefficients, never worse than the old.
-        """
-        s = weights @ self.squares - 2 * means * (weights @ self.Z) + means**2
-        for _ in range(n_steps):
-            now = self.at(coefficients)
-            on_q = _along(self.Z, now.q, means)
-            qSq = _moment(weights, on_q, on_q)
-            qSb = _moment(weights, on_q, _along(self.Z, now.q / now.d, means))
-            value = now.objective(s, qSq)
-            step = now.scoring_step(s, qSq, qSb)
-            for _ in range(_MAX_HALVINGS):
-                trial = self.at(coefficients + step)
-                on_q = _along(self.Z, trial.q, means)
-                trial_value = trial.objective(s, _moment(weights, on_q, on_q))
-                better = trial_value < value
-                coefficients = np.where(better[:, None], coefficients + step, coefficients)
-                value = np.where(better, trial_value, value)
-                step = np.where(better[:, None], 0.0, step / 2)
-                if better.all() or not step.any():
-                    break
-        return value, coefficients
-
-
-def interior(values: np.ndarray, variance: float) -> np.ndarray:
-    """Coefficients ``(c, tau, nu)`` of a given variance, inside the cone for this spectrum."""
-    tau = 0.4 * variance
-    nu = max(0.3 * variance, -2 * tau * values.min())
-    return np.array([0.3 * variance, tau, nu])
 
 
 @dataclass
@@ -300,8 +124,8 @@ class Search:
         self._flat = np.concatenate(maps, axis=1)
         self._ones = np.concatenate(grid.ones)
         self._splits = np.cumsum([block.shape[1] for block in maps])[:-1]
-        self._bases = [_Basis(grid, k, maps) for k in range(len(grid.betas))]
-        self._pooled = np.array([_pooled_fit(basis) for basis in self._bases])
+        self._bases = [Basis(grid, k, maps) for k in range(len(grid.betas))]
+        self._pooled = np.array([basis.pooled() for basis in self._bases])
 
     def run(self, responsibilities: np.ndarray, mean: str) -> list[Candidate]:
         """EM from each start until it settles.
@@ -503,65 +327,10 @@ def profile(
     best = np.full(len(rows), np.inf)
     thetas = np.empty((len(rows), 4))
     for k, beta in enumerate(grid.betas):
-        basis = _Basis(grid, k, maps)
-        coefficients = np.repeat(_pooled_fit(basis)[None], len(rows), axis=0)
+        basis = Basis(grid, k, maps)
+        coefficients = np.repeat(basis.pooled()[None], len(rows), axis=0)
         value, coefficients = basis.improve(coefficients, rows, grid.project(k, means), n_steps=8)
         better = value < best
         best = np.where(better, value, best)
         thetas[better] = np.column_stack([coefficients, np.full(len(rows), beta)])[better]
     return thetas
-
-
-def _pooled_fit(basis: _Basis) -> np.ndarray:
-    """Coefficients for all maps as one component: where every start begins at this beta."""
-    n = len(basis.Z)
-    rows = np.full((1, n), 1 / n)
-    mean = basis.Z.mean(axis=0, keepdims=True)
-    variance = max((basis.squares.mean(axis=0) - mean[0] ** 2).mean(), 10 * _FLOOR)
-    start = interior(basis.lam, variance)[None]
-    return basis.improve(start, rows, mean, n_steps=8)[1][0]
-
-
-def starting_responsibilities(
-    maps: Blocks, grid: BetaGrid, n_components: int, n_starts: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Starts of different kinds, shape (n_starts, n, G).
-
-    k-means on the maps (knows means), k-means on their energy along the spectrum of K (knows
-    covariance), then random responsibilities.
-    """
-    starts = [
-        kmeans_responsibilities(features, n_components, rng)
-        for features in (np.concatenate(maps, axis=1), _spectral_energy(maps, grid))
-    ]
-    random = random_responsibilities(len(maps[0]), n_components, max(n_starts - 2, 0), rng)
-    return np.concatenate([starts, random])[:n_starts]
-
-
-def random_responsibilities(
-    n_maps: int, n_components: int, n_starts: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Random starts (n_starts, n, G), in turn near the corners of the simplex and flat."""
-    starts = [
-        rng.dirichlet(np.full(n_components, _CONCENTRATIONS[start // 2 % 2]), size=n_maps)
-        for start in range(n_starts)
-    ]
-    return np.array(starts).reshape(n_starts, n_maps, n_components)
-
-
-def kmeans_responsibilities(features, n_components: int, rng: np.random.Generator) -> np.ndarray:
-    """Hard responsibilities (n, G) of k-means labels; empty clusters are filled at random."""
-    _, labels = kmeans2(features, n_components, minit="++", rng=rng, missing="warn")
-    return np.eye(n_components)[labels]
-
-
-def _spectral_energy(maps: Blocks, grid: BetaGrid, n_bands: int = 6) -> np.ndarray:
-    """Log energy of each centred map in bands of the spectrum of K, scaled to unit variance."""
-    k = len(grid.betas) // 2
-    Z = grid.project(k, maps)
-    bands = np.array_split(np.argsort(grid.lam[k])[::-1], n_bands)
-    squares = (Z - Z.mean(axis=0)) ** 2
-    energy = np.log(
-        np.stack([squares[:, band].mean(axis=1) for band in bands if band.size], 1) + 1e-12
-    )
-    return (energy - energy.mean(axis=0)) / (energy.std(axis=0) + 1e-12)
