@@ -5,8 +5,6 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from scipy.special import logsumexp
-from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
@@ -16,6 +14,7 @@ from spatgmm import em, inference, inputs, search
 from spatgmm.covariance import BETA, N_PARAMETERS, SpatialCovariance, alpha_from_theta
 from spatgmm.geometry import Geometry, check_coordinates, grid_coordinates
 from spatgmm.gls import GLS
+from spatgmm.likelihood import LikelihoodMixture
 from spatgmm.scoring import Scoring
 from spatgmm.starts import kmeans_responsibilities
 from spatgmm.threads import one_blas_thread
@@ -24,7 +23,7 @@ SOLVERS = {"scoring": Scoring, "gls": GLS}
 MEANS = ("free", "constant")
 
 
-class SpatialGaussianMixture(ClusterMixin, DensityMixin, BaseEstimator):
+class SpatialGaussianMixture(LikelihoodMixture):
     r"""Gaussian mixture whose covariances are a sigmoid function of distance (SpatGMM).
 
     Component ``g`` is ``N_p(mu_g, Xi_g)`` with ``Xi_g = a1*J + a2*D(beta) + a3*I``, where ``J``
@@ -234,43 +233,6 @@ class SpatialGaussianMixture(ClusterMixin, DensityMixin, BaseEstimator):
 
     # -- using the fit ------------------------------------------------------------------------
 
-    def score_samples(self, X):
-        """Log-likelihood of each map, shape (n,)."""
-        return logsumexp(self._log_joint(X), axis=1)
-
-    def score(self, X, y=None):
-        """Mean log-likelihood per map."""
-        return float(self.score_samples(X).mean())
-
-    def predict_proba(self, X):
-        """Responsibilities, shape (n, G)."""
-        joint = self._log_joint(X)
-        return np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
-
-    def predict(self, X):
-        """The most probable component of each map, shape (n,)."""
-        return self._log_joint(X).argmax(axis=1)
-
-    def fit_predict(self, X, y=None):
-        """Fit, then the labels of the same maps, shape (n,)."""
-        return self.fit(X).labels_
-
-    def bic(self, X):
-        """``-2 log L + m log n``: smaller is better."""
-        scores = self.score_samples(X)
-        return float(-2 * scores.sum() + self.n_parameters_ * np.log(len(scores)))
-
-    def aic(self, X):
-        """``-2 log L + 2 m``: smaller is better."""
-        return float(-2 * self.score_samples(X).sum() + 2 * self.n_parameters_)
-
-    def icl(self, X):
-        """BIC minus twice the log responsibility of each map's own component: smaller is better.
-
-        Biernacki, Celeux and Govaert, IEEE TPAMI 22 (2000).
-        """
-        return float(self.bic(X) - 2 * np.log(self.predict_proba(X).max(axis=1)).sum())
-
     def sample(self, n_samples=1):
         """Draw maps from the fitted mixture.
 
@@ -376,7 +338,7 @@ class SpatialGaussianMixture(ClusterMixin, DensityMixin, BaseEstimator):
 
     # -- checks -------------------------------------------------------------------------------
 
-    def _log_joint(self, X) -> np.ndarray:
+    def _joint(self, X) -> np.ndarray:
         """``log(pi_g) + log N(x_i; mu_g, Xi_g)`` in the units of X, shape (n, G)."""
         maps = self._rotated(X)
         with one_blas_thread():

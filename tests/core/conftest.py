@@ -1,6 +1,7 @@
 """Shared by the tests of the model: the plain version of it, and the peer's reference data."""
 
 import importlib.util
+import sys
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,13 +13,25 @@ import pytest
 REFERENCE = Path(__file__).parents[1] / "reference"
 
 
-@pytest.fixture(scope="session")
-def plain():
-    """The module ``plain.py`` beside this file (test folders are not packages)."""
-    spec = importlib.util.spec_from_file_location("plain", Path(__file__).with_name("plain.py"))
+def _beside(name):
+    """The module of that name beside this file (test folders are not packages)."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look themselves up there
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def plain():
+    """``plain.py``: the model and the paper's algorithm, written plainly."""
+    return _beside("plain")
+
+
+@pytest.fixture(scope="session")
+def fuzz():
+    """``fuzz.py``: random data sets, and what their fits must be."""
+    return _beside("fuzz")
 
 
 @pytest.fixture(scope="session")

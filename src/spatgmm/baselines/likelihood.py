@@ -7,14 +7,13 @@ from abc import abstractmethod
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import logsumexp
-from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from spatgmm import inputs
 from spatgmm.baselines import starts
 from spatgmm.baselines.acceleration import EMResult
+from spatgmm.likelihood import LikelihoodMixture
 
 
 class Units(NamedTuple):
@@ -42,8 +41,8 @@ class Units(NamedTuple):
         return float(len(self.shift) * np.log(self.scale))
 
 
-class LikelihoodMixture(ClusterMixin, DensityMixin, BaseEstimator):
-    """Prediction and information criteria from ``log(pi_g) + log f_g(x)`` alone."""
+class Baseline(LikelihoodMixture):
+    """Checks and fitted attributes of the baselines."""
 
     @abstractmethod
     def _log_joint(self, X: np.ndarray) -> np.ndarray:
@@ -95,39 +94,6 @@ class LikelihoodMixture(ClusterMixin, DensityMixin, BaseEstimator):
                 stacklevel=4,
             )
 
-    def score_samples(self, X) -> np.ndarray:
-        """Log-density of each row, shape (n,)."""
-        return logsumexp(self._log_joint(self._fitted_rows(X)), axis=1)
-
-    def score(self, X, y=None) -> float:
-        """Mean log-density per row."""
-        return float(self.score_samples(X).mean())
-
-    def predict_proba(self, X) -> np.ndarray:
-        """Posterior probabilities, shape (n, G)."""
-        joint = self._log_joint(self._fitted_rows(X))
-        return np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
-
-    def predict(self, X) -> np.ndarray:
-        """The most probable component of each row, shape (n,)."""
-        return self._log_joint(self._fitted_rows(X)).argmax(axis=1)
-
-    def bic(self, X) -> float:
-        """Bayesian information criterion, smaller is better."""
-        log_density = self.score_samples(X)
-        return float(-2 * log_density.sum() + self.n_parameters_ * np.log(len(log_density)))
-
-    def aic(self, X) -> float:
-        """Akaike's information criterion, smaller is better."""
-        return float(-2 * self.score_samples(X).sum() + 2 * self.n_parameters_)
-
-    def icl(self, X) -> float:
-        """BIC minus twice the log posterior of each row's own component: smaller is better.
-
-        Biernacki, Celeux and Govaert, IEEE TPAMI 22 (2000).
-        """
-        return float(self.bic(X) - 2 * np.log(self.predict_proba(X).max(axis=1)).sum())
-
-    def _fitted_rows(self, X) -> np.ndarray:
+    def _joint(self, X) -> np.ndarray:
         check_is_fitted(self)
-        return self._check_rows(X, reset=False)
+        return self._log_joint(self._check_rows(X, reset=False))

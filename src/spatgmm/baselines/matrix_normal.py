@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from spatgmm import inputs
 from spatgmm.baselines.acceleration import pack, posterior, run_best
-from spatgmm.baselines.likelihood import LikelihoodMixture, Units
+from spatgmm.baselines.likelihood import Baseline, Units
 from spatgmm.baselines.starts import starting_responsibilities
 from spatgmm.threads import one_blas_thread
 
@@ -23,7 +23,7 @@ LEAST_WEIGHT = 1e-8
 FIRST_SHRINKAGE = 1e-2
 
 
-class MatrixNormalMixture(LikelihoodMixture):
+class MatrixNormalMixture(Baseline):
     r"""Mixture of matrix normals with unrestricted row and column covariances.
 
     Component ``g`` of an r x c matrix is ``N(M_g, U_g, V_g)``: its elements, in C order, have the

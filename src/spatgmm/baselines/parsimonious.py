@@ -12,7 +12,7 @@ from spatgmm import inputs
 from spatgmm.baselines import noise, starts
 from spatgmm.baselines.acceleration import run_best
 from spatgmm.baselines.factor_analyzers import FactorAnalyzers, Sample, Start
-from spatgmm.baselines.likelihood import LikelihoodMixture, Units
+from spatgmm.baselines.likelihood import Baseline, Units
 from spatgmm.threads import one_blas_thread
 
 # First letter: loadings constrained (C) to be the same in all components or not (U). The rest: the
@@ -50,7 +50,7 @@ def n_parameters(model: str, n_components: int, n_features: int, n_factors: int)
     )  # fmt: skip
 
 
-class ParsimoniousGaussianMixture(LikelihoodMixture):
+class ParsimoniousGaussianMixture(Baseline):
     r"""Mixture of factor analyzers with constrained covariances (PGMM).
 
     Component ``g`` is ``N_p(mu_g, Lambda_g Lambda_g' + Psi_g)`` with loadings ``Lambda_g``

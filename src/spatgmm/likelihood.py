@@ -1,0 +1,50 @@
+"""What every mixture with a likelihood offers, the spatial one and the baselines."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin
+
+
+class LikelihoodMixture(ClusterMixin, DensityMixin, BaseEstimator):
+    """Prediction and information criteria from ``log(pi_g) + log f_g(x)`` alone."""
+
+    @abstractmethod
+    def _joint(self, X) -> np.ndarray:
+        """``log(pi_g) + log f_g(x_i)`` (n, G) of checked data, in their units."""
+
+    def score_samples(self, X) -> np.ndarray:
+        """Log-density of each row, shape (n,)."""
+        return logsumexp(self._joint(X), axis=1)
+
+    def score(self, X, y=None) -> float:
+        """Mean log-density per row."""
+        return float(self.score_samples(X).mean())
+
+    def predict_proba(self, X) -> np.ndarray:
+        """Posterior probabilities, shape (n, G)."""
+        joint = self._joint(X)
+        return np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+
+    def predict(self, X) -> np.ndarray:
+        """The most probable component of each row, shape (n,)."""
+        return self._joint(X).argmax(axis=1)
+
+    def bic(self, X) -> float:
+        """Bayesian information criterion, smaller is better."""
+        log_density = self.score_samples(X)
+        return float(-2 * log_density.sum() + self.n_parameters_ * np.log(len(log_density)))
+
+    def aic(self, X) -> float:
+        """Akaike's information criterion, smaller is better."""
+        return float(-2 * self.score_samples(X).sum() + 2 * self.n_parameters_)
+
+    def icl(self, X) -> float:
+        """BIC minus twice the log posterior of each row's own component: smaller is better.
+
+        Biernacki, Celeux and Govaert, IEEE TPAMI 22 (2000).
+        """
+        return float(self.bic(X) - 2 * np.log(self.predict_proba(X).max(axis=1)).sum())
