@@ -1,5 +1,5 @@
-# make reproduce | smoke | test | lint: each sets up what it needs, then runs. A second call installs
-# nothing. PYTHON: the interpreter to start from; CORES: how many jobs at once.
+# make reproduce | smoke | test | lint | bench | fuzz: each sets up what it needs, then runs. A second
+# call installs nothing. PYTHON: the interpreter to start from; CORES: how many jobs at once.
 
 PYTHON ?= python3
 # nproc takes OMP_NUM_THREADS for a number of cores.
@@ -14,7 +14,7 @@ SNAKEMAKE := snakemake --cores $(CORES)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export RPY2_CFFI_MODE := ABI
 
-.PHONY: help reproduce smoke test lint setup system clean
+.PHONY: help reproduce smoke test lint bench bench-large fuzz setup system clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +22,8 @@ help:
 	@echo "make smoke       every rule on a small configuration: results/smoke/"
 	@echo "make test        all tests"
 	@echo "make lint        formatting and lint of Python and Snakemake files"
+	@echo "make bench       speed and memory against their targets: results/bench/ (bench-large: images)"
+	@echo "make fuzz        2,000 random data sets (SEED=0 COUNT=2000): no fit may break"
 	@echo "make clean       remove results/ and Snakemake's notes on them"
 	@echo "make setup       only what the others need first: $(VENV), and R with mclust and fields"
 
@@ -39,6 +41,18 @@ lint: setup
 	ruff format --check .
 	snakefmt --check Snakefile workflow
 	snakemake --lint
+
+bench: setup
+	python tests/bench
+
+bench-large: setup
+	python tests/bench --large
+
+# Nightly, say with SEED=$(date +%s): other data sets every night.
+SEED ?= 0
+COUNT ?= 2000
+fuzz: setup
+	python tests/core/fuzz.py --first $(SEED) --count $(COUNT) --jobs $(CORES)
 
 setup: system $(READY)
 

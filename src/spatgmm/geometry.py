@@ -295,7 +295,7 @@ class _ReflectionBasis:
             folded = maps
             for axis, parity in enumerate(parities):
                 folded = _fold_maps(folded, axis + 1, parity)
-            blocks.append(folded.reshape(len(X), -1))
+            blocks.append(folded.reshape(len(X), np.prod(folded.shape[1:])))
         return blocks
 
     def rotate_back(self, blocks: list[np.ndarray]) -> np.ndarray:
@@ -316,7 +316,7 @@ class _ReflectionBasis:
             folded = merged
         (maps,) = folded.values()
         X = np.empty((n, len(self._order)))
-        X[:, self._order] = maps.reshape(n, -1)
+        X[:, self._order] = maps.reshape(n, len(self._order))
         return X
 
 

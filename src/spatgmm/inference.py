@@ -23,7 +23,7 @@ import pandas as pd
 from scipy.linalg import cho_factor, cho_solve
 
 from spatgmm.covariance import BETA, N_PARAMETERS, NU, TAU, C, SpatialCovariance, alpha_from_theta
-from spatgmm.em import Blocks, Mixture, weighted_mean, weighted_scatter
+from spatgmm.em import MIN_MAPS, Blocks, Mixture, weighted_mean, weighted_scatter
 from spatgmm.fitted import NORMAL_95, FittedCovariance, beta_at_bound
 from spatgmm.geometry import MAX_DISTANCE
 
@@ -31,6 +31,11 @@ _BOUND_NOTES = {
     "lower": "beta at its lower bound: linear decay",
     "upper": "beta at its upper bound: decay within the nearest neighbours",
 }
+
+_EMPTY_NOTE = f"fewer than {MIN_MAPS} maps: no standard error"
+
+#: A map that adds less than this to the lost information adds nothing.
+_NEGLIGIBLE = 1e-13
 
 #: d(a1, a2, a3, beta) / d(c, tau, nu, beta), with a1 = c + tau, a2 = -tau, a3 = nu.
 _TO_ALPHA = np.array([[1, 1, 0, 0], [0, -1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], dtype=float)
@@ -58,7 +63,10 @@ class Estimates:
         errors = [None] * len(self.mixture.weights)
         if information is not None:
             # A beta at its bound is taken as known: it adds no uncertainty.
-            errors = list(np.nan_to_num(alpha_covariances(information)))
+            errors = [
+                np.nan_to_num(error) if np.isfinite(error[:BETA, :BETA]).all() else None
+                for error in alpha_covariances(information)
+            ]
         return [
             FittedCovariance(
                 self.scale**2 * alpha_from_theta(theta), theta[BETA], error, self.family.decay
@@ -80,7 +88,8 @@ class Information:
     ----------
     theta_covariance : ndarray of shape (G, 4, 4)
         Covariance of the estimates of ``(c, tau, nu, beta)``, standardised units; NaN in the
-        row and column of a beta at its bound, which is taken as known.
+        row and column of a beta at its bound, which is taken as known, and for a component
+        without maps.
     weight_variance : ndarray of shape (G,)
     counts : ndarray of shape (G,)
         Expected numbers of maps.
@@ -91,18 +100,27 @@ class Information:
         mixture = estimates.mixture
         _, responsibilities = mixture.expectation(maps)
         self.counts = responsibilities.sum(axis=0)
-        G = len(mixture.weights)
-        components = [_Component(estimates, g, maps, responsibilities[:, g]) for g in range(G)]
+        self.weight_variance = np.full(len(self.counts), np.nan)
+        self.theta_covariance = np.full((len(self.counts), N_PARAMETERS, N_PARAMETERS), np.nan)
+        # Data say nothing about a component without maps; the others are what is estimated.
+        present = np.flatnonzero(self.counts >= MIN_MAPS)
+        G = len(present)
+        if G == 0:
+            return
+        weights, counts = mixture.weights[present], self.counts[present]
+        responsibilities = responsibilities[:, present]
+        components = [
+            _Component(estimates, g, maps, r)
+            for g, r in zip(present, responsibilities.T, strict=True)
+        ]
         sizes = [component.score.shape[1] for component in components]
         ends = np.concatenate([[G - 1], G - 1 + np.cumsum(sizes)])
         places = [slice(a, b) for a, b in pairwise(ends)]
 
         # Score of the free weights pi_1 .. pi_{G-1} for a map of component g: row g.
-        of_weights = np.vstack(
-            [np.diag(1 / mixture.weights[:-1]), np.full((1, G - 1), -1 / mixture.weights[-1])]
-        )
+        of_weights = np.vstack([np.diag(1 / weights[:-1]), np.full((1, G - 1), -1 / weights[-1])])
         information = np.zeros((ends[-1], ends[-1]))
-        information[: G - 1, : G - 1] = (of_weights.T * self.counts) @ of_weights
+        information[: G - 1, : G - 1] = (of_weights.T * counts) @ of_weights
         for place, component in zip(places, components, strict=True):
             information[place, place] = component.complete
         # Cov(s_c | X) = sum_i sum_gh (r_ig [g = h] - r_ig r_ih) s_ig s_ih'.
@@ -111,9 +129,15 @@ class Information:
                 weight = -responsibilities[:, g] * responsibilities[:, h]
                 if g == h:
                     weight += responsibilities[:, g]
-                left = components[g].score * weight[:, None]
+                # Maps whose component is all but certain have lost nothing.
+                rows = np.flatnonzero(np.abs(weight) > _NEGLIGIBLE)
+                left = components[g].score[rows] * weight[rows, None]
                 total = left.sum(axis=0)
-                information[places[g], places[h]] -= left.T @ components[h].score
+                if g <= h:
+                    lost = left.T @ components[h].score[rows]
+                    information[places[g], places[h]] -= lost
+                if g < h:
+                    information[places[h], places[g]] -= lost.T
                 information[places[g], : G - 1] -= np.outer(total, of_weights[h])
                 information[: G - 1, places[g]] -= np.outer(of_weights[h], total)
                 information[: G - 1, : G - 1] -= weight.sum() * np.outer(
@@ -126,10 +150,9 @@ class Information:
         covariance = _inverse_block(information, wanted)
 
         to_last = np.vstack([np.eye(G - 1), -np.ones((1, G - 1))])  # pi_G = 1 - the others
-        self.weight_variance = np.diag(to_last @ covariance[: G - 1, : G - 1] @ to_last.T)
-        self.theta_covariance = np.full((G, N_PARAMETERS, N_PARAMETERS), np.nan)
+        self.weight_variance[present] = np.diag(to_last @ covariance[: G - 1, : G - 1] @ to_last.T)
         start = G - 1
-        for g, component in enumerate(components):
+        for g, component in zip(present, components, strict=True):
             block = slice(start, start + len(component.free))
             self.theta_covariance[np.ix_([g], component.free, component.free)] = covariance[
                 block, block
@@ -163,18 +186,24 @@ class _Component:
             y = (maps[b] - mean[b]) @ W
             ys.append(y)
             inverses.append(W)
-            along_ones += y @ u
-            bases = [np.outer(u, u), kernel[b], np.eye(len(W)), tau * kernel_slope[b]]
-            A = [W @ B for B in bases]
+            on_u = y @ u
+            along_ones += on_u
+            # W B_k, and y' B_k y, along J, K, I and dXi/dbeta.
+            w, slope_b = W @ u, tau * kernel_slope[b]
+            A = [np.outer(w, u), W @ kernel[b], W, W @ slope_b]
             WS = W @ S
-            V = [a @ WS for a in A]
+            V = [np.outer(w, u @ WS), *(a @ WS for a in A[1:])]
             R = WS @ W - W
-            for k, B in enumerate(bases):
-                quadratic[:, k] += np.einsum("ij,ij->i", y @ B, y)
+            quadratic[:, C] += on_u**2
+            quadratic[:, TAU] += np.einsum("ij,ij->i", y @ kernel[b], y)
+            quadratic[:, NU] += np.einsum("ij,ij->i", y, y)
+            quadratic[:, BETA] += np.einsum("ij,ij->i", y @ slope_b, y)
+            for k in range(N_PARAMETERS):
+                transposed = np.ascontiguousarray(A[k].T)
                 traces[k] += np.trace(A[k])
                 for m in range(N_PARAMETERS):
                     # tr(W B_k W B_m W S) - 1/2 tr(W B_k W B_m)
-                    hessian[k, m] += np.vdot(A[k].T, V[m]) - 0.5 * np.vdot(A[k].T, A[m])
+                    hessian[k, m] += np.vdot(transposed, V[m]) - 0.5 * np.vdot(transposed, A[m])
             # Second derivatives of Xi: dK/dbeta for (tau, beta), tau d2K/dbeta2 for (beta, beta).
             mixed = 0.5 * np.vdot(R, kernel_slope[b])
             hessian[TAU, BETA] -= mixed
@@ -249,15 +278,16 @@ def standard_errors(information: Information) -> pd.DataFrame:
     rows = []
     for g, fitted in enumerate(estimates.fitted()):
         bound = estimates.bound(g)
-        note = _BOUND_NOTES[bound] if bound else ""
+        empty = _EMPTY_NOTE if information.counts[g] < MIN_MAPS else ""
+        note = empty or (_BOUND_NOTES[bound] if bound else "")
         weight = estimates.mixture.weights[g]
-        rows.append(_row(g, "weight", weight, information.weight_variance[g]))
+        rows.append(_row(g, "weight", weight, information.weight_variance[g], note=empty))
         correction = 1.0
         if estimates.mean == "free":
             correction = information.counts[g] / max(information.counts[g] - 1, 1)
         variances = np.diag(covariances[g])
         for k in range(3):
-            rows.append(_row(g, f"alpha{k + 1}", fitted.alpha[k], variances[k], correction))
+            rows.append(_row(g, f"alpha{k + 1}", fitted.alpha[k], variances[k], correction, empty))
         rows.append(_row(g, "beta", fitted.beta, variances[BETA], note=note))
     table = pd.DataFrame(rows)
     # Lists, not an array: pandas compares attributes when frames are joined.

@@ -160,7 +160,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         # Computations run on data of unit variance about 0, so that no tolerance depends on units.
         self._centre = X.mean(axis=0) if self.mean == "free" else np.full(p, X.mean())
         standardised = X - self._centre
-        self._scale = standardised.std()
+        # The root of the mean square about the centre; .std() would make another copy of the data.
+        self._scale = float(np.sqrt(np.vdot(standardised, standardised) / standardised.size))
         if self._scale <= 1e-15 * np.abs(X).max():
             raise ValueError("X: all maps are the same; there is nothing to cluster")
         standardised /= self._scale

@@ -226,7 +226,7 @@ class Search:
             basis = self._bases[kk]
             covariances = basis.at(coefficients[slots, kk])
             projected = self._grid.project(kk, [block[slots] for block in blocks])
-            distance = covariances.mahalanobis(basis.Z, basis.squares, projected)
+            distance = covariances.mahalanobis(basis.Z, projected)
             joint[slots] = -0.5 * (distance + covariances.log_det[:, None] + p * _LOG_2PI)
         joint += np.log(np.maximum(weights, 1e-300))[:, None]
         joint = joint.reshape(-1, G, n)

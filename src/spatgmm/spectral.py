@@ -25,6 +25,9 @@ _SMALLEST_CURVED_BETA = 0.7
 
 _MAX_HALVINGS = 5
 
+#: Scoring steps at a fixed beta go on while an objective falls by more than this.
+_SETTLED = 1e-4
+
 #: Smallest eigenvalue of a covariance here, in units of the data's variance.
 _FLOOR = 1e-8
 
@@ -91,9 +94,9 @@ class SpectralCovariances:
         self.kappa = self.c / self.h
         self.log_det = np.log(self.d).sum(axis=1) + np.log(self.h)
 
-    def mahalanobis(self, Z: np.ndarray, squares: np.ndarray, means: np.ndarray) -> np.ndarray:
+    def mahalanobis(self, Z: np.ndarray, means: np.ndarray) -> np.ndarray:
         """Squared distances of the rows of Z to each mean, shape (m, n)."""
-        distance = (1 / self.d) @ squares.T
+        distance = (1 / self.d) @ (Z**2).T
         distance -= 2 * (means / self.d) @ Z.T
         along = self.q @ Z.T - (means * self.q).sum(axis=1)[:, None]
         distance -= self.kappa[:, None] * along**2
@@ -143,12 +146,11 @@ def _moment(weights: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 class Basis:
-    """The data in the basis of one grid value, with its squares."""
+    """The data in the basis of one grid value."""
 
     def __init__(self, grid: BetaGrid, k: int, maps: Blocks):
         self.lam, self.u = grid.lam[k], grid.u[k]
         self.Z = grid.project(k, maps)
-        self.squares = self.Z**2
 
     def at(self, coefficients: np.ndarray) -> SpectralCovariances:
         return SpectralCovariances(*coefficients.T, self.lam, self.u)
@@ -158,7 +160,7 @@ class Basis:
 
         Returns the objective and the new coefficients, never worse than the old.
         """
-        s = weights @ self.squares - 2 * means * (weights @ self.Z) + means**2
+        s = weights @ self.Z**2 - 2 * means * (weights @ self.Z) + means**2
         for _ in range(n_steps):
             now = self.at(coefficients)
             on_q = _along(self.Z, now.q, means)
@@ -176,6 +178,8 @@ class Basis:
                 step = np.where(better[:, None], 0.0, step / 2)
                 if better.all() or not step.any():
                     break
+            if (now.objective(s, qSq) - value < _SETTLED).all():
+                break
         return value, coefficients
 
     def pooled(self) -> np.ndarray:
@@ -183,7 +187,7 @@ class Basis:
         n = len(self.Z)
         rows = np.full((1, n), 1 / n)
         mean = self.Z.mean(axis=0, keepdims=True)
-        variance = max((self.squares.mean(axis=0) - mean[0] ** 2).mean(), 10 * _FLOOR)
+        variance = max(self.Z.var(axis=0).mean(), 10 * _FLOOR)
         start = _interior(self.lam, variance)[None]
         return self.improve(start, rows, mean, n_steps=8)[1][0]
 

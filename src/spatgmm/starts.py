@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from scipy.cluster.vq import kmeans2
 
@@ -40,8 +42,13 @@ def random_responsibilities(
 
 
 def kmeans_responsibilities(features, n_components: int, rng: np.random.Generator) -> np.ndarray:
-    """Hard responsibilities (n, G) of k-means labels; empty clusters are filled at random."""
-    _, labels = kmeans2(features, n_components, minit="++", rng=rng, missing="warn")
+    """Hard responsibilities (n, G) of k-means labels.
+
+    Where there are fewer different rows of features than components, some stay empty.
+    """
+    with warnings.catch_warnings(), np.errstate(invalid="ignore"):
+        warnings.filterwarnings("ignore", message="One of the clusters is empty")
+        _, labels = kmeans2(features, n_components, minit="++", rng=rng, missing="warn")
     return np.eye(n_components)[labels]
 
 

@@ -66,9 +66,10 @@ def test_a_grid_falls_into_blocks_of_the_dense_matrix(coordinates):
     np.testing.assert_allclose(rotated, 0, atol=1e-10)
 
 
+@pytest.mark.parametrize("n", [4, 0])
 @pytest.mark.parametrize("coordinates", GRIDS)
-def test_rotating_back_gives_the_maps_again(coordinates):
-    X = np.random.default_rng(2).normal(size=(4, len(coordinates)))
+def test_rotating_back_gives_the_maps_again(coordinates, n):
+    X = np.random.default_rng(2).normal(size=(n, len(coordinates)))
     geometry = Geometry(coordinates, symmetry=True)
     np.testing.assert_allclose(geometry.rotate_back(geometry.rotate(X)), X, atol=1e-12)
 

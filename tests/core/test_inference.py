@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 from scipy.stats import norm
+from sklearn.exceptions import ConvergenceWarning
 
 from spatgmm import SpatialGaussianMixture
 from spatgmm.geometry import grid_coordinates
@@ -193,3 +194,25 @@ def test_information_that_is_not_positive_definite_warns_and_gives_no_errors(pla
         frame = model.standard_errors(X)
     assert frame["std_error"].isna().all()
     assert frame["estimate"].notna().all()
+    with pytest.warns(UserWarning, match="observed information is not positive definite"):
+        assert model.geostatistics(X)["std_error"].isna().all()
+
+
+def test_a_component_without_maps_has_no_standard_error_but_a_note(plain):
+    X, _ = plain.draw(grid_coordinates((7,)), 60, [(1.0, 0.0, (4.0, -3.6, 1.6), 2.5)], seed=3)
+    X[0] += 100  # a component of its own, too few to estimate a covariance from
+    start = np.zeros(60, dtype=int)
+    start[0] = 1
+    with pytest.warns(ConvergenceWarning, match="components \\[1\\]"):
+        model = SpatialGaussianMixture(2, init=start, mean="constant", max_iter=2000).fit(X)
+    errors = model.standard_errors(X).set_index(["component", "parameter"])
+    assert errors.loc[1, "std_error"].isna().all()
+    assert errors.loc[1, "note"].str.contains("fewer than 1.5 maps").all()
+    assert model.geostatistics(X).query("component == 1")["std_error"].isna().all()
+    # The other component's are those of its maps alone.
+    alone = SpatialGaussianMixture(1, mean="constant", max_iter=2000).fit(X[1:])
+    np.testing.assert_allclose(
+        errors.loc[0].loc[list(NAMES), "std_error"],
+        alone.standard_errors(X[1:]).query("parameter != 'weight'")["std_error"],
+        rtol=1e-3,
+    )

@@ -84,3 +84,13 @@ def test_a_component_too_many_is_reported():
     with pytest.warns(ConvergenceWarning, match=r"components \[1\].*n_components=2 is too many"):
         model = SpatialGaussianMixture(2, (3, 3), init=start).fit(X)
     assert model.empty_components_ == [1]
+
+
+@pytest.mark.parametrize("init", ["kmeans", "multistart"])
+def test_fewer_different_maps_than_components_warns_of_that_alone(init):
+    X = np.repeat(np.random.default_rng(8).normal(size=(2, 6)), 4, axis=0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = SpatialGaussianMixture(3, init=init, random_state=0).fit(X)
+    assert {warning.category for warning in caught} <= {ConvergenceWarning}
+    assert np.isfinite(model.log_likelihood_)

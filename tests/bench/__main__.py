@@ -1,0 +1,69 @@
+"""Benchmarks: ratios measured side by side in one run, each with its target.
+
+``make bench`` runs everything on one core; ``make bench-large`` fits large images, on all cores.
+Results go to ``results/bench/``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import warnings
+from pathlib import Path
+
+import comparisons
+import growth
+import iterations
+import report
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--large", action="store_true", help="large images only (minutes)")
+    parser.add_argument("--out", type=Path, default=Path("results/bench"), help="results folder")
+    arguments = parser.parse_args()
+    # Whether each fit converged is beside the point here.
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    if arguments.large:
+        measured_on = report.machine()
+        measurements = _show(growth.large())
+        report.write("large", measured_on, measurements, {}, arguments.out)
+        return
+    _use_one_core()
+    measured_on = report.machine()
+    print(measured_on)
+    of_fits, fits = comparisons.run()
+    measurements = _show(of_fits)
+    measurements += _show(iterations.against_unavoidable_calls())
+    measurements += _show(iterations.standard_errors())
+    slopes, times = growth.run()
+    measurements += _show(slopes)
+    measurements += _show(growth.memory())
+    tables = {"fits": fits, "times": times}
+    report.write("bench", measured_on, measurements, tables, arguments.out)
+    report.plot_growth(times, slopes, arguments.out)
+    missed = sum(m.verdict == "missed" for m in measurements)
+    met = sum(m.verdict == "met" for m in measurements)
+    print(f"{met} targets met, {missed} missed; see {arguments.out}")
+
+
+def _use_one_core() -> None:
+    """This process and those it starts: one core, one thread."""
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[variable] = "1"  # for R's BLAS, which is loaded later, and for new processes
+    threadpool_limits(1)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def _show(measurements):
+    for measurement in measurements:
+        part, what, value, target, verdict, _ = report.line(measurement)
+        print(f"{part}: {what}: {value}{f'   ({target}: {verdict})' if target else ''}", flush=True)
+    return measurements
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""The data that is benchmarked on, and the two paths through an exact EM iteration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from spatgmm import decay, em
+from spatgmm.covariance import SpatialCovariance
+from spatgmm.data import Dataset
+from spatgmm.geometry import Geometry, grid_coordinates
+from spatgmm.scoring import Scoring
+
+_REFERENCE = Path(__file__).parents[1] / "reference"
+
+
+def spat_grid10() -> tuple[Dataset, np.ndarray]:
+    """The reference maps (10x10, n = 300, G = 2), and responsibilities to start from."""
+
+    def read(kind: str) -> np.ndarray:
+        return np.loadtxt(_REFERENCE / f"spat_grid10_{kind}.csv", delimiter=",")
+
+    labels = read("z").astype(int)
+    start = np.full((len(labels), 2), 0.1)
+    start[np.arange(len(labels)), labels] = 0.9
+    data = Dataset(
+        X=read("X"),
+        coordinates=read("coords"),
+        labels=labels,
+        label_names=("0", "1"),
+        shape=(10, 10),
+        description="maps drawn from the model",
+        source="tests/reference",
+    )
+    return data, start
+
+
+def thetas(n_components: int) -> np.ndarray:
+    """``(c, tau, nu, beta)`` of components that differ in scale and in decay."""
+    scales = 1.5 ** np.arange(n_components)
+    betas = np.linspace(2.5, 6, n_components)
+    return np.column_stack([0.1 * scales, 0.9 * scales, 0.3 * scales, betas])
+
+
+def draw(shape: tuple[int, ...], n: int, n_components: int, seed: int = 0):
+    """Maps (n, p) of zero mean from components of equal weight, and their labels."""
+    geometry = Geometry(grid_coordinates(shape), symmetry=True)
+    family = SpatialCovariance(geometry, decay.get("sigmoid"))
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(n_components, size=n)
+    X = np.empty((n, geometry.n_locations))
+    for g, theta in enumerate(thetas(n_components)):
+        rows = np.flatnonzero(labels == g)
+        factors = family.inside(theta).factors
+        X[rows] = geometry.rotate_back(
+            [rng.standard_normal((len(rows), len(factor))) @ factor.T for factor in factors]
+        )
+    return X, labels
+
+
+class ExactEM:
+    """The exact EM on drawn maps, one iteration at a time, on either path.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    n, n_components : int
+    symmetry : bool
+        Reflection blocks, or one dense block.
+    """
+
+    def __init__(self, shape: tuple[int, ...], n: int, n_components: int, symmetry: bool):
+        X, labels = draw(shape, n, n_components)
+        geometry = Geometry(grid_coordinates(shape), symmetry=symmetry)
+        self.family = SpatialCovariance(geometry, decay.get("sigmoid"))
+        self.maps = geometry.rotate(X)
+        start = np.eye(n_components)[labels]
+        self.mixture = em.starting_mixture(
+            self.maps, start, thetas(n_components), self.family, "free"
+        )
+        # The first iteration computes what later ones find in the covariance they start from.
+        self.mixture = self.after(1)
+
+    def after(self, n_iterations: int) -> em.Mixture:
+        """The mixture that many iterations later."""
+        mixture = self.mixture
+        for _ in range(n_iterations):
+            _, responsibilities = mixture.expectation(self.maps)
+            mixture = em.maximisation(self.maps, responsibilities, mixture, "free", Scoring())
+        return mixture
