@@ -242,6 +242,7 @@ def test_refit_of_baselines_uses_the_seed_of_the_run(run, made_up):
             plugin="gmm-diag",
             parameters={},
             root_seed=made_up.ROOT_SEED,
+            keep_labels=False,
         )
     )
     data = results.dataset("grid")

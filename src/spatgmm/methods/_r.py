@@ -72,6 +72,9 @@ def session(*packages: str) -> Iterator[ModuleType]:
 def _start() -> ModuleType:
     # ABI mode needs no compiler, and must be chosen before rpy2's first import.
     os.environ.setdefault("RPY2_CFFI_MODE", "ABI")
+    # R puts its own libraries first on this path, where the processes that this one starts would
+    # find other versions of theirs.
+    library_path = os.environ.get("LD_LIBRARY_PATH")
     try:
         import rpy2.robjects as ro
         import rpy2.robjects.numpy2ri  # noqa: F401  (makes ro.numpy2ri available)
@@ -82,6 +85,11 @@ def _start() -> ModuleType:
             f"R cannot be started ({error}); install R (on Debian: apt-get install r-base-core) "
             "or set R_HOME to where it is"
         ) from error
+    finally:
+        if library_path is None:
+            os.environ.pop("LD_LIBRARY_PATH", None)
+        else:
+            os.environ["LD_LIBRARY_PATH"] = library_path
     return ro
 
 

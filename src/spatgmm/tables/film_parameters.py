@@ -89,6 +89,8 @@ def film_parameters(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
                 line[f"{parameter}_se"] = np.nan if pd.isna(error) else float(error)
             for quantity, (value, error) in fitted.quantities(geometry.unit).items():
                 line[quantity], line[f"{quantity}_se"] = value, error
+            # Known even where the covariances of the estimates are not.
+            line["partial_sill_se"] = line["alpha2_se"]
             bounds = fitted.decay.bounds(geometry.smallest_distance)
             line["bound"] = beta_at_bound(fitted.beta, bounds) or ""
             rows.append(line)
