@@ -125,16 +125,15 @@ class Results:
 
         return methods.get(self.design.methods[method].plugin)
 
-    def decay(self, method: str):
-        """The decay that a spatial method variant was fitted with."""
+    def decay(self, row: pd.Series):
+        """The decay of the spatial covariance in a row of the fits."""
         from spatgmm import decay
 
-        parameters = self.design.methods[method].parameters
-        return decay.get(self.plugin(method).parameters(**parameters)["decay"])
+        return decay.get(row["extra.decay"])
 
     def spatial_methods(self, fits: pd.DataFrame) -> list[str]:
         """Method variants among `fits` that report a spatial covariance, in order."""
-        reports = fits["estimate.0.beta"].notna() if "estimate.0.beta" in fits else []
+        reports = fits["estimate.0.alpha1"].notna() if "estimate.0.alpha1" in fits else []
         return list(dict.fromkeys(fits.loc[reports, "method"])) if len(reports) else []
 
     def spatial_fit(self, fits: pd.DataFrame) -> pd.Series | None:
