@@ -130,6 +130,15 @@ class FactoredCovariance:
             inverses.append(inverse)
         return inverses
 
+    def condition_number(self) -> float:
+        """``||Xi|| ||Xi^-1||`` in the 1-norm of the blocks, estimated by LAPACK in O(p^2)."""
+        norms, inverse_norms = [], []
+        for factor, block in zip(self.factors, self.family.matrix(self.theta), strict=True):
+            norms.append(np.abs(block).sum(axis=0).max())
+            reciprocal, _ = lapack.dpocon(factor, norms[-1], uplo="L")
+            inverse_norms.append(1 / max(reciprocal * norms[-1], 1e-300))
+        return float(max(norms) * max(inverse_norms))
+
     def mahalanobis(self, residuals: list[np.ndarray]) -> np.ndarray:
         """``(x - mu)' Xi^-1 (x - mu)`` per row of rotated residuals; they are overwritten."""
         total = np.zeros(len(residuals[0]))

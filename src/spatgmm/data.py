@@ -162,6 +162,8 @@ class Dataset:
         Dataset
             Without its true parameters, which hold at the true locations.
         """
+        if not permute and not jitter and stretch == 1:
+            return self
         coordinates = self.coordinates.copy()
         moved = rng.permutation(len(coordinates))[: round(permute * len(coordinates))]
         coordinates[moved] = coordinates[rng.permutation(moved)]

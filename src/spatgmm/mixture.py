@@ -119,6 +119,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         Scaled to [0, 2]; computed when asked for.
     path_ : str
         ``"reflection blocks"`` or ``"one dense block"``: how covariances were factored.
+    condition_number_ : float
+        The largest of the covariances, an estimate in the 1-norm.
     empty_components_ : list of int
         Components that ended with fewer than 1.5 expected maps.
 
@@ -342,6 +344,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self.n_parameters_ += int(shared.sum() + G * (~shared).sum())
         self.n_parameters_ += 0 if scale is None else p - 1
         self.path_ = self._family.geometry.path
+        self.condition_number_ = max(c.condition_number() for c in self._mixture.covariances)
         counts = fit.responsibilities.sum(axis=0)[order]
         self.empty_components_ = np.flatnonzero(counts < em.MIN_MAPS).tolist()
         if not self.converged_:

@@ -75,8 +75,9 @@ class Results:
         return [name for name, study in self.config["studies"].items() if study.get("scenarios")]
 
     def real_studies(self) -> list[str]:
-        """Studies on data sets."""
-        return [name for name, study in self.config["studies"].items() if study.get("datasets")]
+        """Studies on data sets as they are; those that vary something have tables of their own."""
+        studies = self.config["studies"].items()
+        return [name for name, study in studies if study.get("datasets") and not study.get("vary")]
 
     def dataset(self, case: str) -> Dataset:
         """The data of a case; of a simulated one, its replicate 0."""
@@ -96,11 +97,11 @@ class Results:
 
     def is_centred(self, case: str) -> bool:
         """Whether a data set variant has each true group's mean map subtracted."""
-        return bool(self.config["datasets"][case].get("centred", False))
+        return bool(self.design.cases[case].settings.get("centred", False))
 
     def family(self, case: str) -> tuple:
         """What raw and centred variants of the same data set have in common."""
-        variant = self.config["datasets"][case]
+        variant = self.design.cases[case].settings
         return tuple(sorted((k, str(v)) for k, v in variant.items() if k != "centred"))
 
     def method_labels(self, fits: pd.DataFrame) -> dict[str, str]:

@@ -132,6 +132,7 @@ def _rows(design: Design, batch: Batch, results: Path) -> Iterator[dict[str, Any
         parameters=variant.parameters,
         root_seed=design.root_seed,
         keep_labels=not case.simulated,
+        n_components=variant.n_components,
     )
 
 

@@ -55,9 +55,17 @@ def fit(
             "decay": model.decay_,
             "icl": model.icl(data.X),
             "empty_components": len(model.empty_components_),
+            "largest_fall": _largest_fall(model.log_likelihood_trace_),
+            "condition_number": model.condition_number_,
             "parameters": parameters,
         },
     )
+
+
+def _largest_fall(trace: np.ndarray) -> float:
+    """The largest fall of the log-likelihood from one iteration to the next, relative to it."""
+    falls = -np.diff(trace) / np.maximum(np.abs(trace[1:]), 1)
+    return float(falls.max(initial=0.0))
 
 
 def _estimates(model: SpatialGaussianMixture) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spatgmm.data import Dataset, atomic_path
-from spatgmm.study.design import Design, data_path, fits_path
+from spatgmm.study.design import OF_METHODS, Design, data_path, fits_path
 from spatgmm.study.rows import COLUMNS
 
 #: Rows that are held in memory before they are written.
@@ -57,7 +57,9 @@ def design_table(results: Path, design: Design) -> pd.DataFrame:
         for (id, method), replicates in pairs.items():
             case = design.cases[id]
             row = {"case": id, "study": study, "scenario": case.source, "method": method}
-            rows.append(row | {"replicates": replicates} | sizes[id] | _plain(case.varied))
+            of_method = {f"{OF_METHODS}{k}": v for k, v in design.methods[method].varied.items()}
+            row |= {"replicates": replicates} | sizes[id] | _plain(case.varied | of_method)
+            rows.append(row)
     return pd.DataFrame(rows)
 
 

@@ -18,6 +18,12 @@ from typing import Any
 from spatgmm.study.config import suggest
 
 
+#: Varied keys that begin so are parameters of methods.
+OF_METHODS = "method."
+
+_KINDS = {"scenarios": "scenario", "datasets": "data set"}
+
+
 @dataclass(frozen=True)
 class Case:
     """One set of maps to cluster, drawn or loaded.
@@ -45,11 +51,28 @@ class Case:
 
 @dataclass(frozen=True)
 class Variant:
-    """A plug-in with parameters, under the id that results carry."""
+    """A plug-in with parameters, under the id that results carry.
+
+    Attributes
+    ----------
+    id : str
+    plugin : str
+    parameters : dict
+        Those to change from the plug-in's defaults.
+    n_components : int or None
+        Number of components to fit; None: as many as there are true groups.
+    base : str
+        Id in the configuration, before its parameters were varied.
+    varied : dict
+        Varied parameters, with their values here.
+    """
 
     id: str
     plugin: str
     parameters: dict[str, Any]
+    n_components: int | None
+    base: str
+    varied: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -112,6 +135,7 @@ class Design:
         settings: dict[str, Any] = {
             "plugin": variant.plugin,
             "parameters": variant.parameters,
+            "n_components": variant.n_components,
             "root_seed": self.root_seed,
         }
         if self.cases[case].simulated:
@@ -138,23 +162,29 @@ def expand(config: Mapping[str, Any]) -> tuple[Design, list[str]]:
     problems: list[str] = []
     for study, spec in config["studies"].items():
         where = f"studies.{study}"
-        cases = [
-            *_simulated(config, where, spec, problems),
-            *_loaded(config, where, spec, problems),
-        ]
         if not spec["scenarios"] and not spec["datasets"]:
             problems.append(f"{where}: has neither scenarios nor datasets")
-        for case in cases:
-            if design.cases.setdefault(case.id, case) != case:
-                problems.append(f"{where}: {case.id!r} is the id of a scenario and of a data set")
-        for method in spec["methods"]:
-            parameters = dict(config["methods"].get(method, {}))
-            plugin = parameters.pop("plugin", method)
-            design.methods[method] = Variant(method, plugin, parameters)
-        design.studies[study] = {
-            (case.id, method): spec["replicates"] for case in cases for method in spec["methods"]
-        }
-    return design, problems
+        pairs = design.studies[study] = {}
+        for point in _points(spec["vary"]):
+            of_methods = {
+                path.removeprefix(OF_METHODS): value
+                for path, value in point.items()
+                if path.startswith(OF_METHODS)
+            }
+            of_cases = {k: v for k, v in point.items() if not k.startswith(OF_METHODS)}
+            variants = [_variant(config, method, of_methods) for method in spec["methods"]]
+            if not any(variant.varied for variant in variants) and of_methods:
+                names = ", ".join(of_methods)
+                problems.append(f"{where}.vary: no method of the study has a parameter {names}")
+            for case in _cases(config, where, spec, of_cases, problems):
+                if design.cases.setdefault(case.id, case) != case:
+                    problems.append(
+                        f"{where}: {case.id!r} is the id of a scenario and of a data set"
+                    )
+                for variant in variants:
+                    design.methods[variant.id] = variant
+                    pairs[case.id, variant.id] = spec["replicates"]
+    return design, list(dict.fromkeys(problems))
 
 
 def fits_path(results: Path, batch: Batch) -> Path:
@@ -173,43 +203,50 @@ def digest(value: Any, length: int = 10) -> str:
     return hashlib.blake2b(text.encode()).hexdigest()[:length]
 
 
-def _simulated(config: Mapping, where: str, spec: Mapping, problems: list[str]) -> list[Case]:
+def _cases(
+    config: Mapping, where: str, spec: Mapping, point: dict[str, Any], problems: list[str]
+) -> list[Case]:
+    """Every scenario and data set of a study at one point of what it varies."""
     cases = []
-    for number, name in enumerate(spec["scenarios"]):
-        if name not in config["scenarios"]:
-            problems.append(
-                f"{where}.scenarios.{number}: unknown scenario {name!r}; "
-                f"{suggest(name, config['scenarios'])}"
-            )
-            continue
-        for point in _points(spec["vary"]):
-            scenario = copy.deepcopy(config["scenarios"][name])
+    for kind, simulated in (("scenarios", True), ("datasets", False)):
+        for number, name in enumerate(spec[kind]):
+            if name not in config[kind]:
+                problems.append(
+                    f"{where}.{kind}.{number}: unknown {_KINDS[kind]} {name!r}; "
+                    f"{suggest(name, config[kind])}"
+                )
+                continue
+            settings = copy.deepcopy(config[kind][name])
             try:
                 for path, value in point.items():
-                    _set(scenario, path, value)
+                    _set(settings, path, value)
             except KeyError as error:
                 problems.append(
-                    f"{where}.vary.{path}: scenario {name!r} has no {error.args[0]!r} there"
+                    f"{where}.vary.{path}: {_KINDS[kind]} {name!r} has no {error.args[0]!r} there"
                 )
                 continue
             id = f"{name}-{digest(point)}" if point else name
-            cases.append(Case(id, name, True, scenario, point))
+            cases.append(Case(id, name, simulated, settings, point))
     return cases
 
 
-def _loaded(config: Mapping, where: str, spec: Mapping, problems: list[str]) -> list[Case]:
-    if spec["datasets"] and spec["vary"]:
-        problems.append(f"{where}.vary: only scenarios can be varied; list variants of data sets")
-    cases = []
-    for number, name in enumerate(spec["datasets"]):
-        if name in config["datasets"]:
-            cases.append(Case(name, name, False, dict(config["datasets"][name]), {}))
-        else:
-            problems.append(
-                f"{where}.datasets.{number}: unknown data set {name!r}; "
-                f"{suggest(name, config['datasets'])}"
-            )
-    return cases
+def _variant(config: Mapping, method: str, point: dict[str, Any]) -> Variant:
+    """A method at one point of what a study varies; what it does not take leaves it alone."""
+    parameters = dict(config["methods"].get(method, {}))
+    plugin = parameters.pop("plugin", method)
+    varied = {name: value for name, value in point.items() if _takes(plugin, name)}
+    parameters |= varied
+    n_components = parameters.pop("n_components", None)
+    id = f"{method}-{digest(varied)}" if varied else method
+    return Variant(id, plugin, parameters, n_components, method, varied)
+
+
+def _takes(plugin: str, parameter: str) -> bool:
+    from spatgmm import methods  # imports the plug-in, which only a study that varies it needs
+
+    if parameter == "n_components":
+        return True
+    return plugin in methods.names() and parameter in methods.get(plugin).defaults
 
 
 def _points(vary: Mapping[str, list] | list[dict]) -> list[dict[str, Any]]:

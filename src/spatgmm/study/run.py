@@ -58,6 +58,7 @@ def fit_rows(
     parameters: Mapping[str, Any],
     root_seed: int,
     keep_labels: bool,
+    n_components: int | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Rows of results, one per replicate.
 
@@ -75,6 +76,8 @@ def fit_rows(
     root_seed : int
     keep_labels : bool
         Whether rows hold the labels: of drawn maps, which nobody keeps, they say nothing.
+    n_components : int or None
+        Number of components to fit; None: as many as there are true groups.
 
     Yields
     ------
@@ -92,9 +95,9 @@ def fit_rows(
         rng = np.random.default_rng(np.random.SeedSequence(entropy))
         try:
             data = draw(replicate)
-            n_components = len(data.label_names)
         except Exception as error:
             raise ReplicateError(f"case {case}, replicate {replicate}: {error}") from error
+        components = n_components or len(data.label_names)
         row = {
             "case": case,
             "method": method,
@@ -102,9 +105,9 @@ def fit_rows(
             "replicate": replicate,
             "n": data.X.shape[0],
             "p": data.X.shape[1],
-            "n_components": n_components,
+            "n_components": components,
         }
-        outcome, matched_labels = _outcome(fitted, data, n_components, rng, parameters)
+        outcome, matched_labels = _outcome(fitted, data, components, rng, parameters)
         yield row | outcome | ({"labels": matched_labels} if keep_labels else {})
 
 
