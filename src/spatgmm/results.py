@@ -152,6 +152,10 @@ class Results:
         chosen = ok[ok["method"] == spatial[0]]
         return chosen.loc[chosen["log_likelihood"].astype(float).idxmax()]
 
+    def competing(self, fits: pd.DataFrame) -> pd.DataFrame:
+        """Those of `fits` that gave a result, without the controls."""
+        return fits[(fits["status"] == "ok") & ~fits["method"].isin(self.controls(fits))]
+
 
 def shown_labels(data: Dataset, row: pd.Series) -> np.ndarray:
     """Fitted labels where the row keeps them, as for real data; else the true ones."""
