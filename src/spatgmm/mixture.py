@@ -347,12 +347,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self.condition_number_ = max(c.condition_number() for c in self._mixture.covariances)
         counts = fit.responsibilities.sum(axis=0)[order]
         self.empty_components_ = np.flatnonzero(counts < em.MIN_MAPS).tolist()
-        if not self.converged_:
-            warnings.warn(
-                f"EM did not converge in {self.n_iter_} iterations (max_iter={self.max_iter})",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+        self._warn_unless_converged(stacklevel=3)
         if self.empty_components_:
             warnings.warn(
                 f"components {self.empty_components_} hold fewer than {em.MIN_MAPS} maps; "

@@ -80,12 +80,7 @@ class Baseline(LikelihoodMixture):
         self.converged_ = result.converged
         self.degenerate_components_ = np.flatnonzero(degenerate).tolist()
         self.labels_ = self._log_joint(X).argmax(axis=1)
-        if not result.converged:
-            warnings.warn(
-                f"EM did not converge in {result.n_iter} iterations (max_iter={self.max_iter})",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
+        self._warn_unless_converged(stacklevel=4)
         if self.degenerate_components_:
             warnings.warn(
                 f"components {self.degenerate_components_} have too few rows for a covariance of "
