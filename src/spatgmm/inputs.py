@@ -7,6 +7,9 @@ from numbers import Integral, Real
 
 import numpy as np
 
+#: The square of a smaller number is 0.
+_SMALLEST_RANGE = 1e-150
+
 
 def check_choice(name: str, value, choices) -> None:
     if not isinstance(value, str) or value not in choices:
@@ -46,6 +49,17 @@ def check_finite(X: np.ndarray, missing_allowed: bool = False) -> None:
             empty = np.flatnonzero(missing.all(axis=axis))
             if empty.size:
                 raise ValueError(f"X: every value of {what} {empty[0]} is missing")
+
+
+def check_rows_differ(X: np.ndarray) -> None:
+    """Refuse rows that differ by no more than rounding; missing values (NaN) differ from none.
+
+    Ranges tell, not the spread about a mean: the mean of many equal numbers is itself rounded.
+    """
+    ranges = np.fmax.reduce(X, axis=0) - np.fmin.reduce(X, axis=0)
+    rounding = 4 * np.finfo(float).eps * np.fmax.reduce(np.abs(X), axis=None)
+    if ranges.max() <= max(rounding, _SMALLEST_RANGE):
+        raise ValueError("X: all rows are the same; there is nothing to cluster")
 
 
 def warn_constant_columns(X: np.ndarray) -> None:

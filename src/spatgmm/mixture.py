@@ -203,6 +203,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         given = None
         if not isinstance(self.init, str):
             given = inputs.responsibilities_from(self.init, n, self.n_components)
+        inputs.check_rows_differ(X)
         inputs.warn_constant_columns(X)
         standardised = self._standardise(X)
 
@@ -243,9 +244,6 @@ class SpatialGaussianMixture(LikelihoodMixture):
         # The root of the mean square about the centre; .std() would make another copy of the data.
         values = standardised if there is True else standardised[there]
         self._scale = float(np.sqrt(np.vdot(values, values) / values.size))
-        largest = max(-X.min(where=there, initial=0), X.max(where=there, initial=0))
-        if self._scale <= 1e-15 * largest:
-            raise ValueError("X: all maps are the same; there is nothing to cluster")
         standardised /= self._scale
         return standardised
 
