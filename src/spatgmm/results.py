@@ -70,6 +70,26 @@ class Results:
                 )
         return wanted.merge(self.fits, on=["case", "method"])
 
+    def varied(self, study: str) -> pd.DataFrame:
+        """The fits of a study with what it varies.
+
+        Returns
+        -------
+        DataFrame
+            Further columns: ``source`` (scenario or data set) and ``base`` (method) by their ids in
+            the configuration, and one for every varied key, ``method.<parameter>`` for those of
+            methods; empty where a case or method does not have it.
+        """
+        fits = self.of(study)
+        rows = []
+        for case, method in zip(fits["case"], fits["method"], strict=True):
+            of_case, variant = self.design.cases[case], self.design.methods[method]
+            of_method = {f"{design.OF_METHODS}{k}": v for k, v in variant.varied.items()}
+            rows.append(
+                {"source": of_case.source, "base": variant.base} | of_case.varied | of_method
+            )
+        return pd.concat([fits, pd.DataFrame(rows)], axis=1)
+
     def simulated_studies(self) -> list[str]:
         """Studies that draw from scenarios."""
         return [name for name, study in self.config["studies"].items() if study.get("scenarios")]

@@ -59,7 +59,11 @@ def test_a_resolved_configuration_resolves_to_itself(tiny):
             ["film"],
             r"studies\.raman\.datasets\.0: unknown data set 'film'",
         ),
-        ("studies.raman.vary", {"n": [3]}, r"studies\.raman\.vary\.n: data set 'raman-raw' has no 'n'"),
+        (
+            "studies.raman.vary",
+            {"n": [3]},
+            r"studies\.raman\.vary\.n: data set 'raman-raw' has no 'n'",
+        ),
         ("studies.raman.datasets", [], r"studies\.raman: has neither scenarios nor datasets"),
         ("studies.Sizes", {"methods": ["truth"]}, r"studies\.Sizes: an id holds lower-case"),
         ("scenarios.grid.location", {}, r"scenarios\.grid\.location: unknown key; .*'locations'"),

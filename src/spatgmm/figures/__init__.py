@@ -28,7 +28,9 @@ _registry = Registry(
         "figure4": ("covariances", needs.grid_scenario),
         "figure5": ("recovery", needs.study("recovery")),
         "figure6": ("real_data", needs.datasets()),
+        "figure7": ("stability", needs.study("stability")),
         "figure8": ("run_time", needs.study("comparison")),
+        "figure9": ("coordinates", needs.study("coordinates")),
     },
     _save,
 )

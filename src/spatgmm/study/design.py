@@ -17,7 +17,6 @@ from typing import Any
 
 from spatgmm.study.config import suggest
 
-
 #: Varied keys that begin so are parameters of methods.
 OF_METHODS = "method."
 

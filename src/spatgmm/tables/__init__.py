@@ -25,6 +25,10 @@ _registry = Registry(
         "table3": ("real_raw", needs.datasets(centred=False)),
         "table4": ("real_centred", needs.datasets(centred=True)),
         "table5": ("film_parameters", needs.study("film")),
+        "table6": ("stability", needs.study("stability")),
+        "table7": ("coordinates", needs.study("coordinates")),
+        "table8": ("anisotropy", needs.study("anisotropy")),
+        "table9": ("selection", needs.study("selection")),
     },
     _save,
 )
