@@ -47,11 +47,11 @@ def test_a_resolved_configuration_resolves_to_itself(tiny):
         ("studies.sizes.methods", [], r"studies\.sizes\.methods: \[\] should be non-empty"),
         ("studies.sizes.methods", ["kmens"], r"methods\.kmens: unknown method.*mean 'kmeans'\?"),
         ("studies.sizes.scenarios", ["gird"], r"studies\.sizes\.scenarios\.0: .*mean 'grid'\?"),
-        ("studies.sizes.vary", {"m": [1]}, r"studies\.sizes\.vary\.m: scenario 'grid' has no 'm'"),
+        ("studies.sizes.vary", {"m": [1]}, r"studies\.sizes\.vary\.m: 'grid' has no such key"),
         (
             "studies.sizes.vary",
             {"components.2.beta": [1]},
-            r"studies\.sizes\.vary\.components\.2\.beta: scenario 'grid' has no '2'",
+            r"studies\.sizes\.vary\.components\.2\.beta: 'grid' has no such key",
         ),
         ("studies.sizes.vary", {"n": [30, -1]}, r"scenarios\.grid, n = -1: .*at least 1"),
         (
@@ -59,7 +59,18 @@ def test_a_resolved_configuration_resolves_to_itself(tiny):
             ["film"],
             r"studies\.raman\.datasets\.0: unknown data set 'film'",
         ),
-        ("studies.raman.vary", {"n": [3]}, r"studies\.raman\.vary: only scenarios can be varied"),
+        ("studies.raman.vary", {"n": [3]}, r"studies\.raman\.vary\.n: 'raman-raw' has no such key"),
+        (
+            "studies.raman.vary",
+            {"method.n_inti": [3]},
+            r"studies\.raman\.vary\.method\.n_inti: none of the methods .*mean 'n_init'\?",
+        ),
+        (
+            "studies.raman.vary",
+            {"method.n_components": [2, 0]},
+            r"methods\.kmeans-once\.n_components: must be a whole number, at least 1, got 0",
+        ),
+        ("methods.kmeans-once.n_components", 0, r"methods\.kmeans-once\.n_components: 0 is less"),
         ("studies.raman.datasets", [], r"studies\.raman: has neither scenarios nor datasets"),
         ("studies.Sizes", {"methods": ["truth"]}, r"studies\.Sizes: an id holds lower-case"),
         ("scenarios.grid.location", {}, r"scenarios\.grid\.location: unknown key; .*'locations'"),

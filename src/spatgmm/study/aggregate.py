@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -10,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spatgmm.data import Dataset, atomic_path
-from spatgmm.study.design import Design, data_path, fits_path
+from spatgmm.study.design import Case, Design, Variant, data_path, fits_path
 from spatgmm.study.rows import COLUMNS
+from spatgmm.study.vary import METHOD
 
 #: Rows that are held in memory before they are written.
 ROW_GROUP = 50_000
@@ -50,15 +50,34 @@ def merge_fits(results: Path, design: Design) -> int:
 
 
 def design_table(results: Path, design: Design) -> pd.DataFrame:
-    """What every case is: a row per study, case and method, with every varied key."""
+    """What every case and method is: a row per study, case and method.
+
+    Every varied key is a column, those of the methods as ``method.<parameter>``; it is empty
+    where a scenario, data set or method has no such key.
+    """
     sizes = {case: _sizes(data_path(results, case)) for case in design.cases}
     rows = []
     for study, pairs in design.studies.items():
         for (id, method), replicates in pairs.items():
-            case = design.cases[id]
-            row = {"case": id, "study": study, "scenario": case.source, "method": method}
-            rows.append(row | {"replicates": replicates} | sizes[id] | _plain(case.varied))
+            case, variant = design.cases[id], design.methods[method]
+            row = {"case": id, "study": study, "scenario": case.source}
+            row |= {"method": method, "base_method": variant.base, "replicates": replicates}
+            row |= sizes[id]
+            if variant.n_components is not None:
+                row["n_components"] = variant.n_components
+            rows.append(row | varied(case, variant))
     return pd.DataFrame(rows)
+
+
+def varied(case: Case, variant: Variant) -> dict[str, object]:
+    """Every varied key with its value here, lists and mappings as text."""
+    keys = case.varied | {f"{METHOD}{key}": value for key, value in variant.varied.items()}
+    # "n" is a column of the fits already, with the same value.
+    return {
+        key: str(value) if isinstance(value, list | dict) else value
+        for key, value in keys.items()
+        if key != "n"
+    }
 
 
 def write_design(results: Path, design: Design) -> None:
@@ -81,12 +100,3 @@ def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
 def _sizes(path: Path) -> dict[str, int]:
     data = Dataset.load(path)
     return {"n": data.X.shape[0], "p": data.X.shape[1], "n_components": len(data.label_names)}
-
-
-def _plain(varied: Mapping) -> dict[str, object]:
-    # "n" is a column already, with the same value.
-    return {
-        path: str(value) if isinstance(value, list | dict) else value
-        for path, value in varied.items()
-        if path != "n"
-    }

@@ -7,14 +7,15 @@ batch of replicates.  Ids are short; the design table says what they stand for.
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
-import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from spatgmm.study import vary
 from spatgmm.study.config import suggest
 
 
@@ -45,11 +46,30 @@ class Case:
 
 @dataclass(frozen=True)
 class Variant:
-    """A plug-in with parameters, under the id that results carry."""
+    """A plug-in with parameters, under the id that results carry.
+
+    Attributes
+    ----------
+    id : str
+        Short, unique over all studies; part of the seeds.
+    plugin : str
+    parameters : dict
+        The plug-in's, those to change from its defaults.
+    n_components : int or None
+        Number of components to fit; None: as many as there are true groups.
+    base : str
+        Id in the configuration, of which this is one of several where a study varies a
+        parameter of the methods.
+    varied : dict
+        Varied parameters, ``n_components`` among them, with their values here.
+    """
 
     id: str
     plugin: str
     parameters: dict[str, Any]
+    n_components: int | None
+    base: str
+    varied: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -114,6 +134,8 @@ class Design:
             "parameters": variant.parameters,
             "root_seed": self.root_seed,
         }
+        if variant.n_components is not None:
+            settings["n_components"] = variant.n_components
         if self.cases[case].simulated:
             settings["scenario"] = self.cases[case].settings
         return json.dumps(settings, sort_keys=True)
@@ -138,21 +160,34 @@ def expand(config: Mapping[str, Any]) -> tuple[Design, list[str]]:
     problems: list[str] = []
     for study, spec in config["studies"].items():
         where = f"studies.{study}"
-        cases = [
-            *_simulated(config, where, spec, problems),
-            *_loaded(config, where, spec, problems),
-        ]
         if not spec["scenarios"] and not spec["datasets"]:
             problems.append(f"{where}: has neither scenarios nor datasets")
-        for case in cases:
-            if design.cases.setdefault(case.id, case) != case:
-                problems.append(f"{where}: {case.id!r} is the id of a scenario and of a data set")
+        sources = _sources(config, where, spec, problems)
+        points = vary.points(spec["vary"])
+        _check_keys(config, where, spec, sources, points, problems)
+        cases, variants, pairs = [], [], set()
+        for source in sources:
+            for case in (_case(source, point) for point in points):
+                cases.append(case)
+                if design.cases.setdefault(case.id, case) != case:
+                    problems.append(
+                        f"{where}: {case.id!r} is the id of a scenario and of a data set"
+                    )
         for method in spec["methods"]:
-            parameters = dict(config["methods"].get(method, {}))
-            plugin = parameters.pop("plugin", method)
-            design.methods[method] = Variant(method, plugin, parameters)
+            variants += [_variant(config, method, point) for point in points]
+        design.methods.update({variant.id: variant for variant in variants})
+        # A point fixes case and method together: a list of points is no product.
+        for number in range(len(points)):
+            pairs |= {
+                (case.id, variant.id)
+                for case in cases[number :: len(points)]
+                for variant in variants[number :: len(points)]
+            }
         design.studies[study] = {
-            (case.id, method): spec["replicates"] for case in cases for method in spec["methods"]
+            (case, method): spec["replicates"]
+            for case in dict.fromkeys(case.id for case in cases)
+            for method in dict.fromkeys(variant.id for variant in variants)
+            if (case, method) in pairs
         }
     return design, problems
 
@@ -173,62 +208,97 @@ def digest(value: Any, length: int = 10) -> str:
     return hashlib.blake2b(text.encode()).hexdigest()[:length]
 
 
-def _simulated(config: Mapping, where: str, spec: Mapping, problems: list[str]) -> list[Case]:
-    cases = []
-    for number, name in enumerate(spec["scenarios"]):
-        if name not in config["scenarios"]:
-            problems.append(
-                f"{where}.scenarios.{number}: unknown scenario {name!r}; "
-                f"{suggest(name, config['scenarios'])}"
-            )
-            continue
-        for point in _points(spec["vary"]):
-            scenario = copy.deepcopy(config["scenarios"][name])
-            try:
-                for path, value in point.items():
-                    _set(scenario, path, value)
-            except KeyError as error:
+def _sources(config: Mapping, where: str, spec: Mapping, problems: list[str]) -> list[Case]:
+    """A study's scenarios and data sets as they stand in the configuration."""
+    found = []
+    for kind, what in (("scenarios", "scenario"), ("datasets", "data set")):
+        for number, name in enumerate(spec[kind]):
+            if name in config[kind]:
+                found.append(Case(name, name, kind == "scenarios", config[kind][name], {}))
+            else:
                 problems.append(
-                    f"{where}.vary.{path}: scenario {name!r} has no {error.args[0]!r} there"
+                    f"{where}.{kind}.{number}: unknown {what} {name!r}; "
+                    f"{suggest(name, config[kind])}"
                 )
-                continue
-            id = f"{name}-{digest(point)}" if point else name
-            cases.append(Case(id, name, True, scenario, point))
-    return cases
+    return found
 
 
-def _loaded(config: Mapping, where: str, spec: Mapping, problems: list[str]) -> list[Case]:
-    if spec["datasets"] and spec["vary"]:
-        problems.append(f"{where}.vary: only scenarios can be varied; list variants of data sets")
-    cases = []
-    for number, name in enumerate(spec["datasets"]):
-        if name in config["datasets"]:
-            cases.append(Case(name, name, False, dict(config["datasets"][name]), {}))
+def _check_keys(
+    config: Mapping,
+    where: str,
+    spec: Mapping,
+    sources: list[Case],
+    points: list[vary.Point],
+    problems: list[str],
+) -> None:
+    """Every varied key must belong somewhere."""
+    for key in dict.fromkeys(key for point in points for key in point):
+        if not key.startswith(vary.METHOD):
+            owners = " or ".join(repr(source.id) for source in sources)
+            if sources and not any(_has(source, key) for source in sources):
+                problems.append(f"{where}.vary.{key}: {owners} has no such key")
+            continue
+        parameter = key.removeprefix(vary.METHOD)
+        known = [_parameters(_plugin(config, method)) for method in spec["methods"]]
+        if None not in known and not any(parameter in of_one for of_one in known):
+            hint = suggest(parameter, dict.fromkeys(name for of_one in known for name in of_one))
+            problems.append(f"{where}.vary.{key}: none of the methods has this parameter; {hint}")
+
+
+def _case(source: Case, point: vary.Point) -> Case:
+    """A scenario or data set with the keys of a point that it has."""
+    varied = {key: v for key, v in vary.of_data(point).items() if _has(source, key)}
+    if not varied:
+        return source
+    settings = copy.deepcopy(source.settings)
+    for key, value in varied.items():
+        if source.simulated:
+            vary.set_key(settings, key, value)
         else:
-            problems.append(
-                f"{where}.datasets.{number}: unknown data set {name!r}; "
-                f"{suggest(name, config['datasets'])}"
-            )
-    return cases
+            settings[key] = value
+    id = f"{source.id}-{digest(varied)}"
+    return Case(id, source.id, source.simulated, settings, varied)
 
 
-def _points(vary: Mapping[str, list] | list[dict]) -> list[dict[str, Any]]:
-    if isinstance(vary, list):
-        return vary
-    return [dict(zip(vary, values, strict=True)) for values in itertools.product(*vary.values())]
+def _variant(config: Mapping, method: str, point: vary.Point) -> Variant:
+    """A method of the configuration with the parameters of a point that it has."""
+    plugin = _plugin(config, method)
+    parameters = {k: v for k, v in config["methods"].get(method, {}).items() if k != "plugin"}
+    varied = vary.of_methods(point)
+    if varied:
+        known = _parameters(plugin)
+        varied = {key: v for key, v in varied.items() if known is None or key in known}
+    parameters |= varied
+    n_components = parameters.pop("n_components", None)
+    id = f"{method}-{digest(varied)}" if varied else method
+    return Variant(id, plugin, parameters, n_components, method, varied)
 
 
-def _set(scenario: dict, path: str, value: Any) -> None:
-    """Set a key by dotted path; KeyError with the first part that is not there."""
-    *parents, last = [int(key) if key.isdigit() else key for key in path.split(".")]
-    node: Any = scenario
-    for key in [*parents, last]:
-        there = (
-            key in node
-            if isinstance(node, dict)
-            else (isinstance(node, list) and isinstance(key, int) and key < len(node))
-        )
-        if not there:
-            raise KeyError(str(key))
-        parent, node = node, node[key]
-    parent[last] = value
+def _plugin(config: Mapping, method: str) -> str:
+    return config["methods"].get(method, {}).get("plugin", method)
+
+
+def _has(source: Case, key: str) -> bool:
+    if source.simulated:
+        return vary.scenario_has(source.settings, key)
+    # A loader that does not exist is named elsewhere.
+    known = _settings(source.settings["load"])
+    return known is None or key in known
+
+
+@functools.cache
+def _settings(loader: str) -> Iterable[str] | None:
+    """What can be varied of a data set; None if there is no such loader."""
+    from spatgmm import datasets
+
+    return set(datasets.defaults(loader)) if loader in datasets.names() else None
+
+
+@functools.cache
+def _parameters(plugin: str) -> Iterable[str] | None:
+    """What can be varied of a method; None if there is no such method."""
+    from spatgmm import methods
+
+    if plugin not in methods.names():
+        return None
+    return ["n_components", *methods.get(plugin).defaults]
