@@ -84,10 +84,8 @@ class Results:
         rows = []
         for case, method in zip(fits["case"], fits["method"], strict=True):
             of_case, variant = self.design.cases[case], self.design.methods[method]
-            of_method = {f"{design.OF_METHODS}{k}": v for k, v in variant.varied.items()}
-            rows.append(
-                {"source": of_case.source, "base": variant.base} | of_case.varied | of_method
-            )
+            keys = design.varied(of_case, variant)
+            rows.append({"source": of_case.source, "base": variant.base} | keys)
         return pd.concat([fits, pd.DataFrame(rows)], axis=1)
 
     def simulated_studies(self) -> list[str]:
@@ -127,13 +125,20 @@ class Results:
     def method_labels(self, fits: pd.DataFrame) -> dict[str, str]:
         """Method variant -> label, from the plug-ins, in the order of `fits`.
 
-        Two variants of one plug-in are told apart by their ids.
+        Two methods of one plug-in are told apart by their ids, variants of one method by the
+        parameters that a study varies.
         """
-        labels = {method: self.plugin(method).label for method in fits["method"].unique()}
+        variants = [self.design.methods[method] for method in fits["method"].unique()]
+        labels = {variant.base: self.plugin(variant.id).label for variant in variants}
         shown = list(labels.values())
+        for base, label in labels.items():
+            if shown.count(label) > 1:
+                labels[base] = f"{label} ({base})"
         return {
-            method: f"{label} ({method})" if shown.count(label) > 1 else label
-            for method, label in labels.items()
+            variant.id: ", ".join(
+                [labels[variant.base], *(f"{key} = {v}" for key, v in variant.varied.items())]
+            )
+            for variant in variants
         }
 
     def controls(self, fits: pd.DataFrame) -> set[str]:

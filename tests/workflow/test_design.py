@@ -38,6 +38,66 @@ def test_points_can_be_listed(tiny):
     assert varied == points
 
 
+def test_a_varied_parameter_multiplies_the_methods_that_have_it(tiny):
+    tiny["studies"]["comparison"]["vary"] = {"n": [30, 50], "method.n_init": [1, [2], None]}
+    design = design_of(tiny)
+    pairs = design.studies["comparison"]
+    kmeans = [id for id, variant in design.methods.items() if variant.varied]
+    assert [design.methods[id].varied for id in kmeans] == [
+        {"n_init": 1},
+        {"n_init": [2]},
+        {"n_init": None},
+    ]
+    assert all(re.fullmatch(r"kmeans-once-[0-9a-f]{10}", id) for id in kmeans)
+    assert {design.methods[id].base for id in kmeans} == {"kmeans-once"}
+    assert design.methods[kmeans[0]].parameters == {"n_init": 1}
+    cases = list(dict.fromkeys(case for case, _ in pairs))
+    assert list(pairs) == [(case, method) for case in cases for method in [*kmeans, "truth"]]
+    # The same study without it keeps its ids, whatever other studies vary.
+    assert ("raman-raw", "kmeans-once") in design.studies["raman"]
+
+
+def test_a_point_fixes_scenario_and_method_together(tiny):
+    points = [{"n": 30, "method.n_init": 1}, {"n": 50, "method.n_init": 2}]
+    tiny["studies"]["comparison"]["vary"] = points
+    design = design_of(tiny)
+    met = [
+        (design.cases[case].varied | {f"method.{k}": v for k, v in variant.varied.items()})
+        for case, variant in (
+            (case, design.methods[method]) for case, method in design.studies["comparison"]
+        )
+        if variant.plugin == "kmeans"
+    ]
+    assert met == points
+
+
+def test_every_method_has_a_number_of_components(tiny):
+    tiny["methods"]["kmeans-once"]["n_components"] = 4
+    tiny["studies"]["sizes"]["vary"] = {"method.n_components": [1, 2]}
+    methods = design_of(tiny).methods
+    assert methods["kmeans-once"].n_components == 4
+    assert methods["kmeans-once"].parameters == {"n_init": 1}
+    varied = [variant for variant in methods.values() if variant.varied]
+    assert [variant.n_components for variant in varied] == [1, 2]
+    assert methods["truth"].n_components is None
+
+
+def test_settings_of_data_sets_can_be_varied(tiny):
+    tiny["studies"]["raman"] |= {"vary": {"centred": [False, True]}, "scenarios": ["grid"]}
+    design = design_of(tiny)
+    cases = [design.cases[case] for case, _ in design.studies["raman"]]
+    assert [case.source for case in cases] == ["grid", "raman-raw", "raman-raw"]
+    assert [case.settings.get("centred") for case in cases] == [None, False, True]
+    assert all(re.fullmatch(r"raman-raw-[0-9a-f]{10}", case.id) for case in cases[1:])
+
+
+def test_optional_keys_of_a_scenario_need_not_be_stated(tiny):
+    tiny["studies"]["sizes"]["vary"] = {"components.1.mean.bump": [0.5]}
+    (case,) = [case for case in design_of(tiny).cases.values() if case.varied]
+    assert case.settings["components"][1]["mean"] == {"bump": 0.5}
+    assert "mean" not in case.settings["components"][0]
+
+
 def test_ids_are_short_and_depend_on_the_point_only(tiny):
     def ids(raw):
         return {case.settings["n"]: id for id, case in design_of(raw).cases.items() if case.varied}

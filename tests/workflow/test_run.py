@@ -8,6 +8,7 @@ import yaml
 
 from spatgmm import methods, study
 from spatgmm.cli import main
+from spatgmm.results import Results
 from spatgmm.study import aggregate, rows, run
 from spatgmm.study.design import fits_path
 
@@ -26,6 +27,7 @@ def rows_of(config, case, method, replicates, tmp_path):
             method=method,
             plugin=variant.plugin,
             parameters=variant.parameters,
+            n_components=variant.n_components,
             root_seed=design.root_seed,
             keep_labels=False,
         )
@@ -67,6 +69,29 @@ def test_batches_of_1_and_of_50_give_identical_rows(tmp_path, monkeypatch, tiny,
         tables.append(pd.concat(map(pd.read_parquet, paths), ignore_index=True))
     assert list(tables[0]["replicate"]) == [0, 1, 2]
     pd.testing.assert_frame_equal(*(table.drop(columns=TIMINGS) for table in tables))
+
+
+def test_any_number_of_components_can_be_fitted(tmp_path, tiny):
+    tiny["studies"]["comparison"]["vary"] = {"method.n_components": [1, 2, 3]}
+    _, design = study.prepare(tiny)
+    made = [
+        row
+        for case, method in design.studies["comparison"]
+        for row in rows_of(tiny, case, method, range(1), tmp_path)
+    ]
+    kmeans, truth = made[:3], made[3:]
+    assert [row["n_components"] for row in made] == [1, 2, 3, 1, 2, 3]
+    assert [row["status"] for row in kmeans] == ["ok"] * 3
+    assert kmeans[0]["ari"] == 0
+    assert all(0 < row["accuracy"] <= 1 for row in kmeans)
+    assert [row["status"] for row in truth] == ["unsupported", "ok", "unsupported"]
+    labels = Results.method_labels
+    frame = pd.DataFrame({"method": [row["method"] for row in made]})
+    holder = type("Holder", (), {"design": design, "plugin": Results.plugin})()
+    assert list(labels(holder, frame).values())[:2] == [
+        "k-means, n_components = 1",
+        "k-means, n_components = 2",
+    ]
 
 
 def test_every_method_sees_the_same_maps(tmp_path, tiny, monkeypatch):

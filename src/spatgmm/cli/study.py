@@ -130,9 +130,9 @@ def _rows(design: Design, batch: Batch, results: Path) -> Iterator[dict[str, Any
         method=variant.id,
         plugin=variant.plugin,
         parameters=variant.parameters,
+        n_components=variant.n_components,
         root_seed=design.root_seed,
         keep_labels=not case.simulated,
-        n_components=variant.n_components,
     )
 
 

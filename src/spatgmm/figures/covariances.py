@@ -206,7 +206,7 @@ def _refit(results: Results, method: str, case: str, data: Dataset) -> np.ndarra
     ids = [simulate.stable_hash(case), 0, simulate.stable_hash(method)]
     entropy = [results.design.root_seed, *ids]
     rng = np.random.default_rng(np.random.SeedSequence(entropy))
-    components = len(data.truth.beta)
+    components = variant.n_components or len(data.truth.beta)
     result = results.plugin(method).fit(data, components, rng, **variant.parameters)
     return metrics.match(data.labels, result.labels, components)[result.labels]
 

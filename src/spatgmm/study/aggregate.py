@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spatgmm.data import Dataset, atomic_path
-from spatgmm.study.design import OF_METHODS, Design, data_path, fits_path
+from spatgmm.study.design import Design, data_path, fits_path, varied
 from spatgmm.study.rows import COLUMNS
 
 #: Rows that are held in memory before they are written.
@@ -50,16 +49,22 @@ def merge_fits(results: Path, design: Design) -> int:
 
 
 def design_table(results: Path, design: Design) -> pd.DataFrame:
-    """What every case is: a row per study, case and method, with every varied key."""
+    """What every case and method is: a row per study, case and method.
+
+    Every varied key is a column, those of the methods as ``method.<parameter>``; it is empty
+    where a scenario, data set or method has no such key.
+    """
     sizes = {case: _sizes(data_path(results, case)) for case in design.cases}
     rows = []
     for study, pairs in design.studies.items():
         for (id, method), replicates in pairs.items():
-            case = design.cases[id]
-            row = {"case": id, "study": study, "scenario": case.source, "method": method}
-            of_method = {f"{OF_METHODS}{k}": v for k, v in design.methods[method].varied.items()}
-            row |= {"replicates": replicates} | sizes[id] | _plain(case.varied | of_method)
-            rows.append(row)
+            case, variant = design.cases[id], design.methods[method]
+            row = {"case": id, "study": study, "scenario": case.source}
+            row |= {"method": method, "base_method": variant.base, "replicates": replicates}
+            row |= sizes[id]
+            if variant.n_components is not None:
+                row["n_components"] = variant.n_components
+            rows.append(row | varied(case, variant))
     return pd.DataFrame(rows)
 
 
@@ -83,12 +88,3 @@ def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
 def _sizes(path: Path) -> dict[str, int]:
     data = Dataset.load(path)
     return {"n": data.X.shape[0], "p": data.X.shape[1], "n_components": len(data.label_names)}
-
-
-def _plain(varied: Mapping) -> dict[str, object]:
-    # "n" is a column already, with the same value.
-    return {
-        path: str(value) if isinstance(value, list | dict) else value
-        for path, value in varied.items()
-        if path != "n"
-    }

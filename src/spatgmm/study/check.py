@@ -67,16 +67,24 @@ def _methods(design: Design) -> list[str]:
     for variant in design.methods.values():
         if variant.plugin not in methods.names():
             hint = suggest(variant.plugin, methods.names())
-            found.append(f"methods.{variant.id}: unknown method {variant.plugin!r}; {hint}")
-        elif variant.parameters:  # only then worth importing the method
+            found.append(f"methods.{variant.base}: unknown method {variant.plugin!r}; {hint}")
+            continue
+        number = variant.n_components
+        if number is not None and (type(number) is not int or number < 1):
+            found.append(
+                f"methods.{variant.base}.n_components: must be a whole number, at least 1, "
+                f"got {number!r}"
+            )
+        if variant.parameters:  # only then worth importing the method
             known = methods.get(variant.plugin).defaults
             found += [
-                f"methods.{variant.id}.{key}: {variant.plugin!r} has no such parameter; "
+                f"methods.{variant.base}.{key}: {variant.plugin!r} has no such parameter; "
                 f"{suggest(key, known)}"
                 for key in variant.parameters
                 if key not in known
             ]
-    return found
+    # Variants of one method share what is wrong with it.
+    return list(dict.fromkeys(found))
 
 
 def _outputs(config: Mapping[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,9 +81,25 @@ def dump(config: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(config), sort_keys=False, width=100)
 
 
+@functools.cache
 def schema() -> dict[str, Any]:
     """The JSON schema of configurations."""
     return yaml.safe_load(SCHEMA_PATH.read_text(encoding="utf-8"))
+
+
+def scenario_allows(path: Sequence[str | int]) -> bool:
+    """Whether the schema knows this key of a scenario.
+
+    Parameters
+    ----------
+    path : sequence of str or int
+        Keys from the scenario down; an int is a place in a list.
+    """
+    whole = schema()
+    nodes = [whole["$defs"]["scenario"]]
+    for key in path:
+        nodes = [below for node in nodes for below in _below(whole, node, key)]
+    return bool(nodes)
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -93,6 +109,19 @@ def suggest(name: str, known: Iterable[str]) -> str:
     if near:
         return f"did you mean {near[0]!r}?"
     return f"known are {', '.join(known)}" if known else "none is known"
+
+
+def _below(whole: dict, node: dict, key: str | int) -> Iterator[dict]:
+    """What the schema says about a key of a node, in each of the node's alternatives."""
+    if "$ref" in node:
+        yield from _below(whole, whole["$defs"][node["$ref"].rpartition("/")[2]], key)
+    if isinstance(key, int) and "items" in node:
+        yield node["items"]
+    elif key in node.get("properties", {}):
+        yield node["properties"][key]
+    for keyword in ("anyOf", "oneOf", "allOf"):
+        for alternative in node.get(keyword, []):
+            yield from _below(whole, alternative, key)
 
 
 @functools.cache

@@ -7,20 +7,16 @@ batch of replicates.  Ids are short; the design table says what they stand for.
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
-import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from spatgmm.study import vary
 from spatgmm.study.config import suggest
-
-#: Varied keys that begin so are parameters of methods.
-OF_METHODS = "method."
-
-_KINDS = {"scenarios": "scenario", "datasets": "data set"}
 
 
 @dataclass(frozen=True)
@@ -55,15 +51,17 @@ class Variant:
     Attributes
     ----------
     id : str
+        Short, unique over all studies; part of the seeds.
     plugin : str
     parameters : dict
-        Those to change from the plug-in's defaults.
+        The plug-in's, those to change from its defaults.
     n_components : int or None
         Number of components to fit; None: as many as there are true groups.
     base : str
-        Id in the configuration, before its parameters were varied.
+        Id in the configuration, of which this is one of several where a study varies a
+        parameter of the methods.
     varied : dict
-        Varied parameters, with their values here.
+        Varied parameters, ``n_components`` among them, with their values here.
     """
 
     id: str
@@ -134,9 +132,10 @@ class Design:
         settings: dict[str, Any] = {
             "plugin": variant.plugin,
             "parameters": variant.parameters,
-            "n_components": variant.n_components,
             "root_seed": self.root_seed,
         }
+        if variant.n_components is not None:
+            settings["n_components"] = variant.n_components
         if self.cases[case].simulated:
             settings["scenario"] = self.cases[case].settings
         return json.dumps(settings, sort_keys=True)
@@ -163,27 +162,45 @@ def expand(config: Mapping[str, Any]) -> tuple[Design, list[str]]:
         where = f"studies.{study}"
         if not spec["scenarios"] and not spec["datasets"]:
             problems.append(f"{where}: has neither scenarios nor datasets")
-        pairs = design.studies[study] = {}
-        for point in _points(spec["vary"]):
-            of_methods = {
-                path.removeprefix(OF_METHODS): value
-                for path, value in point.items()
-                if path.startswith(OF_METHODS)
-            }
-            of_cases = {k: v for k, v in point.items() if not k.startswith(OF_METHODS)}
-            variants = [_variant(config, method, of_methods) for method in spec["methods"]]
-            if not any(variant.varied for variant in variants) and of_methods:
-                names = ", ".join(of_methods)
-                problems.append(f"{where}.vary: no method of the study has a parameter {names}")
-            for case in _cases(config, where, spec, of_cases, problems):
+        sources = _sources(config, where, spec, problems)
+        points = vary.points(spec["vary"])
+        _check_keys(config, where, spec, sources, points, problems)
+        cases, variants, pairs = [], [], set()
+        for source in sources:
+            for case in (_case(source, point) for point in points):
+                cases.append(case)
                 if design.cases.setdefault(case.id, case) != case:
                     problems.append(
                         f"{where}: {case.id!r} is the id of a scenario and of a data set"
                     )
-                for variant in variants:
-                    design.methods[variant.id] = variant
-                    pairs[case.id, variant.id] = spec["replicates"]
-    return design, list(dict.fromkeys(problems))
+        for method in spec["methods"]:
+            variants += [_variant(config, method, point) for point in points]
+        design.methods.update({variant.id: variant for variant in variants})
+        # A point fixes case and method together: a list of points is no product.
+        for number in range(len(points)):
+            pairs |= {
+                (case.id, variant.id)
+                for case in cases[number :: len(points)]
+                for variant in variants[number :: len(points)]
+            }
+        design.studies[study] = {
+            (case, method): spec["replicates"]
+            for case in dict.fromkeys(case.id for case in cases)
+            for method in dict.fromkeys(variant.id for variant in variants)
+            if (case, method) in pairs
+        }
+    return design, problems
+
+
+def varied(case: Case, variant: Variant) -> dict[str, object]:
+    """Every varied key with its value here, lists and mappings as text."""
+    keys = case.varied | {f"{vary.METHOD}{key}": value for key, value in variant.varied.items()}
+    # "n" is a column of the fits already, with the same value.
+    return {
+        key: str(value) if isinstance(value, list | dict) else value
+        for key, value in keys.items()
+        if key != "n"
+    }
 
 
 def fits_path(results: Path, batch: Batch) -> Path:
@@ -202,69 +219,94 @@ def digest(value: Any, length: int = 10) -> str:
     return hashlib.blake2b(text.encode()).hexdigest()[:length]
 
 
-def _cases(
-    config: Mapping, where: str, spec: Mapping, point: dict[str, Any], problems: list[str]
-) -> list[Case]:
-    """Every scenario and data set of a study at one point of what it varies."""
-    cases = []
-    for kind, simulated in (("scenarios", True), ("datasets", False)):
+def _sources(config: Mapping, where: str, spec: Mapping, problems: list[str]) -> list[Case]:
+    """A study's scenarios and data sets as they stand in the configuration."""
+    found = []
+    for kind, what in (("scenarios", "scenario"), ("datasets", "data set")):
         for number, name in enumerate(spec[kind]):
-            if name not in config[kind]:
+            if name in config[kind]:
+                found.append(Case(name, name, kind == "scenarios", config[kind][name], {}))
+            else:
                 problems.append(
-                    f"{where}.{kind}.{number}: unknown {_KINDS[kind]} {name!r}; "
+                    f"{where}.{kind}.{number}: unknown {what} {name!r}; "
                     f"{suggest(name, config[kind])}"
                 )
-                continue
-            settings = copy.deepcopy(config[kind][name])
-            try:
-                for path, value in point.items():
-                    _set(settings, path, value)
-            except KeyError as error:
-                problems.append(
-                    f"{where}.vary.{path}: {_KINDS[kind]} {name!r} has no {error.args[0]!r} there"
-                )
-                continue
-            id = f"{name}-{digest(point)}" if point else name
-            cases.append(Case(id, name, simulated, settings, point))
-    return cases
+    return found
 
 
-def _variant(config: Mapping, method: str, point: dict[str, Any]) -> Variant:
-    """A method at one point of what a study varies; what it does not take leaves it alone."""
-    parameters = dict(config["methods"].get(method, {}))
-    plugin = parameters.pop("plugin", method)
-    varied = {name: value for name, value in point.items() if _takes(plugin, name)}
+def _check_keys(
+    config: Mapping,
+    where: str,
+    spec: Mapping,
+    sources: list[Case],
+    points: list[vary.Point],
+    problems: list[str],
+) -> None:
+    """Every varied key must belong somewhere."""
+    for key in dict.fromkeys(key for point in points for key in point):
+        if not key.startswith(vary.METHOD):
+            owners = " or ".join(repr(source.id) for source in sources)
+            if sources and not any(_has(source, key) for source in sources):
+                problems.append(f"{where}.vary.{key}: {owners} has no such key")
+            continue
+        parameter = key.removeprefix(vary.METHOD)
+        known = [_parameters(_plugin(config, method)) for method in spec["methods"]]
+        if None not in known and not any(parameter in of_one for of_one in known):
+            hint = suggest(parameter, dict.fromkeys(name for of_one in known for name in of_one))
+            problems.append(f"{where}.vary.{key}: none of the methods has this parameter; {hint}")
+
+
+def _case(source: Case, point: vary.Point) -> Case:
+    """A scenario or data set with the keys of a point that it has."""
+    varied = {key: v for key, v in vary.of_data(point).items() if _has(source, key)}
+    if not varied:
+        return source
+    settings = copy.deepcopy(source.settings)
+    for key, value in varied.items():
+        vary.set_key(settings, key, value)
+    id = f"{source.id}-{digest(varied)}"
+    return Case(id, source.id, source.simulated, settings, varied)
+
+
+def _variant(config: Mapping, method: str, point: vary.Point) -> Variant:
+    """A method of the configuration with the parameters of a point that it has."""
+    plugin = _plugin(config, method)
+    parameters = {k: v for k, v in config["methods"].get(method, {}).items() if k != "plugin"}
+    varied = vary.of_methods(point)
+    if varied:
+        known = _parameters(plugin)
+        varied = {key: v for key, v in varied.items() if known is None or key in known}
     parameters |= varied
     n_components = parameters.pop("n_components", None)
     id = f"{method}-{digest(varied)}" if varied else method
     return Variant(id, plugin, parameters, n_components, method, varied)
 
 
-def _takes(plugin: str, parameter: str) -> bool:
-    from spatgmm import methods  # imports the plug-in, which only a study that varies it needs
-
-    if parameter == "n_components":
-        return True
-    return plugin in methods.names() and parameter in methods.get(plugin).defaults
+def _plugin(config: Mapping, method: str) -> str:
+    return config["methods"].get(method, {}).get("plugin", method)
 
 
-def _points(vary: Mapping[str, list] | list[dict]) -> list[dict[str, Any]]:
-    if isinstance(vary, list):
-        return vary
-    return [dict(zip(vary, values, strict=True)) for values in itertools.product(*vary.values())]
+def _has(source: Case, key: str) -> bool:
+    if source.simulated:
+        return vary.scenario_has(source.settings, key)
+    # A loader that does not exist is named elsewhere.
+    known = _settings(source.settings["load"])
+    return known is None or key.partition(".")[0] in known
 
 
-def _set(scenario: dict, path: str, value: Any) -> None:
-    """Set a key by dotted path; KeyError with the first part that is not there."""
-    *parents, last = [int(key) if key.isdigit() else key for key in path.split(".")]
-    node: Any = scenario
-    for key in [*parents, last]:
-        there = (
-            key in node
-            if isinstance(node, dict)
-            else (isinstance(node, list) and isinstance(key, int) and key < len(node))
-        )
-        if not there:
-            raise KeyError(str(key))
-        parent, node = node, node[key]
-    parent[last] = value
+@functools.cache
+def _settings(loader: str) -> Iterable[str] | None:
+    """What can be varied of a data set; None if there is no such loader."""
+    from spatgmm import datasets
+
+    return set(datasets.defaults(loader)) if loader in datasets.names() else None
+
+
+@functools.cache
+def _parameters(plugin: str) -> Iterable[str] | None:
+    """What can be varied of a method; None if there is no such method."""
+    from spatgmm import methods
+
+    if plugin not in methods.names():
+        return None
+    return ["n_components", *methods.get(plugin).defaults]

@@ -56,9 +56,9 @@ def fit_rows(
     method: str,
     plugin: str,
     parameters: Mapping[str, Any],
+    n_components: int | None = None,
     root_seed: int,
     keep_labels: bool,
-    n_components: int | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Rows of results, one per replicate.
 
@@ -73,11 +73,11 @@ def fit_rows(
         The method's plug-in.
     parameters : mapping
         Those to change from the plug-in's defaults.
+    n_components : int or None
+        Number of components to fit; None: as many as there are true groups.
     root_seed : int
     keep_labels : bool
         Whether rows hold the labels: of drawn maps, which nobody keeps, they say nothing.
-    n_components : int or None
-        Number of components to fit; None: as many as there are true groups.
 
     Yields
     ------
@@ -95,9 +95,9 @@ def fit_rows(
         rng = np.random.default_rng(np.random.SeedSequence(entropy))
         try:
             data = draw(replicate)
+            number = n_components or len(data.label_names)
         except Exception as error:
             raise ReplicateError(f"case {case}, replicate {replicate}: {error}") from error
-        components = n_components or len(data.label_names)
         row = {
             "case": case,
             "method": method,
@@ -105,9 +105,9 @@ def fit_rows(
             "replicate": replicate,
             "n": data.X.shape[0],
             "p": data.X.shape[1],
-            "n_components": components,
+            "n_components": number,
         }
-        outcome, matched_labels = _outcome(fitted, data, components, rng, parameters)
+        outcome, matched_labels = _outcome(fitted, data, number, rng, parameters)
         yield row | outcome | ({"labels": matched_labels} if keep_labels else {})
 
 

@@ -52,8 +52,8 @@ def build(results: Results) -> Table:
         caption=(
             "Stability: runs over starting values of β and data sets (seeds) of the scenario grid. "
             "Single starts begin at k-means labels; multi-start finds its own β, so that its runs "
-            "differ in random starts. Best: the highest log-likelihood of any run on the same data. "
-            "Percentages are of all runs, failures included."
+            "differ in random starts. Best: the highest log-likelihood of any run on the same data "
+            "set. Percentages are of all runs, failures included."
         ),
         raw=by_start,
         formatted=pd.DataFrame(rows),
