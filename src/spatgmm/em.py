@@ -15,6 +15,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from spatgmm import scales
 from spatgmm.covariance import FactoredCovariance, SpatialCovariance
+from spatgmm.leaps import Leaps
 from spatgmm.maps import Blocks, Maps
 
 #: A component with fewer expected maps has no scatter to speak of: it is empty.
@@ -36,6 +37,9 @@ class Solver(Protocol):
 
     #: Whether the log-likelihood is let fall from one iteration to the next.
     may_fall: bool
+
+    #: Whether EM may leap ahead of its steps (:mod:`spatgmm.leaps`).
+    leaps: bool
 
     #: Whether it goes on where a component has lost its maps.
     keeps_empty: bool
@@ -232,15 +236,29 @@ def run(
     """
     log_likelihood, responsibilities = mixture.expectation(maps)
     trace = [log_likelihood]
+    since_leap = [log_likelihood]  # only plain steps tell how much is left to gain
+    leaps = Leaps(len(maps), tol)
     converged = False
     while not converged and len(trace) <= max_iter:
         step = maximisation(maps, responsibilities, mixture, mean, solver)
-        reached, expected = step.expectation(maps)
+        leap = leaps.propose(mixture, step) if solver.leaps else None
+        if leap is not None:
+            reached, expected = leap.expectation(maps)
+            if reached >= log_likelihood:
+                leaps.accepted(reached - log_likelihood)
+                step, since_leap = leap, []
+            else:
+                leaps.refused()
+                leap = None
+        if leap is None:
+            reached, expected = step.expectation(maps)
+            leaps.plain(reached - log_likelihood)
         # Rounding in a nearly singular covariance can spoil the last small steps uphill.
         if reached >= log_likelihood or solver.may_fall:
             mixture, log_likelihood, responsibilities = step, reached, expected
         trace.append(log_likelihood)
-        converged = solver.has_converged(trace, tol)
+        since_leap.append(log_likelihood)
+        converged = solver.has_converged(since_leap, tol)
         if progress is not None:
             progress(log_likelihood)
     return Fit(mixture, log_likelihood, responsibilities, trace, converged)

@@ -33,6 +33,7 @@ class GLS:
 
     may_fall = True
     together = False
+    leaps = False
     keeps_empty = False  # the paper's algorithm has no answer to a component without maps
 
     def __init__(self, beta_init: float | None = None):

@@ -19,8 +19,8 @@ Blocks = list[np.ndarray]
 #: Responsibilities below this do not enter a scatter matrix.
 _NEGLIGIBLE = 1e-13
 
-#: Numbers in a temporary copy of some rows of the data (8 MB).
-_CHUNK_VALUES = 2**20
+#: Numbers in a temporary copy of some rows of the data (4 MB).
+_CHUNK_VALUES = 2**19
 
 _LOG_2PI = np.log(2 * np.pi)
 

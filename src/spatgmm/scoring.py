@@ -27,6 +27,9 @@ _SMALLEST_TAU = 1e-6
 #: Iterations in a row whose extrapolation must be within the tolerance.
 _AGREEING = 3
 
+#: Gains in a row below this share of the tolerance are nothing, however slowly they fall.
+_NOTHING = 1e-3
+
 #: A gain below this, relative to the log-likelihood, is rounding.
 _ROUNDING = 1e-14
 
@@ -47,6 +50,7 @@ class Scoring:
 
     may_fall = False
     keeps_empty = True
+    leaps = True
 
     def __init__(self, beta_init: float | None = None, sharing: str = "none"):
         self.beta_init = beta_init
@@ -161,6 +165,8 @@ class Scoring:
             return True
         if gains.size < _AGREEING + 1 or (gains <= 0).any():
             return False
+        if (gains < _NOTHING * tol).all():
+            return True
         rates = gains[1:] / gains[:-1]
         to_come = np.where(rates < 1, gains[1:] * rates / np.maximum(1 - rates, 1e-300), np.inf)
         return bool((gains[1:] < tol).all() and (to_come < tol).all())

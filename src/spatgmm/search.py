@@ -279,6 +279,14 @@ def multistart(
         Shapes (n, G) and (G, 3 + q).
     """
     some = Part(maps, family)
+    best = _candidates(some, n_components, n_init, rng, mean)
+    return [(some.responsibilities(candidate), candidate.thetas) for candidate in best]
+
+
+def _candidates(
+    some: Part, n_components: int, n_init: int, rng: np.random.Generator, mean: str
+) -> list[Candidate]:
+    """Where the rounds of starts stopped; the data in all bases are let go with this function."""
     grid = ShapeGrid(some.family)
     search = Search(some.maps, grid)
     n = len(some.rows)
@@ -297,7 +305,7 @@ def multistart(
         if n_components == 1 or (enough and w * (tried - 1) < (w + 0.5) * (tried - w - 2)):
             break
         starts = random_responsibilities(n, n_components, n_init, rng)
-    return [(some.responsibilities(candidate), candidate.thetas) for candidate in best]
+    return best
 
 
 def profile(
