@@ -42,6 +42,11 @@ _EMPTY_NOTE = f"fewer than {MIN_MAPS} maps: no standard error"
 
 _NO_INFORMATION_NOTE = "the observed information is not positive definite: no standard error"
 
+_IDLE_NOTE = "without effect at these estimates"
+
+#: Shape parameters that change K by less than this have no effect.
+_NO_EFFECT = 1e-10
+
 #: A map that adds less than this to the lost information adds nothing.
 _NEGLIGIBLE = 1e-13
 
@@ -81,10 +86,15 @@ class Estimates:
         units[:N_COEFFICIENTS] = self.scale**2
         return units
 
-    def bounds(self, g: int) -> list[str | None]:
-        """Which bound each shape parameter of component `g` lies at, if any."""
-        kernel = self.family.kernel
-        return at_bounds(self.mixture.thetas[g, SHAPE], kernel.lower, kernel.upper)
+    def held(self, g: int) -> list[str]:
+        """Why each shape parameter of component `g` is taken as known; empty where it is not."""
+        kernel, shape = self.family.kernel, self.mixture.thetas[g, SHAPE]
+        bounds = at_bounds(shape, kernel.lower, kernel.upper)
+        effects = np.abs(kernel.derivatives(shape)).max(axis=1, initial=0)
+        return [
+            self._bound_note(name, bound) if bound else "" if effect > _NO_EFFECT else _IDLE_NOTE
+            for name, bound, effect in zip(kernel.parameter_names, bounds, effects, strict=True)
+        ]
 
     def directions(self, g: int) -> dict[str, float]:
         """What the metric of component `g` says of directions; nothing where all are the same."""
@@ -92,10 +102,8 @@ class Estimates:
         of_decay = len(kernel.decay.parameter_names)
         return kernel.metric.describe(self.mixture.thetas[g, SHAPE][of_decay:])
 
-    def bound_note(self, name: str, bound: str | None) -> str:
+    def _bound_note(self, name: str, bound: str) -> str:
         """What it means that a shape parameter lies there."""
-        if bound is None:
-            return ""
         note = f"{name} at its {bound} bound"
         if name != "beta":
             return note
@@ -295,8 +303,8 @@ class _Component:
         self._ones = family.geometry.ones
         # What a constant map has become where locations have scales.
         constant = self._ones if mixture.scale is None else [self._ones[0] / mixture.scale]
-        bounds = estimates.bounds(g)
-        self.free = [C, TAU, NU, *(k + N_COEFFICIENTS for k, at in enumerate(bounds) if at is None)]
+        held = estimates.held(g)
+        self.free = [C, TAU, NU, *(k + N_COEFFICIENTS for k, why in enumerate(held) if not why)]
 
         assemble, shape = family.geometry.assemble, self._covariance.theta[SHAPE]
         self._kernel = assemble(family.kernel.value(shape))
@@ -382,9 +390,11 @@ class _Component:
 def _inverse_block(information: np.ndarray, wanted: list[int]) -> np.ndarray:
     """Rows and columns `wanted` of the inverse, or NaN where the information is not positive."""
     # Parameters live on very different scales; unit diagonal makes the factorisation stable.
-    scale = np.sqrt(np.abs(np.diag(information))) + 1e-300
+    scale = np.sqrt(np.maximum(np.diag(information), 0))
     columns = np.eye(len(information))[:, wanted]
     try:
+        if not scale.all():
+            raise np.linalg.LinAlgError("a parameter without information")
         factor = cho_factor(information / np.outer(scale, scale), overwrite_a=True)
     except np.linalg.LinAlgError:
         warnings.warn(
@@ -424,10 +434,10 @@ def standard_errors(information: Information) -> pd.DataFrame:
         if estimates.mean == "free":
             correction = information.counts[g] / max(information.counts[g] - 1, 1)
         values = [*fitted.alpha, *estimates.mixture.thetas[g, SHAPE]]
-        bounds = [None] * N_COEFFICIENTS + estimates.bounds(g)
+        held = [""] * N_COEFFICIENTS + estimates.held(g)
         variances = np.diag(covariances[g])
-        for k, (name, value, bound) in enumerate(zip(estimates.names, values, bounds, strict=True)):
-            note = empty or estimates.bound_note(name, bound)
+        for k, (name, value, why) in enumerate(zip(estimates.names, values, held, strict=True)):
+            note = empty or why
             if not note and np.isnan(variances[k]):
                 note = _NO_INFORMATION_NOTE
             scaled = correction if k < N_COEFFICIENTS else 1.0

@@ -27,6 +27,10 @@ from spatgmm.maps import Blocks
 
 _MAX_HALVINGS = 20
 
+#: Largest logarithm of a scale: where maps are few, a location without any residual would have
+#: none, and the likelihood no maximum.
+_LARGEST = np.log(1e3)
+
 #: Smallest starting scale, in units of the median: a constant column has no variance of its own.
 _SMALLEST = 1e-2
 
@@ -57,7 +61,8 @@ def rescaled(step, scatters: list[Blocks | None], counts: np.ndarray):
         for n, covariance, scatter in zip(counts, step.covariances, scatters, strict=True)
         if scatter is not None
     )
-    factors = _newton_step(M, counts.sum())
+    log_scale = np.log(step.scale)
+    factors = _newton_step(M, counts.sum(), log_scale - _LARGEST, log_scale + _LARGEST)
     # Covariances take over what would move the geometric mean away from 1.
     overall = np.exp(np.log(factors).mean())
     factors /= overall
@@ -71,8 +76,8 @@ def rescaled(step, scatters: list[Blocks | None], counts: np.ndarray):
     )
 
 
-def _newton_step(M: np.ndarray, n: float) -> np.ndarray:
-    """From ``r = 1``, in ``log r``; ``f`` does not rise."""
+def _newton_step(M: np.ndarray, n: float, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """From ``r = 1``, in ``log r`` between its limits; ``f`` does not rise."""
 
     def objective(log_r):
         r = np.exp(log_r)
@@ -81,7 +86,7 @@ def _newton_step(M: np.ndarray, n: float) -> np.ndarray:
     present = M.sum(axis=1)
     hessian = 2 * M
     np.einsum("ii->i", hessian)[:] += 2 * np.maximum(present, n)
-    step = -cho_solve(cho_factor(hessian), 2 * present - 2 * n)
+    step = np.clip(-cho_solve(cho_factor(hessian), 2 * present - 2 * n), low, high)
     at_one = objective(np.zeros(len(M)))
     for _ in range(_MAX_HALVINGS):
         if objective(step) <= at_one:

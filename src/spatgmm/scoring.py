@@ -28,10 +28,13 @@ _SMALLEST_TAU = 1e-6
 _AGREEING = 3
 
 #: Gains in a row below this share of the tolerance are nothing, however slowly they fall.
-_NOTHING = 1e-3
+_NOTHING = 1e-2
 
 #: A gain below this, relative to the log-likelihood, is rounding.
 _ROUNDING = 1e-14
+
+#: Parameters with less information than this, relative to the largest, have no effect but rounding.
+_UNSEEN = 1e-28
 
 #: Directions in which the scaled information is smaller than this are left alone.
 _SINGULAR = 1e-11
@@ -195,9 +198,10 @@ def _bounded_step(score, information, low, high) -> np.ndarray:
 
 def _solve(score, information) -> np.ndarray:
     """``F^-1 g`` with F scaled to unit diagonal, ignoring directions F does not see."""
-    scale = np.sqrt(np.maximum(np.diag(information), 1e-300))
+    diagonal = np.diag(information)
+    scale = np.where(diagonal > _UNSEEN * diagonal.max(), np.sqrt(np.abs(diagonal)), np.inf)
     values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
-    seen = values > _SINGULAR * values[-1]
+    seen = values > _SINGULAR * max(values[-1], 1e-300)
     coefficients = np.where(seen, vectors.T @ (score / scale), 0) / np.where(seen, values, 1)
     return vectors @ coefficients / scale
 
