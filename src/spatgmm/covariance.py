@@ -1,14 +1,15 @@
 """The spatial covariance of one component: its value, factors, score and information.
 
-``Xi = a1*J + a2*D(beta) + a3*I`` (paper) is computed in the words of geostatistics,
+``Xi = a1*J + a2*D(shape) + a3*I`` (paper) is computed in the words of geostatistics,
 
-``Xi = c*J + tau*K(beta) + nu*I``,  ``K = J - D``,
+``Xi = c*J + tau*K(shape) + nu*I``,  ``K = J - D``,
 
 with ``c = a1 + a2`` the baseline covariance at the largest distance, ``tau = -a2`` the partial
 sill and ``nu = a3`` the nugget: ``K`` falls from 1 at distance 0 to 0 at the largest distance,
 and the three coefficients are far less collinear than in ``(J, D, I)``.
 
-Here ``theta = (c, tau, nu, beta)``; matrices come as lists of blocks (:mod:`spatgmm.geometry`).
+Here ``theta = (c, tau, nu, *shape)``, where the sigmoid decay's shape is ``beta`` alone; matrices
+come as lists of blocks (:mod:`spatgmm.geometry`).
 """
 
 from __future__ import annotations
@@ -18,29 +19,27 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import blas, lapack
 
-from spatgmm.decay import Decay
-from spatgmm.geometry import Geometry
-
-#: Number of free covariance parameters per component: three coefficients and beta.
-N_PARAMETERS = 4
+from spatgmm.kernel import Kernel
 
 #: Smallest squared Cholesky pivot, in units of the data's variance: a covariance beyond it is
 #: outside the positive-definite cone for all practical purposes.
 PIVOT_FLOOR = 1e-10
 
-# Rows and columns of score and information.
-C, TAU, NU, BETA = range(N_PARAMETERS)
+# Places in theta, and in rows and columns of score and information.
+C, TAU, NU = range(3)
+N_COEFFICIENTS = 3
+SHAPE = slice(N_COEFFICIENTS, None)
 
 
-def theta_from_alpha(alpha, beta) -> np.ndarray:
-    """``(a1, a2, a3), beta`` of the paper (J all ones) as ``(c, tau, nu, beta)``."""
+def theta_from_alpha(alpha, shape) -> np.ndarray:
+    """``(a1, a2, a3)`` of the paper (J all ones) and the shape as ``(c, tau, nu, *shape)``."""
     a1, a2, a3 = alpha
-    return np.array([a1 + a2, -a2, a3, beta])
+    return np.array([a1 + a2, -a2, a3, *np.atleast_1d(shape)])
 
 
 def alpha_from_theta(theta) -> np.ndarray:
-    """The paper's ``(a1, a2, a3)``, J all ones, of ``(c, tau, nu, beta)``."""
-    c, tau, nu, _ = theta
+    """The paper's ``(a1, a2, a3)``, J all ones, of ``(c, tau, nu, *shape)``."""
+    c, tau, nu = theta[:N_COEFFICIENTS]
     return np.array([c + tau, -tau, nu])
 
 
@@ -49,20 +48,22 @@ class SpatialCovariance:
 
     Parameters
     ----------
-    geometry : Geometry
-    decay : Decay
+    kernel : Kernel
     """
 
-    def __init__(self, geometry: Geometry, decay: Decay):
-        self.geometry = geometry
-        self.decay = decay
-        self.beta_bounds = decay.bounds(geometry.smallest_distance)
+    def __init__(self, kernel: Kernel):
+        self.kernel = kernel
+        self.geometry = kernel.geometry
+
+    @property
+    def n_parameters(self) -> int:
+        """Free parameters of one covariance: three coefficients and the shape."""
+        return N_COEFFICIENTS + len(self.kernel.parameter_names)
 
     def matrix(self, theta: np.ndarray) -> list[np.ndarray]:
         """``Xi(theta)``, block by block."""
-        c, tau, nu, beta = theta
-        values = c + tau * (1 - self.decay.value(self.geometry.delta, beta))
-        blocks = self.geometry.assemble(values)
+        c, tau, nu = theta[:N_COEFFICIENTS]
+        blocks = self.geometry.assemble(c + tau * self.kernel.value(theta[SHAPE]))
         for block in blocks:
             np.einsum("ii->i", block)[:] += nu
         return blocks
@@ -82,7 +83,7 @@ class SpatialCovariance:
         theta = np.array(theta, dtype=float)
         covariance = self.at(theta)
         while covariance is None:
-            theta[NU] += 0.2 * np.abs(theta[:BETA]).sum()
+            theta[NU] += 0.2 * np.abs(theta[:N_COEFFICIENTS]).sum()
             covariance = self.at(theta)
         return covariance
 
@@ -105,7 +106,7 @@ class FactoredCovariance:
 
     Attributes
     ----------
-    theta : ndarray of shape (4,)
+    theta : ndarray of shape (3 + q,)
     factors : list of ndarray
         Lower Cholesky factors of the blocks.
     log_det : float
@@ -129,6 +130,15 @@ class FactoredCovariance:
             inverses.append(inverse)
         return inverses
 
+    def condition_number(self) -> float:
+        """``||Xi|| ||Xi^-1||`` in the 1-norm of the blocks, estimated by LAPACK in O(p^2)."""
+        norms, inverse_norms = [], []
+        for factor, block in zip(self.factors, self.family.matrix(self.theta), strict=True):
+            norms.append(np.abs(block).sum(axis=0).max())
+            reciprocal, _ = lapack.dpocon(factor, norms[-1], uplo="L")
+            inverse_norms.append(1 / max(reciprocal * norms[-1], 1e-300))
+        return float(max(norms) * max(inverse_norms))
+
     def mahalanobis(self, residuals: list[np.ndarray]) -> np.ndarray:
         """``(x - mu)' Xi^-1 (x - mu)`` per row of rotated residuals; they are overwritten."""
         total = np.zeros(len(residuals[0]))
@@ -143,12 +153,12 @@ class FactoredCovariance:
         return self.log_det + sum(np.vdot(W, S) for W, S in zip(self.inverse, scatter, strict=True))
 
     def score_and_information(self, scatter: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        r"""Score and Fisher information per observation along ``(J, Xi, I, dXi/dbeta)``.
+        r"""Score and Fisher information per observation along ``(J, Xi, I, dXi/dshape)``.
 
         ``g_k = 1/2 tr(B_k (W S W - W))`` and ``F_kl = 1/2 tr(W B_k W B_l)``.  The direction
         ``Xi = c*J + tau*K + nu*I`` itself stands in for ``K``: it spans the same space and
-        ``W Xi = I``, so that two matrix products, ``A = W S`` and ``M = W dXi/dbeta``, give
-        every trace.
+        ``W Xi = I``, so that two matrix products for one shape parameter, ``A = W S`` and
+        ``M = W dXi/dshape``, give every trace.
 
         Parameters
         ----------
@@ -157,36 +167,41 @@ class FactoredCovariance:
 
         Returns
         -------
-        score : ndarray of shape (4,)
-        information : ndarray of shape (4, 4)
+        score : ndarray of shape (3 + q,)
+        information : ndarray of shape (3 + q, 3 + q)
         """
-        _, tau, _, beta = self.theta
         geometry = self.family.geometry
-        slope, _ = self.family.decay.derivatives(geometry.delta, beta)
-        derivative = geometry.assemble(-tau * slope)  # dXi/dbeta = -tau dD/dbeta
-        J, XI, NUGGET, SLOPE = range(4)
-        g, F = np.zeros(4), np.zeros((4, 4))
+        slopes = self.theta[TAU] * self.family.kernel.derivatives(self.theta[SHAPE])
+        derivatives = [geometry.assemble(slope) for slope in slopes]
+        J, XI, NUGGET = range(N_COEFFICIENTS)
+        size = N_COEFFICIENTS + len(slopes)
+        g, F = np.zeros(size), np.zeros((size, size))
         uWu = 0.0
-        for W, S, dXi, u in zip(self.inverse, scatter, derivative, geometry.ones, strict=True):
+        for b, (W, S, u) in enumerate(zip(self.inverse, scatter, geometry.ones, strict=True)):
             A = W @ S
-            M = W @ dXi
-            M_transposed = np.ascontiguousarray(M.T)
-            trace_W, trace_M = np.trace(W), np.trace(M)
+            trace_W = np.trace(W)
             g[XI] += np.trace(A) - len(W)
             g[NUGGET] += np.vdot(A, W) - trace_W
-            g[SLOPE] += np.vdot(M_transposed, A) - trace_M
             F[XI, XI] += len(W)
             F[XI, NUGGET] += trace_W
-            F[XI, SLOPE] += trace_M
             F[NUGGET, NUGGET] += np.vdot(W, W)
-            F[NUGGET, SLOPE] += np.vdot(M, W)
-            F[SLOPE, SLOPE] += np.vdot(M_transposed, M)
+            w = W @ u
             if u.any():  # the constant map lives in the all-even block alone
-                w = W @ u
                 uWu += u @ w
                 g[J] += w @ S @ w - u @ w
                 F[J, NUGGET] += w @ w
-                F[J, SLOPE] += w @ dXi @ w
+            products = []
+            for k, derivative in enumerate(derivatives, start=N_COEFFICIENTS):
+                M = W @ derivative[b]
+                transposed = np.ascontiguousarray(M.T)
+                trace_M = np.trace(M)
+                g[k] += np.vdot(transposed, A) - trace_M
+                F[XI, k] += trace_M
+                F[NUGGET, k] += np.vdot(M, W)
+                F[J, k] += w @ derivative[b] @ w
+                products.append(M)
+                for m, other in enumerate(products, start=N_COEFFICIENTS):
+                    F[m, k] += np.vdot(transposed, other)
         F[J, J], F[J, XI] = uWu**2, uWu
         F = np.triu(F) + np.triu(F, 1).T
         return 0.5 * g, 0.5 * F

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.distance import pdist
 
 from spatgmm.geometry import check_coordinates
 
@@ -25,12 +26,18 @@ class Truth:
     alpha : ndarray of shape (G, 3)
         Coefficients of ``J`` (all ones), ``D(beta)`` and ``I``.
     beta : ndarray of shape (G,)
+    decay : str
+        Name of the decay, one with a single parameter.
+    metric : ndarray of shape (G, 2) or None
+        Parameters of :class:`spatgmm.metric.Rotated`; None where no component has a direction.
     """
 
     weights: np.ndarray
     means: np.ndarray
     alpha: np.ndarray
     beta: np.ndarray
+    decay: str = "sigmoid"
+    metric: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +62,8 @@ class Dataset:
         Where they come from.
     truth : Truth or None
         The parameters of simulated data.
+    missing : bool
+        Whether ``NaN`` in `X` is a missing pixel, not a mistake.
 
     Raises
     ------
@@ -70,12 +79,13 @@ class Dataset:
     description: str = ""
     source: str = ""
     truth: Truth | None = None
+    missing: bool = False
 
     def __post_init__(self) -> None:
         X = np.ascontiguousarray(self.X, dtype=float)
         if X.ndim != 2 or 0 in X.shape:
             raise ValueError(f"X must have shape (n, p), n and p at least 1, got {X.shape}")
-        bad = np.argwhere(~np.isfinite(X))
+        bad = np.argwhere(np.isinf(X) if self.missing else ~np.isfinite(X))
         if bad.size:
             row, column = bad[0]
             raise ValueError(
@@ -131,6 +141,39 @@ class Dataset:
         description = f"{self.description}, centred by true group".lstrip(", ")
         return replace(self, X=X, truth=truth, description=description)
 
+    def distorted(
+        self, rng: np.random.Generator, permute: float = 0, jitter: float = 0, stretch: float = 1
+    ) -> Dataset:
+        """The same maps as if the locations were elsewhere.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+        permute : float
+            Share of the locations that change places with each other, at random.
+        jitter : float
+            Standard deviation of normal noise on every coordinate, in units of the smallest
+            distance between locations.
+        stretch : float
+            Factor on the first coordinate.
+
+        Returns
+        -------
+        Dataset
+            Without its true parameters, which hold at the true locations.
+        """
+        if not permute and not jitter and stretch == 1:
+            return self
+        coordinates = self.coordinates.copy()
+        moved = rng.permutation(len(coordinates))[: round(permute * len(coordinates))]
+        coordinates[moved] = coordinates[rng.permutation(moved)]
+        if jitter:
+            pairs = pdist(coordinates)
+            coordinates += rng.normal(scale=jitter * pairs[pairs > 0].min(), size=coordinates.shape)
+        coordinates[:, 0] *= stretch
+        shape = None if permute or jitter else self.shape
+        return replace(self, coordinates=coordinates, shape=shape, truth=None)
+
     def save(self, path: str | os.PathLike) -> None:
         """Write everything to one ``.npz`` file, complete or not at all."""
         arrays = {
@@ -145,7 +188,8 @@ class Dataset:
         if self.shape is not None:
             arrays["shape"] = np.array(self.shape)
         if self.truth is not None:
-            arrays |= {f"truth_{name}": value for name, value in vars(self.truth).items()}
+            truth = vars(self.truth).items()
+            arrays |= {f"truth_{name}": value for name, value in truth if value is not None}
         with atomic_path(path) as temporary:
             np.savez_compressed(temporary, **arrays)
 
@@ -154,6 +198,8 @@ class Dataset:
         """Read what :meth:`save` wrote."""
         with np.load(path, allow_pickle=False) as file:
             truth = {key.removeprefix("truth_"): file[key] for key in file if key[:6] == "truth_"}
+            if truth:
+                truth["decay"] = str(truth["decay"])
             return cls(
                 X=file["X"],
                 coordinates=file["coordinates"],

@@ -1,22 +1,22 @@
 """The EM loop of the spatial mixture, whatever the solver of its covariance step.
 
-Maps live here in the rotated basis of :class:`spatgmm.geometry.Geometry`: a list of blocks of
-shape (n, p_b).
+What it needs of the data it asks of :class:`spatgmm.maps.Maps`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from scipy.special import logsumexp
 from sklearn.metrics import adjusted_rand_score
 
+from spatgmm import scales
 from spatgmm.covariance import FactoredCovariance, SpatialCovariance
-
-Blocks = list[np.ndarray]
+from spatgmm.leaps import Leaps
+from spatgmm.maps import Blocks, Maps
 
 #: A component with fewer expected maps has no scatter to speak of: it is empty.
 MIN_MAPS = 1.5
@@ -26,12 +26,6 @@ _TRIAL_ITERATIONS, _N_TRIED, _N_FINISHED = 10, 20, 4
 
 #: Labels that agree to this ARI are on the way to the same optimum.
 _SAME_CLUSTERING = 0.95
-
-#: Responsibilities below this do not enter a scatter matrix.
-_NEGLIGIBLE = 1e-13
-
-#: Numbers in a temporary copy of some rows of the data (8 MB).
-_CHUNK_VALUES = 2**20
 
 
 class EmptyComponentError(ArithmeticError):
@@ -44,16 +38,33 @@ class Solver(Protocol):
     #: Whether the log-likelihood is let fall from one iteration to the next.
     may_fall: bool
 
+    #: Whether EM may leap ahead of its steps (:mod:`spatgmm.leaps`).
+    leaps: bool
+
+    #: Whether it goes on where a component has lost its maps.
+    keeps_empty: bool
+
+    #: Whether a covariance step moves all components together, since they share parameters.
+    together: bool
+
     def start(
-        self, maps: Blocks, responsibilities: np.ndarray, family: SpatialCovariance, mean: str
+        self, maps: Maps, responsibilities: np.ndarray, family: SpatialCovariance, mean: str
     ) -> Mixture:
-        """The mixture to start from at given responsibilities."""
+        """The mixture to start from at given responsibilities of complete maps."""
 
-    def update(self, covariance: FactoredCovariance, scatter: Blocks) -> FactoredCovariance:
-        """One covariance step for a component."""
+    def tie(self, thetas: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Covariance parameters (G, 3 + q), those that are shared made equal."""
 
-    def empty(self, covariance: FactoredCovariance, component: int) -> FactoredCovariance:
-        """What becomes of a component that has no maps left."""
+    def is_shared(self, size: int) -> np.ndarray:
+        """Which of the `size` parameters of a covariance all components share."""
+
+    def update(
+        self,
+        covariances: list[FactoredCovariance],
+        scatters: list[Blocks | None],
+        counts: np.ndarray,
+    ) -> list[FactoredCovariance]:
+        """One covariance step for components; the scatter of one without maps is None."""
 
     def has_converged(self, trace: list[float], tol: float) -> bool:
         """Whether the log-likelihoods so far are a reason to stop."""
@@ -61,11 +72,23 @@ class Solver(Protocol):
 
 @dataclass
 class Mixture:
-    """Parameters of a mixture: weights (G,), means per component and block, covariances."""
+    """Parameters of a mixture.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (G,)
+    means : list of Blocks
+        Of each component, of maps divided by `scale`.
+    covariances : list of FactoredCovariance
+        Likewise.
+    scale : ndarray of shape (p,) or None
+        What each location's values are divided by; geometric mean 1.  None: nothing.
+    """
 
     weights: np.ndarray
     means: list[Blocks]
     covariances: list[FactoredCovariance]
+    scale: np.ndarray | None = None
 
     @property
     def thetas(self) -> np.ndarray:
@@ -73,28 +96,29 @@ class Mixture:
 
     def reordered(self, order) -> Mixture:
         """The same mixture with its components in another order."""
-        return Mixture(
-            self.weights[order],
-            [self.means[g] for g in order],
-            [self.covariances[g] for g in order],
+        return replace(
+            self,
+            weights=self.weights[order],
+            means=[self.means[g] for g in order],
+            covariances=[self.covariances[g] for g in order],
         )
 
-    def log_joint(self, maps: Blocks) -> np.ndarray:
+    def log_joint(self, maps: Maps) -> np.ndarray:
         """``log(pi_g) + log N(x_i; mu_g, Xi_g)``, shape (n, G)."""
-        n, p = len(maps[0]), sum(block.shape[1] for block in maps)
-        joint = np.empty((n, len(self.weights)))
+        jacobian = 0.0 if self.scale is None else maps.log_volume(self.scale)
+        maps = maps.divided(self.scale)
         with np.errstate(divide="ignore"):  # an emptied component has log weight -inf
             log_weights = np.log(self.weights)
-        for g, (mean, covariance) in enumerate(zip(self.means, self.covariances, strict=True)):
-            for rows in _chunks(n, p):
-                residuals = [block[rows] - m for block, m in zip(maps, mean, strict=True)]
-                joint[rows, g] = covariance.mahalanobis(residuals)
-            joint[:, g] = log_weights[g] - 0.5 * (
-                p * np.log(2 * np.pi) + covariance.log_det + joint[:, g]
-            )
-        return joint
+        return np.column_stack(
+            [
+                log_weight + maps.log_density(mean, covariance) - jacobian
+                for log_weight, mean, covariance in zip(
+                    log_weights, self.means, self.covariances, strict=True
+                )
+            ]
+        )
 
-    def expectation(self, maps: Blocks) -> tuple[float, np.ndarray]:
+    def expectation(self, maps: Maps) -> tuple[float, np.ndarray]:
         """Log-likelihood and responsibilities (n, G)."""
         joint = self.log_joint(maps)
         evidence = logsumexp(joint, axis=1)
@@ -132,37 +156,8 @@ def distinct(candidates: list) -> list:
     return kept
 
 
-def weighted_mean(maps: Blocks, weights: np.ndarray) -> Blocks:
-    """The weighted mean map, block by block."""
-    total = max(weights.sum(), 1e-300)  # a component that lost all its maps has its mean at 0
-    return [weights @ block / total for block in maps]
-
-
-def weighted_scatter(maps: Blocks, weights: np.ndarray, centre: Blocks) -> Blocks:
-    """``S = sum_i w_i (x_i - mu)(x_i - mu)' / sum_i w_i``, the diagonal blocks alone."""
-    rows = np.flatnonzero(weights > _NEGLIGIBLE)
-    root = np.sqrt(weights[rows] / weights[rows].sum())[:, None]
-    scatter = []
-    for block, mean in zip(maps, centre, strict=True):
-        S = np.zeros((len(mean), len(mean)))
-        for some in _chunks(len(rows), len(mean)):
-            scaled = block[rows[some]]
-            scaled -= mean
-            scaled *= root[some]
-            S += scaled.T @ scaled
-        scatter.append(S)
-    return scatter
-
-
-def _chunks(n: int, p: int) -> list[slice]:
-    """Rows to work on at a time, so that temporary arrays stay small beside the data."""
-    size = max(_CHUNK_VALUES // p, 1)
-    return [slice(start, min(start + size, n)) for start in range(0, n, size)]
-
-
-def constant_mean(covariance: FactoredCovariance, mean: Blocks) -> Blocks:
+def constant_mean(covariance: FactoredCovariance, mean: Blocks, ones: Blocks) -> Blocks:
     """The GLS estimate of a mean that is constant over space, ``(1'W x) / (1'W 1)``."""
-    ones = covariance.family.geometry.ones
     weighted = [W @ u for W, u in zip(covariance.inverse, ones, strict=True)]
     level = sum(w @ m for w, m in zip(weighted, mean, strict=True))
     level /= sum(w @ u for w, u in zip(weighted, ones, strict=True))
@@ -170,27 +165,48 @@ def constant_mean(covariance: FactoredCovariance, mean: Blocks) -> Blocks:
 
 
 def maximisation(
-    maps: Blocks, responsibilities: np.ndarray, mixture: Mixture, mean: str, solver: Solver
+    maps: Maps, responsibilities: np.ndarray, mixture: Mixture, mean: str, solver: Solver
 ) -> Mixture:
-    """Weights, means, then one covariance step per component."""
+    """Weights, means, then one covariance step per component, or one for all that share."""
     counts = responsibilities.sum(axis=0)
-    means, covariances = [], []
-    for g, covariance in enumerate(mixture.covariances):
+    maps = maps.divided(mixture.scale)
+    means, covariances = list(mixture.means), list(mixture.covariances)
+
+    def moments(g: int) -> Blocks | None:
+        """Sets the component's mean; its scatter about it, None without maps."""
         if counts[g] < MIN_MAPS:
-            means.append(mixture.means[g])
-            covariances.append(solver.empty(covariance, g))
-            continue
+            if not solver.keeps_empty:
+                raise EmptyComponentError(f"solver='gls': component {g} became empty")
+            return None
         weights = responsibilities[:, g]
-        centre = weighted_mean(maps, weights)
-        if mean == "constant":
-            centre = constant_mean(covariance, centre)
-        means.append(centre)
-        covariances.append(solver.update(covariance, weighted_scatter(maps, weights, centre)))
-    return Mixture(counts / counts.sum(), means, covariances)
+        complete = maps.completed(mixture.means[g], mixture.covariances[g])
+        means[g] = _mean(complete, weights, mixture.covariances[g], mean, mixture.scale)
+        return complete.scatter(weights, means[g])
+
+    everyone, of_all = range(len(counts)), []
+    # One component at a time where they share nothing: one scatter in memory.
+    for group in [list(everyone)] if solver.together else [[g] for g in everyone]:
+        scatters = [moments(g) for g in group]
+        updated = solver.update([covariances[g] for g in group], scatters, counts[group])
+        for g, covariance in zip(group, updated, strict=True):
+            covariances[g] = covariance
+        if mixture.scale is not None:
+            of_all += scatters
+    step = Mixture(counts / counts.sum(), means, covariances, mixture.scale)
+    return step if mixture.scale is None else scales.rescaled(step, of_all, counts)
+
+
+def _mean(maps: Maps, weights, covariance, mean: str, scale: np.ndarray | None) -> Blocks:
+    """The weighted mean map, or its best constant; `maps` are divided by `scale` already."""
+    centre = maps.mean(weights)
+    if mean == "free":
+        return centre
+    ones = covariance.family.geometry.ones
+    return constant_mean(covariance, centre, ones if scale is None else [ones[0] / scale])
 
 
 def run(
-    maps: Blocks,
+    maps: Maps,
     mixture: Mixture,
     solver: Solver,
     mean: str = "free",
@@ -202,8 +218,7 @@ def run(
 
     Parameters
     ----------
-    maps : list of ndarray of shape (n, p_b)
-        The data in the rotated basis.
+    maps : Maps
     mixture : Mixture
         Where to start.
     solver : Solver
@@ -221,22 +236,36 @@ def run(
     """
     log_likelihood, responsibilities = mixture.expectation(maps)
     trace = [log_likelihood]
+    since_leap = [log_likelihood]  # only plain steps tell how much is left to gain
+    leaps = Leaps(len(maps), tol)
     converged = False
     while not converged and len(trace) <= max_iter:
         step = maximisation(maps, responsibilities, mixture, mean, solver)
-        reached, expected = step.expectation(maps)
+        leap = leaps.propose(mixture, step) if solver.leaps else None
+        if leap is not None:
+            reached, expected = leap.expectation(maps)
+            if reached >= log_likelihood:
+                leaps.accepted(reached - log_likelihood)
+                step, since_leap = leap, []
+            else:
+                leaps.refused()
+                leap = None
+        if leap is None:
+            reached, expected = step.expectation(maps)
+            leaps.plain(reached - log_likelihood)
         # Rounding in a nearly singular covariance can spoil the last small steps uphill.
         if reached >= log_likelihood or solver.may_fall:
             mixture, log_likelihood, responsibilities = step, reached, expected
         trace.append(log_likelihood)
-        converged = solver.has_converged(trace, tol)
+        since_leap.append(log_likelihood)
+        converged = solver.has_converged(since_leap, tol)
         if progress is not None:
             progress(log_likelihood)
     return Fit(mixture, log_likelihood, responsibilities, trace, converged)
 
 
 def run_best(
-    maps: Blocks,
+    maps: Maps,
     starts: list[Mixture],
     solver: Solver,
     mean: str,
@@ -288,7 +317,7 @@ def run_best(
 
 
 def starting_mixture(
-    maps: Blocks,
+    maps: Maps,
     responsibilities: np.ndarray,
     thetas: np.ndarray,
     family: SpatialCovariance,
@@ -297,8 +326,8 @@ def starting_mixture(
     """Weights and means of given responsibilities, with given covariance parameters."""
     counts = responsibilities.sum(axis=0)
     covariances = [family.inside(theta) for theta in thetas]
-    means = []
-    for g, covariance in enumerate(covariances):
-        centre = weighted_mean(maps, responsibilities[:, g])
-        means.append(constant_mean(covariance, centre) if mean == "constant" else centre)
+    means = [
+        _mean(maps, responsibilities[:, g], covariance, mean, None)
+        for g, covariance in enumerate(covariances)
+    ]
     return Mixture(counts / counts.sum(), means, covariances)

@@ -16,8 +16,8 @@ from scipy.stats import norm
 from spatgmm.decay import Decay
 from spatgmm.geometry import MAX_DISTANCE
 
-#: The parameters of one component's covariance, in the order used here throughout.
-PARAMETERS = ("alpha1", "alpha2", "alpha3", "beta")
+#: The coefficients of one component's covariance; the decay's parameters follow them.
+COEFFICIENTS = ("alpha1", "alpha2", "alpha3")
 
 #: Beyond the effective range this share of the partial sill is left (the usual convention).
 _LEFT = 0.05
@@ -28,23 +28,31 @@ NORMAL_95 = norm.ppf(0.975)
 
 @dataclass(frozen=True)
 class FittedCovariance:
-    """One component's ``Xi = a1*J + a2*D(beta) + a3*I`` (J all ones).
+    """One component's ``Xi = a1*J + a2*D(shape) + a3*I`` (J all ones).
+
+    Under a metric that is not the same in all directions, distances are the metric's.
 
     Attributes
     ----------
     alpha : ndarray of shape (3,)
-    beta : float
-    covariance : ndarray of shape (4, 4) or None
-        Covariance of the estimates of :data:`PARAMETERS`; zero for a beta held at its bound.
+    shape : ndarray of shape (q,)
+        The decay's parameters.
+    covariance : ndarray of shape (3 + q, 3 + q) or None
+        Covariance of the estimates of :attr:`parameters`; zero for a shape held at its bound.
         None where the results do not hold it: standard errors alone give no error of a curve,
         since the estimates of a1 and a2 are strongly correlated.
     decay : Decay
     """
 
     alpha: np.ndarray
-    beta: float
+    shape: np.ndarray
     covariance: np.ndarray | None
     decay: Decay
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the coefficients and the decay's parameters, in the order used throughout."""
+        return parameters(self.decay)
 
     @classmethod
     def from_row(cls, row: pd.Series, component: int, decay: Decay) -> FittedCovariance | None:
@@ -54,30 +62,31 @@ class FittedCovariance:
             value = row.get(f"{kind}.{component}.{parameter}")
             return np.nan if pd.isna(value) else float(value)
 
-        estimates = np.array([cell("estimate", parameter) for parameter in PARAMETERS])
+        names = parameters(decay)
+        estimates = np.array([cell("estimate", parameter) for parameter in names])
         if not np.isfinite(estimates).all():
             return None
-        errors = np.array([cell("std_error", parameter) for parameter in PARAMETERS])
+        errors = np.array([cell("std_error", parameter) for parameter in names])
         covariance = np.diag(errors**2)
-        for i, j in zip(*np.triu_indices(len(PARAMETERS), 1), strict=True):
-            name = f"cov.{PARAMETERS[i]}.{PARAMETERS[j]}"
+        for i, j in zip(*np.triu_indices(len(names), 1), strict=True):
+            name = f"cov.{names[i]}.{names[j]}"
             covariance[i, j] = covariance[j, i] = cell("estimate", name)
         if not np.isfinite(covariance[:3, :3]).all():
             covariance = None
         else:
-            # No standard error of beta: it lies at its bound and is not free to vary.
+            # No standard error of a shape: it lies at its bound and is not free to vary.
             covariance = np.nan_to_num(covariance)
-        return cls(estimates[:3], estimates[3], covariance, decay)
+        return cls(estimates[:3], estimates[3:], covariance, decay)
 
     def matrix(self, delta: np.ndarray) -> np.ndarray:
         """``Xi`` for scaled distances of shape (p, p)."""
         a1, a2, a3 = self.alpha
-        return a1 + a2 * self.decay.value(delta, self.beta) + a3 * np.eye(len(delta))
+        return a1 + a2 * self.decay.value(delta, self.shape) + a3 * np.eye(len(delta))
 
     def correlation(self, delta: np.ndarray) -> np.ndarray:
         """Correlation of two different locations at these scaled distances."""
         a1, a2, a3 = self.alpha
-        return (a1 + a2 * self.decay.value(delta, self.beta)) / (a1 + a3)
+        return (a1 + a2 * self.decay.value(delta, self.shape)) / (a1 + a3)
 
     def band(self, delta: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
         """Pointwise 95 % band of :meth:`correlation`, by the delta method; None without errors."""
@@ -85,12 +94,10 @@ class FittedCovariance:
             return None
         delta = np.asarray(delta, dtype=float)
         variance = self.alpha[0] + self.alpha[2]
-        s = self.decay.value(delta, self.beta)
-        slope, _ = self.decay.derivatives(delta, self.beta)
+        s = self.decay.value(delta, self.shape)
         correlation = self.correlation(delta)
-        gradient = (
-            np.stack([1 - correlation, s, -correlation, self.alpha[1] * slope], axis=-1) / variance
-        )
+        by_shape = self.alpha[1] * self.decay.derivatives(delta, self.shape)
+        gradient = np.stack([1 - correlation, s, -correlation, *by_shape], axis=-1) / variance
         error = np.sqrt(
             np.maximum(np.einsum("...i,ij,...j->...", gradient, self.covariance, gradient), 0)
         )
@@ -114,40 +121,45 @@ class FittedCovariance:
         distance, distance_error = self.effective_range()
         return {
             "baseline": self.baseline(),
-            "partial_sill": (float(-a2), self._error([0, -1, 0, 0])),
-            "nugget": (float(a3), self._error([0, 0, 1, 0])),
-            "sill": (float(a3 - a2), self._error([0, -1, 1, 0])),
+            "partial_sill": (float(-a2), self._error([0, -1, 0])),
+            "nugget": (float(a3), self._error([0, 0, 1])),
+            "sill": (float(a3 - a2), self._error([0, -1, 1])),
             "effective_range": (unit * distance, unit * distance_error),
         }
 
     def _error(self, gradient) -> float:
-        """Standard error of a linear function of the estimates."""
+        """Standard error of a linear function of the coefficients."""
         if self.covariance is None:
             return np.nan
         gradient = np.asarray(gradient, dtype=float)
-        return float(np.sqrt(max(gradient @ self.covariance @ gradient, 0.0)))
+        return float(np.sqrt(max(gradient @ self.covariance[:3, :3] @ gradient, 0.0)))
 
     def baseline(self) -> tuple[float, float]:
         """Covariance at the largest distance, ``a1 + a2``, and its standard error."""
-        return float(self.alpha[0] + self.alpha[1]), self._error([1, 1, 0, 0])
+        return float(self.alpha[0] + self.alpha[1]), self._error([1, 1, 0])
 
     def effective_range(self) -> tuple[float, float]:
         """Scaled distance at which 5 % of the partial sill is left, and its standard error.
 
-        The standard error is NaN where beta has none.
+        The standard error is NaN where the shape has none.
         """
 
         def excess(delta: float) -> float:
-            return float(self.decay.value(np.asarray(delta), self.beta)) - (1 - _LEFT)
+            return float(self.decay.value(np.asarray(delta), self.shape)) - (1 - _LEFT)
 
         distance = brentq(excess, 0.0, MAX_DISTANCE)
-        if self.covariance is None or self.covariance[3, 3] == 0:
+        if self.covariance is None or not self.covariance[3:, 3:].any():
             return distance, np.nan
-        # Implicit function: ds/ddelta * ddelta/dbeta = -ds/dbeta.
-        step = 1e-6 * MAX_DISTANCE
-        slope = (excess(distance + step) - excess(distance - step)) / (2 * step)
-        by_beta, _ = self.decay.derivatives(np.asarray(distance), self.beta)
-        return distance, float(abs(by_beta / slope) * np.sqrt(self.covariance[3, 3]))
+        # Implicit function: ds/ddelta * ddelta/dshape = -ds/dshape.
+        at = np.array([distance])
+        by_shape = self.decay.derivatives(at, self.shape)[:, 0]
+        gradient = by_shape / float(self.decay.slope(at, self.shape)[0])
+        return distance, float(np.sqrt(gradient @ self.covariance[3:, 3:] @ gradient))
+
+
+def parameters(decay: Decay) -> tuple[str, ...]:
+    """Names of a covariance's parameters: coefficients, then the decay's."""
+    return (*COEFFICIENTS, *decay.parameter_names)
 
 
 def fitted_components(row: pd.Series, decay: Decay) -> dict[int, FittedCovariance]:
@@ -156,17 +168,21 @@ def fitted_components(row: pd.Series, decay: Decay) -> dict[int, FittedCovarianc
     for column in row.index:
         kind, _, rest = str(column).partition(".")
         component, _, parameter = rest.partition(".")
-        if kind == "estimate" and parameter == "beta" and component.isdigit():
+        if kind == "estimate" and parameter == "alpha1" and component.isdigit():
             fitted = FittedCovariance.from_row(row, int(component), decay)
             if fitted is not None:
                 found[int(component)] = fitted
     return dict(sorted(found.items()))
 
 
-def beta_at_bound(beta: float, bounds: tuple[float, float]) -> str | None:
-    """``"lower"`` or ``"upper"`` where beta sits at an end of what data identify, else None."""
-    lower, upper = bounds
+def at_bounds(shape, lower, upper) -> list[str | None]:
+    """``"lower"`` or ``"upper"`` for each parameter at an end of what data identify, else None."""
     # Bounds are reached only up to the optimiser's tolerance.
-    if beta <= lower * 1.01:
-        return "lower"
-    return "upper" if beta >= upper * 0.999 else None
+    return [
+        "lower"
+        if v <= a + max(0.01 * abs(a), 1e-6)
+        else "upper"
+        if v >= b - 1e-3 * abs(b)
+        else None
+        for v, a, b in zip(np.atleast_1d(shape), lower, upper, strict=True)
+    ]

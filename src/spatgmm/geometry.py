@@ -12,7 +12,7 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
-from scipy.spatial.distance import pdist
+from scipy.spatial.distance import pdist, squareform
 
 #: The largest scaled distance; the decay runs from 0 at distance 0 to 1 here.
 MAX_DISTANCE = 2.0
@@ -124,11 +124,16 @@ class Geometry:
     unit : float or None
         Original units per unit of scaled distance, where these locations are some of many; by
         default such that the largest distance is 2.
+    by_offset : bool
+        Whether pairs of locations count as equal only where their offsets are, not already where
+        their distances are.
 
     Attributes
     ----------
     delta : ndarray of shape (m,)
         The distinct scaled distances at which a decay needs to be evaluated.
+    offsets : ndarray of shape (m, d)
+        Scaled offsets that go with them; where distances are what counts, one of several each.
     unit : float
         Original units per unit of scaled distance.
     ones : list of ndarray
@@ -139,21 +144,30 @@ class Geometry:
         ``"reflection blocks"`` or ``"one dense block"``.
     """
 
+    #: The path without symmetry.
+    DENSE = "one dense block"
+
     def __init__(
-        self, coordinates: np.ndarray, symmetry: bool | None = None, unit: float | None = None
+        self,
+        coordinates: np.ndarray,
+        symmetry: bool | None = None,
+        unit: float | None = None,
+        by_offset: bool = False,
     ):
         self.coordinates = coordinates
+        self._settings = {"symmetry": symmetry, "by_offset": by_offset}
         grid = _regular_grid(coordinates)
         if symmetry is None:
             symmetry = len(coordinates) >= _MIN_LOCATIONS_FOR_BLOCKS
         if symmetry and grid is not None:
             self._basis = _ReflectionBasis(*grid)
         else:
-            self._basis = _DenseBasis(coordinates)
-        distances = self._basis.distances
+            self._basis = _DenseBasis(coordinates, by_offset)
+        distances = np.sqrt((self._basis.offsets**2).sum(axis=1))
         if unit is None:
             unit = distances.max() / MAX_DISTANCE if distances.max() > 0 else 1.0
         self.unit = unit
+        self.offsets = self._basis.offsets / self.unit
         self.delta = distances / self.unit
         self.ones = self._basis.rotate(np.ones((1, len(coordinates))))
         self.ones = [block[0] for block in self.ones]
@@ -201,29 +215,34 @@ class Geometry:
         """
         return self._basis.thinned(largest_block)
 
+    def part(self, locations: np.ndarray) -> Geometry:
+        """Some of the locations, at the same distances from each other."""
+        return Geometry(self.coordinates[locations], unit=self.unit, **self._settings)
+
     def distances(self) -> np.ndarray:
         """All scaled distances, shape (p, p)."""
-        return _DenseBasis(self.coordinates).full() / self.unit
+        return squareform(pdist(self.coordinates)) / self.unit
 
 
 class _DenseBasis:
     """The one-block case: no symmetry is known, locations keep their order."""
 
-    path = "one dense block"
+    path = Geometry.DENSE
 
-    def __init__(self, coordinates: np.ndarray):
-        p = len(coordinates)
-        pairs = pdist(coordinates)
-        # Equal distances differ in their last bits; rounding makes them one value.
-        rounded = np.round(pairs / pairs.max(), 12) if pairs.size else pairs
-        _, first, inverse = np.unique(rounded, return_index=True, return_inverse=True)
-        self.distances = np.concatenate([[0.0], pairs[first]])
-        self._index = np.zeros((p, p), dtype=np.int32)
+    def __init__(self, coordinates: np.ndarray, by_offset: bool):
+        p, d = coordinates.shape
         rows, columns = np.triu_indices(p, 1)
+        keys = [pdist(coordinates)]
+        if by_offset:
+            # An offset and its opposite are the same pair of locations.
+            offsets = coordinates[rows] - coordinates[columns]
+            offsets *= _sign_of_first(offsets, _RELATIVE * keys[0].max(initial=0))[:, None]
+            keys = list(offsets.T)
+        first, inverse = _distinct(keys)
+        self.offsets = np.zeros((len(first) + 1, d))
+        self.offsets[1:] = coordinates[rows[first]] - coordinates[columns[first]]
+        self._index = np.zeros((p, p), dtype=np.int32)
         self._index[rows, columns] = self._index[columns, rows] = inverse + 1
-
-    def full(self) -> np.ndarray:
-        return self.distances[self._index]
 
     def thinned(self, largest_block: int) -> np.ndarray | None:
         p = len(self._index)
@@ -260,7 +279,7 @@ class _ReflectionBasis:
         offsets = np.meshgrid(
             *[step * np.arange(m) for m, step in zip(shape, steps, strict=True)], indexing="ij"
         )
-        self.distances = np.sqrt(sum(offset**2 for offset in offsets)).ravel()
+        self.offsets = np.stack([offset.ravel() for offset in offsets], axis=1)
         # An axis of a single point has no odd maps.
         self._parities = list(product(*[(1, -1) if m > 1 else (1,) for m in shape]))
 
@@ -318,6 +337,27 @@ class _ReflectionBasis:
         X = np.empty((n, len(self._order)))
         X[:, self._order] = maps.reshape(n, len(self._order))
         return X
+
+
+def _distinct(keys: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the first of each distinct tuple of keys, and which of them each tuple is.
+
+    Keys that differ in their last bits are equal: they are rounded, in units of the largest.
+    """
+    codes, *others = [np.round(key / (np.abs(key).max(initial=0) or 1), 12) for key in keys]
+    for key in others:
+        (_, code), (distinct, further) = (
+            np.unique(these, return_inverse=True) for these in (codes, key)
+        )
+        codes = code * len(distinct) + further
+    _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
+    return first, inverse
+
+
+def _sign_of_first(offsets: np.ndarray, smallest: float) -> np.ndarray:
+    """Sign of each row's first entry that is not 0."""
+    large = np.abs(offsets) > smallest
+    return np.where(offsets[np.arange(len(offsets)), large.argmax(axis=1)] < 0, -1.0, 1.0)
 
 
 def _half(m: int, parity: int) -> int:

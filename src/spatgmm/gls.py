@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from spatgmm.covariance import BETA, FactoredCovariance, SpatialCovariance, theta_from_alpha
-from spatgmm.em import Blocks, EmptyComponentError, Mixture, maximisation, starting_mixture
+from spatgmm.covariance import SHAPE, FactoredCovariance, SpatialCovariance, theta_from_alpha
+from spatgmm.em import Mixture, maximisation, starting_mixture
+from spatgmm.maps import Blocks, Maps
 
 #: Where beta starts unless told otherwise.  The authors' package starts at 1 and breaks down on
 #: easy data; from 4 it did well.
@@ -31,41 +32,59 @@ class GLS:
     """
 
     may_fall = True
+    together = False
+    leaps = False
+    keeps_empty = False  # the paper's algorithm has no answer to a component without maps
 
     def __init__(self, beta_init: float | None = None):
         self.beta_init = STARTING_BETA if beta_init is None else beta_init
 
     def start(
-        self, maps: Blocks, responsibilities: np.ndarray, family: SpatialCovariance, mean: str
+        self, maps: Maps, responsibilities: np.ndarray, family: SpatialCovariance, mean: str
     ) -> Mixture:
         """One M-step from the identity, where the GLS step is ordinary least squares."""
         identity = np.tile([0.0, 0.0, 1.0, self.beta_init], (responsibilities.shape[1], 1))
         mixture = starting_mixture(maps, responsibilities, identity, family, mean)
         return maximisation(maps, responsibilities, mixture, mean, self)
 
-    def update(self, covariance: FactoredCovariance, scatter: Blocks) -> FactoredCovariance:
+    def tie(self, thetas: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """The paper's components share nothing."""
+        return thetas
+
+    def is_shared(self, size: int) -> np.ndarray:
+        """Which of the `size` parameters of a covariance all components share."""
+        return np.zeros(size, dtype=bool)
+
+    def update(
+        self,
+        covariances: list[FactoredCovariance],
+        scatters: list[Blocks],
+        counts: np.ndarray,
+    ) -> list[FactoredCovariance]:
         """``alpha = Theta^-1 rhs`` at the present beta, then beta by bounded minimisation.
 
         ``Theta_km = tr(P B_k P B_m)``, ``rhs_k = tr(P B_k P S)``, ``P = Xi^-1``, ``B = (J, D, I)``.
 
         Parameters
         ----------
-        covariance : FactoredCovariance
+        covariances : list of one FactoredCovariance
             The component's present covariance.
-        scatter : list of ndarray
+        scatters : list of one Blocks
             Its scatter matrix ``S`` about the new mean, block by block.
+        counts : ndarray of shape (1,)
 
         Raises
         ------
         numpy.linalg.LinAlgError
             If the normal equations are singular.
         """
+        (covariance,), (scatter,) = covariances, scatters
         family = covariance.family
         geometry = family.geometry
-        beta = covariance.theta[BETA]
+        (beta,) = covariance.theta[SHAPE]
         bases = (
             geometry.assemble(np.ones_like(geometry.delta)),
-            geometry.assemble(family.decay.value(geometry.delta, beta)),
+            geometry.assemble(family.kernel.decay.value(geometry.delta, beta)),
             [np.eye(size) for size in geometry.sizes],
         )
         Theta, rhs = np.zeros((3, 3)), np.zeros(3)
@@ -83,12 +102,9 @@ class GLS:
                 scatter
             )
 
-        found = minimize_scalar(objective, bounds=family.beta_bounds, method="bounded")
-        return family.at_floored(theta_from_alpha(alpha, found.x), EIGENVALUE_FLOOR)
-
-    def empty(self, covariance: FactoredCovariance, component: int) -> FactoredCovariance:
-        """The paper's algorithm has no answer to an empty component."""
-        raise EmptyComponentError(f"solver='gls': component {component} became empty")
+        (lower,), (upper,) = family.kernel.lower, family.kernel.upper
+        found = minimize_scalar(objective, bounds=(lower, upper), method="bounded")
+        return [family.at_floored(theta_from_alpha(alpha, found.x), EIGENVALUE_FLOOR)]
 
     def has_converged(self, trace: list[float], tol: float) -> bool:
         """Whether the log-likelihood moved by less than `tol`, up or down."""

@@ -7,6 +7,9 @@ from numbers import Integral, Real
 
 import numpy as np
 
+#: The square of a smaller number is 0.
+_SMALLEST_RANGE = 1e-150
+
 
 def check_choice(name: str, value, choices) -> None:
     if not isinstance(value, str) or value not in choices:
@@ -24,20 +27,43 @@ def check_positive(name: str, value) -> None:
         raise ValueError(f"{name} must be a positive number, got {value!r}")
 
 
-def check_finite(X: np.ndarray) -> None:
-    """Refuse missing and infinite values, naming the first."""
-    bad = ~np.isfinite(X)
+def check_finite(X: np.ndarray, missing_allowed: bool = False) -> None:
+    """Refuse missing and infinite values, naming the first.
+
+    Where missing values are allowed, maps and locations without any value are refused.
+    """
+    bad = np.isinf(X) if missing_allowed else ~np.isfinite(X)
     if bad.any():
         row, column = np.argwhere(bad)[0]
         kind = "NaN" if np.isnan(X[row, column]) else "infinity"
+        hint = "complete, finite maps are needed"
+        if kind == "NaN":
+            hint += " (missing='em' takes NaN as missing pixels)"
         raise ValueError(
             f"X contains {kind} at row {row}, column {column} ({bad.sum()} such values in all); "
-            "complete, finite maps are needed"
+            + hint
         )
+    if missing_allowed:
+        missing = np.isnan(X)
+        for axis, what in ((1, "row"), (0, "column")):
+            empty = np.flatnonzero(missing.all(axis=axis))
+            if empty.size:
+                raise ValueError(f"X: every value of {what} {empty[0]} is missing")
+
+
+def check_rows_differ(X: np.ndarray) -> None:
+    """Refuse rows that differ by no more than rounding; missing values (NaN) differ from none.
+
+    Ranges tell, not the spread about a mean: the mean of many equal numbers is itself rounded.
+    """
+    ranges = np.fmax.reduce(X, axis=0) - np.fmin.reduce(X, axis=0)
+    rounding = 4 * np.finfo(float).eps * np.fmax.reduce(np.abs(X), axis=None)
+    if ranges.max() <= max(rounding, _SMALLEST_RANGE):
+        raise ValueError("X: all rows are the same; there is nothing to cluster")
 
 
 def warn_constant_columns(X: np.ndarray) -> None:
-    constant = np.flatnonzero(np.ptp(X, axis=0) == 0)
+    constant = np.flatnonzero(np.nanmax(X, axis=0) == np.nanmin(X, axis=0))
     if constant.size:
         warnings.warn(
             f"X: {constant.size} of {X.shape[1]} columns are constant (first: column "

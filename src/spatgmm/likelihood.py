@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 
 import numpy as np
 from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin
+from sklearn.exceptions import ConvergenceWarning
 
 
 class LikelihoodMixture(ClusterMixin, DensityMixin, BaseEstimator):
@@ -48,3 +50,12 @@ class LikelihoodMixture(ClusterMixin, DensityMixin, BaseEstimator):
         Biernacki, Celeux and Govaert, IEEE TPAMI 22 (2000).
         """
         return float(self.bic(X) - 2 * np.log(self.predict_proba(X).max(axis=1)).sum())
+
+    def _warn_unless_converged(self, stacklevel: int) -> None:
+        """Say so if EM stopped at `max_iter`; `stacklevel` as in the method that calls this."""
+        if not self.converged_:
+            warnings.warn(
+                f"EM did not converge in {self.n_iter_} iterations (max_iter={self.max_iter})",
+                ConvergenceWarning,
+                stacklevel=stacklevel + 1,
+            )

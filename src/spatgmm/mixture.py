@@ -5,22 +5,35 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 
 from spatgmm import decay as decays
-from spatgmm import em, inference, inputs, search
-from spatgmm.covariance import BETA, N_PARAMETERS, SpatialCovariance, alpha_from_theta
+from spatgmm import em, inference, inputs, scales, search
+from spatgmm import metric as metrics
+from spatgmm.covariance import SHAPE, SpatialCovariance, alpha_from_theta
+from spatgmm.fitted import COEFFICIENTS
 from spatgmm.geometry import Geometry, check_coordinates, grid_coordinates
 from spatgmm.gls import GLS
+from spatgmm.kernel import Kernel
 from spatgmm.likelihood import LikelihoodMixture
-from spatgmm.scoring import Scoring
+from spatgmm.maps import IncompleteMaps, Maps
+from spatgmm.scoring import SHARED, Scoring
 from spatgmm.starts import kmeans_responsibilities
 from spatgmm.threads import one_blas_thread
 
-SOLVERS = {"scoring": Scoring, "gls": GLS}
+SOLVERS = ("scoring", "gls")
 MEANS = ("free", "constant")
+VARIANCES = ("constant", "location")
+MISSING = ("error", "em")
+
+#: Chooses among the decays by BIC.
+AUTO = "auto"
+
+#: Exact EM iterations of the single component that fills in missing pixels for the search.
+_ITERATIONS_TO_COMPLETE = 20
 
 
 class SpatialGaussianMixture(LikelihoodMixture):
@@ -38,7 +51,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         Locations in 1, 2 or 3 dimensions, in any unit; or a grid shape such as ``(10, 10)``.
         None: the grid of a multi-way ``X``, a line ``0 .. p-1`` for a two-way ``X``.
     decay : str, default="sigmoid"
-        How covariance falls with distance.
+        How covariance falls with distance: one of :func:`spatgmm.decay.names`, or ``"auto"``, the
+        one with the lowest BIC.
     mean : {"free", "constant"}, default="free"
         One mean per location and component, or one per component.
     solver : {"scoring", "gls"}, default="scoring"
@@ -57,6 +71,18 @@ class SpatialGaussianMixture(LikelihoodMixture):
     beta_init : float or None, default=None
         Starting ``beta`` where there is a single start.  None: the best of a grid for
         ``"scoring"``, 4 for ``"gls"``.
+    metric : {"isotropic", "axes", "rotated"}, default="isotropic"
+        Whether distance counts alike in all directions, has a stretch for each axis, or (2-D) for
+        two orthogonal directions that each component chooses (:mod:`spatgmm.metric`).
+    variance : {"constant", "location"}, default="constant"
+        ``"location"``: ``Xi_g = diag(s) C_g diag(s)`` with a scale for each location that all
+        components share (:mod:`spatgmm.scales`).
+    sharing : {"none", "beta", "alpha", "all"}, default="none"
+        What all components have in common: nothing, the shape (beta and the metric's parameters),
+        the coefficients alpha, or the whole covariance.
+    missing : {"error", "em"}, default="error"
+        Whether ``NaN`` in ``X`` is refused, or taken as a missing pixel: the likelihood is then
+        that of the observed pixels, and :meth:`impute` fills in the others.
     verbose : bool, default=False
         Whether to show progress on standard error.
 
@@ -68,6 +94,15 @@ class SpatialGaussianMixture(LikelihoodMixture):
     alpha_ : ndarray of shape (G, 3)
         ``(a1, a2, a3)``, J all ones, in squared units of ``X``.
     beta_ : ndarray of shape (G,)
+        The decay's parameter; (G, m) for ``"ispline"``, which has m.
+    shape_ : ndarray of shape (G, q)
+        The parameters of the decay, then those of the metric.
+    parameter_names_ : tuple of str
+        Of a component's covariance: three coefficients, then the shape.
+    scales_ : ndarray of shape (p,)
+        Scale of each location, geometric mean 1; all 1 unless ``variance="location"``.
+    decay_ : str
+        The decay, where ``"auto"`` chose it.
     covariances_ : ndarray of shape (G, p, p)
         Computed when asked for.
     labels_ : ndarray of shape (n,)
@@ -77,12 +112,15 @@ class SpatialGaussianMixture(LikelihoodMixture):
     n_iter_ : int
     converged_ : bool
     n_parameters_ : int
-        ``(G - 1) + G*p + 4*G``; with constant means ``(G - 1) + G + 4*G``.
+        ``(G - 1) + G*p + 4*G``; with constant means ``(G - 1) + G + 4*G``.  Options change the
+        ``4*G`` to what they leave free, and scales of locations add ``p - 1``.
     coordinates_ : ndarray of shape (p, d)
     distances_ : ndarray of shape (p, p)
         Scaled to [0, 2]; computed when asked for.
     path_ : str
         ``"reflection blocks"`` or ``"one dense block"``: how covariances were factored.
+    condition_number_ : float
+        The largest of the covariances, an estimate in the 1-norm.
     empty_components_ : list of int
         Components that ended with fewer than 1.5 expected maps.
 
@@ -104,6 +142,10 @@ class SpatialGaussianMixture(LikelihoodMixture):
         max_iter=500,
         random_state=None,
         beta_init=None,
+        metric="isotropic",
+        variance="constant",
+        sharing="none",
+        missing="error",
         verbose=False,
     ):
         self.n_components = n_components
@@ -117,6 +159,10 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self.max_iter = max_iter
         self.random_state = random_state
         self.beta_init = beta_init
+        self.metric = metric
+        self.variance = variance
+        self.sharing = sharing
+        self.missing = missing
         self.verbose = verbose
 
     # -- fitting ------------------------------------------------------------------------------
@@ -142,6 +188,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
             If ``solver="gls"`` loses a component.
         """
         self._check_parameters()
+        if self.decay == AUTO:
+            return self._fit_auto(X)
         X, shape = self._check_maps(X, reset=True)
         n, p = X.shape
         if n <= self.n_components:
@@ -155,37 +203,91 @@ class SpatialGaussianMixture(LikelihoodMixture):
         given = None
         if not isinstance(self.init, str):
             given = inputs.responsibilities_from(self.init, n, self.n_components)
+        inputs.check_rows_differ(X)
         inputs.warn_constant_columns(X)
-
-        # Computations run on data of unit variance about 0, so that no tolerance depends on units.
-        self._centre = X.mean(axis=0) if self.mean == "free" else np.full(p, X.mean())
-        standardised = X - self._centre
-        # The root of the mean square about the centre; .std() would make another copy of the data.
-        self._scale = float(np.sqrt(np.vdot(standardised, standardised) / standardised.size))
-        if self._scale <= 1e-15 * np.abs(X).max():
-            raise ValueError("X: all maps are the same; there is nothing to cluster")
-        standardised /= self._scale
+        standardised = self._standardise(X)
 
         with one_blas_thread():
-            geometry = Geometry(self.coordinates_)
-            self._family = SpatialCovariance(geometry, decays.get(self.decay))
-            maps = geometry.rotate(standardised)
+            self._family = self._covariances_of(standardised)
+            blocks = self._family.geometry.rotate(standardised)
+            maps = IncompleteMaps(blocks) if np.isnan(standardised).any() else Maps(blocks)
             fit = self._best_fit(maps, given, rng)
-        self._take(fit, keep_order=given is not None)
+        self._take(fit, maps, keep_order=given is not None)
         return self
 
-    def _best_fit(self, maps, given, rng) -> em.Fit:
+    def _fit_auto(self, X):
+        """The fit of the decay with the lowest BIC."""
+        fits, caught = [], []
+        for name in decays.names():
+            with warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always")
+                fits.append(clone(self).set_params(decay=name).fit(X))
+            caught.append(warned)
+        n = len(fits[0].labels_)
+        bic = [-2 * fit.log_likelihood_ + fit.n_parameters_ * np.log(n) for fit in fits]
+        best = int(np.argmin(bic))
+        for warning in caught[best]:
+            warnings.warn(warning.message, warning.category, stacklevel=3)
+        parameters = self.get_params(deep=False)
+        vars(self).update({k: v for k, v in vars(fits[best]).items() if k not in parameters})
+        return self
+
+    def _standardise(self, X) -> np.ndarray:
+        """Data of unit variance about 0: computations run there, no tolerance depends on units."""
+        p = X.shape[1]
+        there = ~np.isnan(X) if np.isnan(X).any() else True
+        if self.mean == "free":
+            self._centre = X.mean(axis=0, where=there)
+        else:
+            self._centre = np.full(p, X.mean(where=there))
+        standardised = X - self._centre
+        # The root of the mean square about the centre; .std() would make another copy of the data.
+        values = standardised if there is True else standardised[there]
+        self._scale = float(np.sqrt(np.vdot(values, values) / values.size))
+        standardised /= self._scale
+        return standardised
+
+    def _covariances_of(self, standardised) -> SpatialCovariance:
+        """The family of covariances, in reflection blocks where nothing breaks the symmetry."""
+        metric = metrics.get(self.metric)
+        metric.check(self.coordinates_.shape[1])
+        whole = self.variance == "constant" and not np.isnan(standardised).any()
+        symmetry = None if whole and metric.reflects else False
+        geometry = Geometry(self.coordinates_, symmetry, by_offset=metric.by_offset)
+        return SpatialCovariance(Kernel(geometry, decays.get(self.decay), metric))
+
+    def _solver(self) -> em.Solver:
+        if self.solver == "gls":
+            return GLS(self.beta_init)
+        return Scoring(self.beta_init, self.sharing)
+
+    def _best_fit(self, maps: Maps, given, rng) -> em.Fit:
         """EM from one start, or from the best of many."""
-        solver = SOLVERS[self.solver](self.beta_init)
+        solver = self._solver()
+        scale = None
+        if self.variance == "location":
+            scale = scales.starting_scale(maps.blocks[0])
+        complete = self._completed(maps, scale).divided(scale)
         if given is None and self.init == "multistart":
-            starts = search.multistart(
-                maps, self._family, self.n_components, self.n_init, rng, self.mean
-            )
+            starts = [
+                em.starting_mixture(
+                    complete,
+                    responsibilities,
+                    solver.tie(thetas, responsibilities.sum(axis=0)),
+                    self._family,
+                    self.mean,
+                )
+                for responsibilities, thetas in search.multistart(
+                    complete.blocks, self._family, self.n_components, self.n_init, rng, self.mean
+                )
+            ]
         else:
             if given is None:
-                flat = np.concatenate(maps, axis=1)
+                flat = np.concatenate(complete.blocks, axis=1)
                 given = kmeans_responsibilities(flat, self.n_components, rng)
-            starts = [solver.start(maps, given, self._family, self.mean)]
+            starts = [solver.start(complete, given, self._family, self.mean)]
+        for start in starts:
+            start.scale = scale
         with tqdm(desc="EM", unit=" iterations", disable=not self.verbose) as bar:
 
             def progress(log_likelihood: float) -> None:
@@ -195,7 +297,19 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
             return em.run_best(maps, starts, solver, self.mean, self.tol, self.max_iter, progress)
 
-    def _take(self, fit: em.Fit, keep_order: bool) -> None:
+    def _completed(self, maps: Maps, scale) -> Maps:
+        """Maps to search on: missing pixels as a single component would have them."""
+        if not isinstance(maps, IncompleteMaps):
+            return maps
+        solver = Scoring()
+        filled = Maps([np.nan_to_num(block) for block in maps.blocks])
+        everyone = np.ones((len(maps), 1))
+        start = solver.start(filled.divided(scale), everyone, self._family, self.mean)
+        start.scale = scale
+        fit = em.run(maps, start, solver, self.mean, self.tol, _ITERATIONS_TO_COMPLETE)
+        return _filled(maps, fit.mixture, 0)
+
+    def _take(self, fit: em.Fit, maps: Maps, keep_order: bool) -> None:
         """Public attributes, in the units of the data."""
         order = np.arange(self.n_components)
         if not keep_order:
@@ -203,27 +317,35 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self._mixture = fit.mixture.reordered(order)
         self.weights_ = self._mixture.weights
         blocks = [np.stack(block) for block in zip(*self._mixture.means, strict=True)]
-        self.means_ = self._centre + self._scale * self._family.geometry.rotate_back(blocks)
+        scale = self._mixture.scale
+        self.scales_ = np.ones(len(self._centre)) if scale is None else scale
+        means = self.scales_ * self._family.geometry.rotate_back(blocks)
+        self.means_ = self._centre + self._scale * means
         thetas = self._mixture.thetas
         self.alpha_ = self._scale**2 * np.array([alpha_from_theta(theta) for theta in thetas])
-        self.beta_ = thetas[:, BETA].copy()
+        self.shape_ = thetas[:, SHAPE].copy()
+        decay = self._family.kernel.decay
+        self.decay_ = decay.name
+        self.parameter_names_ = (*COEFFICIENTS, *self._family.kernel.parameter_names)
+        self.beta_ = self.shape_[:, : len(decay.parameter_names)]
+        if self.beta_.shape[1] == 1:
+            self.beta_ = self.beta_[:, 0]
         self.labels_ = fit.responsibilities[:, order].argmax(axis=1)
-        n, p = len(self.labels_), len(self._centre)
-        self.log_likelihood_trace_ = np.array(fit.trace) - n * p * np.log(self._scale)
+        p = len(self._centre)
+        self.log_likelihood_trace_ = np.array([self._in_units(value, maps) for value in fit.trace])
         self.log_likelihood_ = float(self.log_likelihood_trace_[-1])
         self.n_iter_ = len(fit.trace) - 1
         self.converged_ = fit.converged
         G = self.n_components
-        self.n_parameters_ = (G - 1) + G * (p if self.mean == "free" else 1) + N_PARAMETERS * G
+        shared = self._solver().is_shared(self._family.n_parameters)
+        self.n_parameters_ = (G - 1) + G * (p if self.mean == "free" else 1)
+        self.n_parameters_ += int(shared.sum() + G * (~shared).sum())
+        self.n_parameters_ += 0 if scale is None else p - 1
         self.path_ = self._family.geometry.path
+        self.condition_number_ = max(c.condition_number() for c in self._mixture.covariances)
         counts = fit.responsibilities.sum(axis=0)[order]
         self.empty_components_ = np.flatnonzero(counts < em.MIN_MAPS).tolist()
-        if not self.converged_:
-            warnings.warn(
-                f"EM did not converge in {self.n_iter_} iterations (max_iter={self.max_iter})",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+        self._warn_unless_converged(stacklevel=3)
         if self.empty_components_:
             warnings.warn(
                 f"components {self.empty_components_} hold fewer than {em.MIN_MAPS} maps; "
@@ -253,18 +375,43 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 rng.standard_normal((len(rows), len(factor))) @ factor.T
                 for factor in covariance.factors
             ]
-            X[rows] = self.means_[g] + self._scale * self._family.geometry.rotate_back(blocks)
+            maps = self.scales_ * self._family.geometry.rotate_back(blocks)
+            X[rows] = self.means_[g] + self._scale * maps
         return X, labels
+
+    def impute(self, X):
+        """Maps with their missing pixels at the expectation given the observed ones.
+
+        ``E[x | observed] = sum_g r_g E[x | observed, component g]`` with responsibilities ``r``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p), (n, r, c) or (n, r, c, s)
+            Maps, NaN where a pixel is missing; the model must have ``missing="em"``.
+
+        Returns
+        -------
+        ndarray of shape (n, p)
+        """
+        maps = self._maps(X)
+        with one_blas_thread():
+            _, responsibilities = self._mixture.expectation(maps)
+            filled = sum(
+                r[:, None] * np.concatenate(_filled(maps, self._mixture, g).blocks, axis=1)
+                for g, r in enumerate(responsibilities.T)
+            )
+            blocks = np.split(filled, np.cumsum(self._family.geometry.sizes)[:-1], axis=1)
+            return self._centre + self._scale * self._family.geometry.rotate_back(blocks)
 
     @property
     def covariances_(self):
-        """``Xi_g = a1*J + a2*D + a3*I``, shape (G, p, p)."""
+        """``Xi_g = a1*J + a2*D + a3*I``, with scales ``s`` ``diag(s) Xi_g diag(s)``: (G, p, p)."""
         check_is_fitted(self)
-        D = [self._family.decay.value(self.distances_, beta) for beta in self.beta_]
-        eye = np.eye(len(self._centre))
-        return np.array(
-            [a1 + a2 * d + a3 * eye for (a1, a2, a3), d in zip(self.alpha_, D, strict=True)]
-        )
+        kernel = self._family.kernel
+        geometry = Geometry(self.coordinates_, False, by_offset=kernel.metric.by_offset)
+        dense = SpatialCovariance(Kernel(geometry, kernel.decay, kernel.metric))
+        units = self._scale**2 * np.outer(self.scales_, self.scales_)
+        return np.array([units * dense.matrix(theta)[0] for theta in self._mixture.thetas])
 
     @property
     def distances_(self):
@@ -330,10 +477,11 @@ class SpatialGaussianMixture(LikelihoodMixture):
         return inference.correlogram(self._estimates(), distances)
 
     def _estimates(self) -> inference.Estimates:
-        return inference.Estimates(self._mixture, self._family, self._scale, self.mean)
+        shared = self._solver().is_shared(self._family.n_parameters)
+        return inference.Estimates(self._mixture, self._family, self._scale, self.mean, shared)
 
     def _information(self, X) -> inference.Information:
-        maps = self._rotated(X)
+        maps = self._maps(X)
         with one_blas_thread():
             return inference.Information(self._estimates(), maps)
 
@@ -341,18 +489,27 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
     def _joint(self, X) -> np.ndarray:
         """``log(pi_g) + log N(x_i; mu_g, Xi_g)`` in the units of X, shape (n, G)."""
-        maps = self._rotated(X)
+        maps = self._maps(X)
         with one_blas_thread():
             joint = self._mixture.log_joint(maps)
-        return joint - len(self._centre) * np.log(self._scale)
+        return joint - maps.n_observed[:, None] * np.log(self._scale)
 
-    def _rotated(self, X):
+    def _maps(self, X) -> Maps:
+        """Checked data as the mixture sees them."""
         check_is_fitted(self)
         X, _ = self._check_maps(X, reset=False)
-        return self._family.geometry.rotate((X - self._centre) / self._scale)
+        standardised = (X - self._centre) / self._scale
+        if not np.isnan(standardised).any():
+            return Maps(self._family.geometry.rotate(standardised))
+        if self._family.geometry.path != Geometry.DENSE:
+            raise ValueError(
+                "X has missing pixels, but the maps that the model was fitted to had none; fit it "
+                "to these maps"
+            )
+        return IncompleteMaps([standardised])
 
-    def _in_units(self, log_likelihood, maps) -> float:
-        return log_likelihood - len(maps[0]) * len(self._centre) * np.log(self._scale)
+    def _in_units(self, log_likelihood, maps: Maps) -> float:
+        return log_likelihood - maps.n_observed.sum() * np.log(self._scale)
 
     def _check_maps(self, X, reset: bool) -> tuple[np.ndarray, tuple[int, ...] | None]:
         """Finite maps (n, p) and, for multi-way input, the shape of their grid."""
@@ -366,7 +523,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         X = validate_data(
             self, X, reset=reset, dtype=np.float64, ensure_all_finite=False, ensure_min_samples=1
         )
-        inputs.check_finite(X)
+        inputs.check_finite(X, missing_allowed=self.missing == "em")
         return X, shape
 
     def _locations(self, shape):
@@ -378,7 +535,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
     def _check_parameters(self) -> None:
         inputs.check_integer("n_components", self.n_components, 1)
-        decays.get(self.decay)
+        if self.decay != AUTO:
+            decays.get(self.decay)
         inputs.check_choice("mean", self.mean, MEANS)
         inputs.check_choice("solver", self.solver, SOLVERS)
         inputs.check_integer("n_init", self.n_init, 1)
@@ -388,3 +546,37 @@ class SpatialGaussianMixture(LikelihoodMixture):
         inputs.check_integer("max_iter", self.max_iter, 1)
         if self.beta_init is not None:
             inputs.check_positive("beta_init", self.beta_init)
+        inputs.check_choice("metric", self.metric, metrics.names())
+        inputs.check_choice("variance", self.variance, VARIANCES)
+        inputs.check_choice("sharing", self.sharing, SHARED)
+        inputs.check_choice("missing", self.missing, MISSING)
+        if self.solver == "gls":
+            self._check_paper_only()
+
+    def _check_paper_only(self) -> None:
+        """The paper's algorithm knows no more than the paper's model."""
+        paper = {
+            "metric": "isotropic",
+            "variance": "constant",
+            "sharing": "none",
+            "missing": "error",
+        }
+        for name, only in paper.items():
+            if getattr(self, name) != only:
+                raise ValueError(
+                    f"solver='gls' is the paper's algorithm and takes {name}={only!r} only; "
+                    "use solver='scoring'"
+                )
+        if self.decay == AUTO or len(decays.get(self.decay).parameter_names) > 1:
+            raise ValueError(
+                f"solver='gls' takes a decay with one parameter, got decay={self.decay!r}; "
+                "use solver='scoring'"
+            )
+
+
+def _filled(maps: Maps, mixture: em.Mixture, g: int) -> Maps:
+    """Maps with missing pixels at their expectation under one component, in units of the data."""
+    complete = maps.divided(mixture.scale).completed(mixture.means[g], mixture.covariances[g])
+    if mixture.scale is None:
+        return Maps(complete.blocks)
+    return Maps([block * mixture.scale for block in complete.blocks])

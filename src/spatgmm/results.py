@@ -71,13 +71,32 @@ class Results:
                 )
         return wanted.merge(self.fits, on=["case", "method"])
 
+    def varied(self, study: str) -> pd.DataFrame:
+        """The fits of a study with what it varies.
+
+        Returns
+        -------
+        DataFrame
+            Further columns: ``source`` (scenario or data set) and ``base`` (method) by their ids in
+            the configuration, and one for every varied key, ``method.<parameter>`` for those of
+            methods; empty where a case or method does not have it.
+        """
+        fits = self.of(study)
+        rows = []
+        for case, method in zip(fits["case"], fits["method"], strict=True):
+            of_case, variant = self.design.cases[case], self.design.methods[method]
+            keys = design.varied(of_case, variant)
+            rows.append({"source": of_case.source, "base": variant.base} | keys)
+        return pd.concat([fits, pd.DataFrame(rows)], axis=1)
+
     def simulated_studies(self) -> list[str]:
         """Studies that draw from scenarios."""
         return [name for name, study in self.config["studies"].items() if study.get("scenarios")]
 
     def real_studies(self) -> list[str]:
-        """Studies on data sets."""
-        return [name for name, study in self.config["studies"].items() if study.get("datasets")]
+        """Studies on data sets as they are; those that vary something have tables of their own."""
+        studies = self.config["studies"].items()
+        return [name for name, study in studies if study.get("datasets") and not study.get("vary")]
 
     def dataset(self, case: str) -> Dataset:
         """The data of a case; of a simulated one, its replicate 0."""
@@ -102,11 +121,11 @@ class Results:
 
     def is_centred(self, case: str) -> bool:
         """Whether a data set variant has each true group's mean map subtracted."""
-        return bool(self.config["datasets"][case].get("centred", False))
+        return bool(self.design.cases[case].settings.get("centred", False))
 
     def family(self, case: str) -> tuple:
         """What raw and centred variants of the same data set have in common."""
-        variant = self.config["datasets"][case]
+        variant = self.design.cases[case].settings
         return tuple(sorted((k, str(v)) for k, v in variant.items() if k != "centred"))
 
     def method_labels(self, fits: pd.DataFrame) -> dict[str, str]:
@@ -138,16 +157,15 @@ class Results:
 
         return methods.get(self.design.methods[method].plugin)
 
-    def decay(self, method: str):
-        """The decay that a spatial method variant was fitted with."""
+    def decay(self, row: pd.Series):
+        """The decay of the spatial covariance in a row of the fits."""
         from spatgmm import decay
 
-        parameters = self.design.methods[method].parameters
-        return decay.get(self.plugin(method).parameters(**parameters)["decay"])
+        return decay.get(row["extra.decay"])
 
     def spatial_methods(self, fits: pd.DataFrame) -> list[str]:
         """Method variants among `fits` that report a spatial covariance, in order."""
-        reports = fits["estimate.0.beta"].notna() if "estimate.0.beta" in fits else []
+        reports = fits["estimate.0.alpha1"].notna() if "estimate.0.alpha1" in fits else []
         return list(dict.fromkeys(fits.loc[reports, "method"])) if len(reports) else []
 
     def spatial_fit(self, fits: pd.DataFrame) -> pd.Series | None:
@@ -164,6 +182,10 @@ class Results:
             spatial.sort(key=lambda method: method not in set(with_errors))
         chosen = ok[ok["method"] == spatial[0]]
         return chosen.loc[chosen["log_likelihood"].astype(float).idxmax()]
+
+    def competing(self, fits: pd.DataFrame) -> pd.DataFrame:
+        """Those of `fits` that gave a result, without the controls."""
+        return fits[(fits["status"] == "ok") & ~fits["method"].isin(self.controls(fits))]
 
 
 def shown_labels(data: Dataset, row: pd.Series) -> np.ndarray:

@@ -1,9 +1,9 @@
 """The default M-step for a covariance: Fisher scoring inside the positive-definite cone.
 
-The paper's GLS step is one Fisher-scoring step for the three coefficients alone.  Here all four
-parameters move together, the step stays inside the cone and inside the bounds of beta, and it is
+The paper's GLS step is one Fisher-scoring step for the three coefficients alone.  Here they and the
+shape move together, the step stays inside the cone and inside the bounds of the shape, and it is
 halved until the objective falls: with it EM is a generalised EM algorithm, so the observed
-log-likelihood never falls.
+log-likelihood never falls.  Components that share parameters move in one step.
 """
 
 from __future__ import annotations
@@ -11,23 +11,30 @@ from __future__ import annotations
 import numpy as np
 
 from spatgmm import search
-from spatgmm.covariance import BETA, FactoredCovariance, SpatialCovariance
-from spatgmm.em import Blocks, Mixture, starting_mixture
+from spatgmm.covariance import N_COEFFICIENTS, SHAPE, TAU, FactoredCovariance, SpatialCovariance
+from spatgmm.em import Mixture, starting_mixture
+from spatgmm.maps import Blocks, Maps
+
+#: What components may share: the coefficients alpha, the shape (beta), both.
+SHARED = {"none": (), "beta": ("shape",), "alpha": ("alpha",), "all": ("alpha", "shape")}
 
 #: Halvings of a step before the old parameters are kept.
 _MAX_HALVINGS = 12
 
-#: Largest change of log(beta) in one step; the quadratic model is not trusted further.
-_MAX_LOG_BETA_STEP = 1.0
-
-#: Smallest |tau|, in units of the data's variance: at 0 beta would vanish from the model.
+#: Smallest |tau|, in units of the data's variance: at 0 the shape would vanish from the model.
 _SMALLEST_TAU = 1e-6
 
 #: Iterations in a row whose extrapolation must be within the tolerance.
 _AGREEING = 3
 
+#: Gains in a row below this share of the tolerance are nothing, however slowly they fall.
+_NOTHING = 1e-2
+
 #: A gain below this, relative to the log-likelihood, is rounding.
 _ROUNDING = 1e-14
+
+#: Parameters with less information than this, relative to the largest, have no effect but rounding.
+_UNSEEN = 1e-28
 
 #: Directions in which the scaled information is smaller than this are left alone.
 _SINGULAR = 1e-11
@@ -39,51 +46,115 @@ class Scoring:
     Parameters
     ----------
     beta_init : float or None
-        Where beta starts; None: the best of a grid, for each component.
+        Where the decay's parameter starts; None: the best of a grid, for each component.
+    sharing : str
+        One of :data:`SHARED`.
     """
 
     may_fall = False
+    keeps_empty = True
+    leaps = True
 
-    def __init__(self, beta_init: float | None = None):
+    def __init__(self, beta_init: float | None = None, sharing: str = "none"):
         self.beta_init = beta_init
+        self.together = sharing != "none"
+        self._shared = SHARED[sharing]
 
     def start(
-        self, maps: Blocks, responsibilities: np.ndarray, family: SpatialCovariance, mean: str
+        self, maps: Maps, responsibilities: np.ndarray, family: SpatialCovariance, mean: str
     ) -> Mixture:
-        """Covariances that suit the responsibilities at the starting beta."""
-        betas = None if self.beta_init is None else [self.beta_init]
-        thetas = search.profile(maps, family, responsibilities, betas)
+        """Covariances that suit the responsibilities at the starting shape."""
+        shapes = None
+        if self.beta_init is not None:
+            shapes, _ = family.kernel.grid()
+            shapes = shapes[:1].copy()
+            shapes[0, 0] = self.beta_init
+        thetas = search.profile(maps.blocks, family, responsibilities, shapes)
+        thetas = self.tie(thetas, responsibilities.sum(axis=0))
         return starting_mixture(maps, responsibilities, thetas, family, mean)
 
-    def update(self, covariance: FactoredCovariance, scatter: Blocks) -> FactoredCovariance:
-        """One scoring step for ``log |Xi| + tr(Xi^-1 S)``, never uphill.
+    def tie(self, thetas: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Shared parameters at their mean over the components."""
+        shared = self.is_shared(thetas.shape[1])
+        return np.where(shared, counts @ thetas / counts.sum(), thetas)
+
+    def is_shared(self, size: int) -> np.ndarray:
+        """Which of the `size` parameters of a covariance all components share."""
+        shared = np.zeros(size, dtype=bool)
+        shared[:N_COEFFICIENTS] = "alpha" in self._shared
+        shared[SHAPE] = "shape" in self._shared
+        return shared
+
+    def update(
+        self,
+        covariances: list[FactoredCovariance],
+        scatters: list[Blocks | None],
+        counts: np.ndarray,
+    ) -> list[FactoredCovariance]:
+        """One scoring step for ``sum_g n_g (log |Xi_g| + tr(Xi_g^-1 S_g))``, never uphill.
 
         Parameters
         ----------
-        covariance : FactoredCovariance
-            The component's present covariance.
-        scatter : list of ndarray
-            Its scatter matrix ``S`` about the new mean, block by block.
+        covariances : list of FactoredCovariance
+            Present covariances of one component, or of all that share parameters.
+        scatters : list of Blocks or None
+            Each one's scatter matrix about its new mean; None where it has no maps: such a
+            component keeps what it does not share.
+        counts : ndarray
+            Expected numbers of maps.
 
         Returns
         -------
-        FactoredCovariance
-            The new covariance, or the present one where no step improves it.
+        list of FactoredCovariance
+            The new covariances, or the present ones where no step improves them.
         """
-        family = covariance.family
-        score, information = covariance.score_and_information(scatter)
-        step = _step(covariance.theta, score, information, family.beta_bounds)
-        present = covariance.objective(scatter)
+        there = [scatter is not None for scatter in scatters]
+        if not any(there):
+            return covariances
+        weights = np.where(there, counts, 0.0)
+        weights = weights / weights.sum()
+        kernel = covariances[0].family.kernel
+        places = self._places(len(covariances), len(covariances[0].theta))
+        size = places.max() + 1
+        score, information = np.zeros(size), np.zeros((size, size))
+        low, high = np.full(size, -np.inf), np.full(size, np.inf)
+        present = 0.0
+        for place, weight, covariance, scatter in zip(
+            places, weights, covariances, scatters, strict=True
+        ):
+            shape = covariance.theta[SHAPE]
+            lower, upper = kernel.reach(shape)
+            low[place[SHAPE]], high[place[SHAPE]] = lower - shape, upper - shape
+            if weight > 0:
+                g, F = covariance.score_and_information(scatter)
+                score[place] += weight * g
+                information[np.ix_(place, place)] += weight * F
+                present += weight * covariance.objective(scatter)
+        step = _bounded_step(score, information, low, high)
         for _ in range(_MAX_HALVINGS):
-            trial = family.at(_project(covariance.theta + step, family.beta_bounds))
-            if trial is not None and trial.objective(scatter) <= present:
-                return trial
+            trials = [
+                c.family.at(_moved(c.theta, step[place]))
+                for c, place in zip(covariances, places, strict=True)
+            ]
+            if all(trial is not None for trial in trials):
+                value = sum(
+                    weight * trial.objective(scatter)
+                    for weight, trial, scatter in zip(weights, trials, scatters, strict=True)
+                    if weight > 0
+                )
+                if value <= present:
+                    return trials
             step = step / 2
-        return covariance
+        return covariances
 
-    def empty(self, covariance: FactoredCovariance, component: int) -> FactoredCovariance:
-        """A component without maps keeps its covariance; the estimator reports it."""
-        return covariance
+    def _places(self, n_components: int, size: int) -> np.ndarray:
+        """Where each component's parameters (G, size) stand among those that are free."""
+        shared = self.is_shared(size)
+        places = np.empty((n_components, size), dtype=int)
+        places[:, shared] = np.arange(shared.sum())
+        own = n_components * (size - shared.sum())
+        places[:, ~shared] = shared.sum() + np.arange(own).reshape(n_components, -1)
+        return places
 
     def has_converged(self, trace: list[float], tol: float) -> bool:
         """Whether the log-likelihood is within `tol` of its limit, by Aitken's extrapolation.
@@ -97,42 +168,50 @@ class Scoring:
             return True
         if gains.size < _AGREEING + 1 or (gains <= 0).any():
             return False
+        if (gains < _NOTHING * tol).all():
+            return True
         rates = gains[1:] / gains[:-1]
         to_come = np.where(rates < 1, gains[1:] * rates / np.maximum(1 - rates, 1e-300), np.inf)
         return bool((gains[1:] < tol).all() and (to_come < tol).all())
 
 
-def _step(theta, score, information, beta_bounds) -> np.ndarray:
-    """``F^-1 g`` in ``(c, tau, nu, beta)``, the step of beta within its bounds and its limit.
+def _bounded_step(score, information, low, high) -> np.ndarray:
+    """``F^-1 g``, no entry beyond its limits.
 
-    Where that cuts beta's step short, the others go where the quadratic model is highest given
-    the shorter one; cut by itself alone, the step could lead downhill.
+    Where that cuts an entry short, the others go where the quadratic model is highest given the
+    shorter one; cut by itself alone, the step could lead downhill.
     """
-    c, tau, nu, beta = theta
-    lower, upper = beta_bounds
-    factor = np.exp(_MAX_LOG_BETA_STEP)
-    along = _solve(score, information)
-    limited = np.clip(
-        along[BETA], max(beta / factor, lower) - beta, min(beta * factor, upper) - beta
-    )
-    if limited != along[BETA]:
-        rest = _solve(score[:BETA] - information[:BETA, BETA] * limited, information[:BETA, :BETA])
-        along = np.append(rest, limited)
-    on_J, on_Xi, on_I, on_beta = along
-    return np.array([on_J + on_Xi * c, on_Xi * tau, on_I + on_Xi * nu, on_beta])
+    step, free = np.zeros(len(score)), np.ones(len(score), dtype=bool)
+    for _ in range(len(score)):
+        held = ~free
+        step[free] = _solve(
+            score[free] - information[np.ix_(free, held)] @ step[held],
+            information[np.ix_(free, free)],
+        )
+        outside = free & ((step < low) | (step > high))
+        if not outside.any():
+            break
+        step[outside] = np.clip(step, low, high)[outside]
+        free &= ~outside
+    return step
 
 
 def _solve(score, information) -> np.ndarray:
     """``F^-1 g`` with F scaled to unit diagonal, ignoring directions F does not see."""
-    scale = np.sqrt(np.maximum(np.diag(information), 1e-300))
+    diagonal = np.diag(information)
+    scale = np.where(diagonal > _UNSEEN * diagonal.max(), np.sqrt(np.abs(diagonal)), np.inf)
     values, vectors = np.linalg.eigh(information / np.outer(scale, scale))
-    seen = values > _SINGULAR * values[-1]
+    seen = values > _SINGULAR * max(values[-1], 1e-300)
     coefficients = np.where(seen, vectors.T @ (score / scale), 0) / np.where(seen, values, 1)
     return vectors @ coefficients / scale
 
 
-def _project(theta, beta_bounds) -> np.ndarray:
-    c, tau, nu, beta = theta
-    if abs(tau) < _SMALLEST_TAU:
-        tau = np.copysign(_SMALLEST_TAU, tau)
-    return np.array([c, tau, nu, np.clip(beta, *beta_bounds)])
+def _moved(theta, along) -> np.ndarray:
+    """theta after a step along ``(J, Xi, I, dXi/dshape)``, with tau kept away from 0."""
+    moved = np.array(theta)
+    on_J, on_Xi, on_I = along[:N_COEFFICIENTS]
+    moved[:N_COEFFICIENTS] += on_Xi * theta[:N_COEFFICIENTS] + np.array([on_J, 0.0, on_I])
+    moved[SHAPE] += along[SHAPE]
+    if abs(moved[TAU]) < _SMALLEST_TAU:
+        moved[TAU] = np.copysign(_SMALLEST_TAU, moved[TAU])
+    return moved

@@ -1,4 +1,4 @@
-"""The global search: EM on a grid of beta, where an iteration costs O(n p) instead of O(n p^2).
+"""The global search: EM on a grid of shapes, where an iteration costs O(n p) instead of O(n p^2).
 
 All starts run together, as matrix products in the bases of :mod:`spatgmm.spectral`.  Where the
 search stops, the exact EM (:mod:`spatgmm.em`) finishes.
@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from spatgmm.covariance import SpatialCovariance
-from spatgmm.em import MIN_MAPS, Blocks, Mixture, distinct, starting_mixture
-from spatgmm.geometry import Geometry
-from spatgmm.spectral import Basis, BetaGrid
+from spatgmm.em import MIN_MAPS, Mixture, distinct
+from spatgmm.kernel import Kernel
+from spatgmm.maps import Blocks, Maps
+from spatgmm.spectral import Basis, ShapeGrid
 from spatgmm.starts import random_responsibilities, starting_responsibilities
 
 #: Every component looks over the whole grid every so many iterations.
@@ -93,8 +94,10 @@ class Part:
         geometry = family.geometry
         locations = geometry.thinned(_LARGEST_BLOCK)
         if locations is not None:
-            fewer = Geometry(geometry.coordinates[locations], unit=geometry.unit)
-            self.family = SpatialCovariance(fewer, family.decay)
+            fewer = geometry.part(locations)
+            self.family = SpatialCovariance(
+                Kernel(fewer, family.kernel.decay, family.kernel.metric)
+            )
             self._all = fewer.rotate(geometry.rotate_back(maps)[:, locations])
         n = len(maps[0])
         self.rows = np.arange(n)[:: -(-n // _MOST_MAPS)]
@@ -106,7 +109,7 @@ class Part:
         """Those of all maps, shape (n, G)."""
         if len(self.rows) == len(self._all[0]):
             return candidate.responsibilities
-        return candidate.mixture(self.family).expectation(self._all)[1]
+        return candidate.mixture(self.family).expectation(Maps(self._all))[1]
 
 
 class Search:
@@ -116,15 +119,15 @@ class Search:
     ----------
     maps : list of ndarray of shape (n, p_b)
         Rotated data of unit variance.
-    grid : BetaGrid
+    grid : ShapeGrid
     """
 
-    def __init__(self, maps: Blocks, grid: BetaGrid):
+    def __init__(self, maps: Blocks, grid: ShapeGrid):
         self._grid = grid
         self._flat = np.concatenate(maps, axis=1)
         self._ones = np.concatenate(grid.ones)
         self._splits = np.cumsum([block.shape[1] for block in maps])[:-1]
-        self._bases = [Basis(grid, k, maps) for k in range(len(grid.betas))]
+        self._bases = [Basis(grid, k, maps) for k in range(len(grid))]
         self._pooled = np.array([basis.pooled() for basis in self._bases])
 
     def run(self, responsibilities: np.ndarray, mean: str) -> list[Candidate]:
@@ -160,7 +163,7 @@ class Search:
             if iteration == _MAX_ITER - 1:
                 settled[:] = True
             chosen = coefficients[np.arange(len(k)), k]
-            thetas = np.column_stack([chosen, self._grid.betas[k]])
+            thetas = np.column_stack([chosen, self._grid.shapes[k]])
             for j in np.flatnonzero(settled):
                 slots = slice(j * G, (j + 1) * G)
                 found.append(
@@ -201,16 +204,16 @@ class Search:
         return counts / R.shape[1], means, k, values
 
     def _off_grid_gain(self, values, k, counts, G):
-        """What beta between the grid values would add to each log-likelihood, shape (starts,).
+        """What shapes between the grid's would add to each log-likelihood, shape (starts,).
 
-        A parabola in log beta through the objective at the best grid value and its neighbours;
-        without it the coarse grid decides which optimum looks best.
+        A parabola through the objective at the best shape and its neighbours, where they are
+        evenly spaced; without it the coarse grid decides which optimum looks best.
         """
-        last = len(self._bases) - 1
-        # The first grid value stands apart from the geometric rest.
-        slots, at = np.arange(len(k)), np.clip(k, 1, last - 1)
-        around = np.array([values[slots, at + shift] for shift in (-1, 0, 1)])
-        known = (k > 1) & (k < last) & np.isfinite(around).all(axis=0)
+        slots, known = np.arange(len(k)), self._grid.between[k]
+        # At the ends of the grid any neighbour will do: nothing is known there.
+        at = [np.where(known, k + shift, k) for shift in (-1, 0, 1)]
+        around = np.array([values[slots, column] for column in at])
+        known &= np.isfinite(around).all(axis=0)
         left, centre, right = np.where(known, around, 0.0)
         bend = left - 2 * centre + right
         gain = (right - left) ** 2 / (8 * np.where(bend > 0, bend, np.inf))
@@ -254,7 +257,7 @@ def multistart(
     n_init: int,
     rng: np.random.Generator,
     mean: str = "free",
-) -> list[Mixture]:
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Distinct places from where to finish, the most promising first.
 
     Rounds of `n_init` starts go on until it is unlikely that a further start would find a new
@@ -272,10 +275,19 @@ def multistart(
 
     Returns
     -------
-    list of Mixture
+    list of (responsibilities, thetas)
+        Shapes (n, G) and (G, 3 + q).
     """
     some = Part(maps, family)
-    grid = BetaGrid(some.family)
+    best = _candidates(some, n_components, n_init, rng, mean)
+    return [(some.responsibilities(candidate), candidate.thetas) for candidate in best]
+
+
+def _candidates(
+    some: Part, n_components: int, n_init: int, rng: np.random.Generator, mean: str
+) -> list[Candidate]:
+    """Where the rounds of starts stopped; the data in all bases are let go with this function."""
+    grid = ShapeGrid(some.family)
     search = Search(some.maps, grid)
     n = len(some.rows)
     starts = starting_responsibilities(some.maps, grid, n_components, n_init, rng)
@@ -293,44 +305,41 @@ def multistart(
         if n_components == 1 or (enough and w * (tried - 1) < (w + 0.5) * (tried - w - 2)):
             break
         starts = random_responsibilities(n, n_components, n_init, rng)
-    return [
-        starting_mixture(maps, some.responsibilities(candidate), candidate.thetas, family, mean)
-        for candidate in best
-    ]
+    return best
 
 
 def profile(
-    maps: Blocks, family: SpatialCovariance, responsibilities: np.ndarray, betas=None
+    maps: Blocks, family: SpatialCovariance, responsibilities: np.ndarray, shapes=None
 ) -> np.ndarray:
-    """Covariance parameters that suit given responsibilities, by a look over a grid of beta.
+    """Covariance parameters that suit given responsibilities, by a look over a grid of shapes.
 
     Parameters
     ----------
     maps : list of ndarray of shape (n, p_b)
     family : SpatialCovariance
     responsibilities : ndarray of shape (n, G)
-    betas : array-like, optional
-        The grid (:class:`BetaGrid`).
+    shapes : array-like of shape (k, q), optional
+        The grid (:class:`ShapeGrid`).
 
     Returns
     -------
-    ndarray of shape (G, 4)
-        ``(c, tau, nu, beta)`` per component; one that is all but empty is given those of all maps.
+    ndarray of shape (G, 3 + q)
+        ``(c, tau, nu, *shape)`` per component; an all but empty one is given those of all maps.
     """
     some = Part(maps, family)
     maps, responsibilities = some.maps, responsibilities[some.rows]
-    grid = BetaGrid(some.family, betas)
+    grid = ShapeGrid(some.family, shapes)
     counts = responsibilities.sum(axis=0)
     rows = np.where(counts >= MIN_MAPS, responsibilities, 1.0)
     rows = (rows / rows.sum(axis=0)).T
     means = [rows @ block for block in maps]
     best = np.full(len(rows), np.inf)
-    thetas = np.empty((len(rows), 4))
-    for k, beta in enumerate(grid.betas):
+    thetas = np.empty((len(rows), family.n_parameters))
+    for k, shape in enumerate(grid.shapes):
         basis = Basis(grid, k, maps)
         coefficients = np.repeat(basis.pooled()[None], len(rows), axis=0)
         value, coefficients = basis.improve(coefficients, rows, grid.project(k, means), n_steps=8)
         better = value < best
         best = np.where(better, value, best)
-        thetas[better] = np.column_stack([coefficients, np.full(len(rows), beta)])[better]
+        thetas[better] = np.column_stack([coefficients, np.tile(shape, (len(rows), 1))])[better]
     return thetas

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from spatgmm import decay
+from spatgmm.covariance import SpatialCovariance, theta_from_alpha
 from spatgmm.data import Dataset, Truth
-from spatgmm.geometry import check_coordinates, grid_coordinates, scaled_distances
+from spatgmm.geometry import Geometry, check_coordinates, grid_coordinates, scaled_distances
+from spatgmm.kernel import Kernel
+from spatgmm.metric import Rotated
 
 #: Standard deviation of the bump in a mean map, in scaled distances (the largest is 2).
 BUMP_WIDTH = 0.4
@@ -34,6 +37,9 @@ class Scenario:
         Weights, mean maps, alpha and beta of the components.
     factors : ndarray of shape (G, p, p)
         Lower Cholesky factors of the components' covariance matrices.
+    distort : mapping
+        How the locations that methods are shown differ from the true ones
+        (:meth:`spatgmm.data.Dataset.distorted`).
     """
 
     id: str
@@ -42,6 +48,7 @@ class Scenario:
     shape: tuple[int, ...] | None
     truth: Truth
     factors: np.ndarray
+    distort: Mapping[str, float]
 
     @classmethod
     def from_config(cls, id: str, mapping: Mapping) -> Scenario:
@@ -55,7 +62,10 @@ class Scenario:
             Keys ``locations`` (``{grid: [rows, columns]}``, or ``{uniform: number, dimensions: 2,
             seed: 1}`` for points drawn once in the unit square), ``n``, ``weights`` and
             ``components``: a list of ``{alpha: [a1, a2, a3], beta: b}`` with, optionally,
-            ``mean: {bump: height}``, a smooth bump in the middle of the map (default: zero).
+            ``mean: {bump: height}``, a smooth bump in the middle of the map (default: zero), and
+            ``stripes: {angle: degrees, ratio: r}``, correlation that reaches `r` times farther in
+            that direction (from the first axis) than across it.  Optionally ``decay``, the name of
+            a decay with one parameter, and ``distort``, see :class:`Scenario`.
 
         Returns
         -------
@@ -68,7 +78,9 @@ class Scenario:
             message names the scenario and the key or component.
         """
         where = f"scenario {id!r}"
-        _check_keys(where, mapping, {"locations", "n", "weights", "components"})
+        _check_keys(
+            where, mapping, {"locations", "n", "weights", "components"}, {"decay", "distort"}
+        )
         n = _whole(f"{where}: n", mapping["n"], 1)
         coordinates, shape = _locations(f"{where}: locations", mapping["locations"])
         components = mapping["components"]
@@ -78,24 +90,37 @@ class Scenario:
         if np.any(weights <= 0) or not np.isclose(weights.sum(), 1):
             raise ValueError(f"{where}: weights must be positive and sum to 1, got {weights}")
 
-        alpha, beta, means, factors = [], [], [], []
+        kind = mapping.get("decay", "sigmoid")
+        try:
+            parameters = decay.get(kind).parameter_names
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
+        if len(parameters) > 1:
+            raise ValueError(f"{where}: decay {kind!r} has {len(parameters)} parameters, not one")
+        distort = dict(mapping.get("distort", {}))
+        _check_keys(f"{where}: distort", distort, set(), {"permute", "jitter", "stretch"})
+
+        alpha, beta, stretches, means, factors = [], [], [], [], []
         for number, component in enumerate(components):
             here = f"{where}: components.{number}"
-            _check_keys(here, component, {"alpha", "beta"}, {"mean"})
+            _check_keys(here, component, {"alpha", "beta"}, {"mean", "stripes"})
             alpha.append(_numbers(f"{here}.alpha", component["alpha"], 3))
             beta.append(_number(f"{here}.beta", component["beta"]))
             if beta[-1] <= 0:
                 raise ValueError(f"{here}.beta must be positive, got {beta[-1]:g}")
             means.append(_mean_map(f"{here}.mean", component.get("mean"), coordinates))
+            stretches.append(_stripes(f"{here}.stripes", component.get("stripes"), coordinates))
             try:
-                factors.append(np.linalg.cholesky(covariance(coordinates, alpha[-1], beta[-1])))
+                Xi = covariance(coordinates, alpha[-1], beta[-1], kind, stretches[-1])
+                factors.append(np.linalg.cholesky(Xi))
             except np.linalg.LinAlgError:
                 raise ValueError(
                     f"{here}: alpha {alpha[-1].tolist()} and beta {beta[-1]:g} give a covariance "
                     "matrix that is not positive definite at these locations"
                 ) from None
-        truth = Truth(weights, np.array(means), np.array(alpha), np.array(beta))
-        return cls(id, n, coordinates, shape, truth, np.array(factors))
+        stretches = np.array(stretches) if np.any(stretches) else None
+        truth = Truth(weights, np.array(means), np.array(alpha), np.array(beta), kind, stretches)
+        return cls(id, n, coordinates, shape, truth, np.array(factors), distort)
 
 
 def draw(scenario: Scenario, replicate: int, root_seed: int) -> Dataset:
@@ -127,7 +152,7 @@ def draw(scenario: Scenario, replicate: int, root_seed: int) -> Dataset:
     for g in range(n_components):
         members = labels == g
         X[members] = truth.means[g] + noise[members] @ scenario.factors[g].T
-    return Dataset(
+    data = Dataset(
         X=X,
         coordinates=scenario.coordinates,
         labels=labels,
@@ -137,10 +162,17 @@ def draw(scenario: Scenario, replicate: int, root_seed: int) -> Dataset:
         source=f"simulated, root seed {root_seed}",
         truth=truth,
     )
+    return data.distorted(rng, **scenario.distort) if scenario.distort else data
 
 
-def covariance(coordinates: np.ndarray, alpha: np.ndarray, beta: float) -> np.ndarray:
-    """The model's covariance matrix, ``Xi = a1*J + a2*D(beta) + a3*I`` with the sigmoid decay.
+def covariance(
+    coordinates: np.ndarray,
+    alpha: np.ndarray,
+    beta: float,
+    kind: str = "sigmoid",
+    stretch: np.ndarray | None = None,
+) -> np.ndarray:
+    """The model's covariance matrix, ``Xi = a1*J + a2*D(beta) + a3*I``.
 
     Parameters
     ----------
@@ -148,13 +180,20 @@ def covariance(coordinates: np.ndarray, alpha: np.ndarray, beta: float) -> np.nd
     alpha : array-like of shape (3,)
         ``(a1, a2, a3)``.
     beta : float
+    kind : str
+        Name of the decay.
+    stretch : ndarray of shape (2,), optional
+        Parameters of :class:`spatgmm.metric.Rotated`.
 
     Returns
     -------
     ndarray of shape (p, p)
     """
-    D = decay.get("sigmoid").value(scaled_distances(coordinates), beta)
-    return alpha[0] + alpha[1] * D + alpha[2] * np.eye(len(D))
+    directed = stretch is not None and np.any(stretch)
+    geometry = Geometry(coordinates, symmetry=False, by_offset=directed)
+    metric, shape = (Rotated(), [beta, *stretch]) if directed else (None, [beta])
+    family = SpatialCovariance(Kernel(geometry, decay.get(kind), metric))
+    return family.matrix(theta_from_alpha(alpha, shape))[0]
 
 
 def stable_hash(text: str) -> int:
@@ -197,6 +236,19 @@ def _mean_map(where: str, mapping: Mapping | None, coordinates: np.ndarray) -> n
     # adding it does not change the scale of distances.
     from_middle = scaled_distances(np.vstack([coordinates, middle]))[-1, :-1]
     return height * np.exp(-0.5 * (from_middle / BUMP_WIDTH) ** 2)
+
+
+def _stripes(where: str, mapping: Mapping | None, coordinates: np.ndarray) -> np.ndarray:
+    """Parameters of the metric :class:`Rotated`."""
+    if mapping is None:
+        return np.zeros(2)
+    _check_keys(where, mapping, {"angle", "ratio"})
+    if coordinates.shape[1] != 2:
+        raise ValueError(f"{where}: stripes need locations in 2 dimensions")
+    ratio = _number(f"{where}.ratio", mapping["ratio"])
+    if ratio < 1:
+        raise ValueError(f"{where}.ratio must be at least 1, got {ratio:g}")
+    return Rotated.parameters(_number(f"{where}.angle", mapping["angle"]), ratio)
 
 
 def _check_keys(where: str, mapping: Mapping, needed: set[str], optional: set[str] = frozenset()):

@@ -1,6 +1,7 @@
-"""Covariances on a grid of beta, in the bases where they are diagonal plus rank one.
+"""Covariances on a grid of shapes, in the bases where they are diagonal plus rank one.
 
-With beta fixed, ``K(beta) = U diag(lam) U'``, and in the basis ``U`` a component's covariance is
+With the shape (the sigmoid's beta) fixed, ``K(shape) = U diag(lam) U'``, and in the basis ``U`` a
+component's covariance is
 
 ``U' Xi U = diag(d) + c u u'``,  ``d = tau*lam + nu``,  ``u = U'1``,
 
@@ -15,41 +16,45 @@ from dataclasses import dataclass
 import numpy as np
 
 from spatgmm.covariance import SpatialCovariance
-from spatgmm.em import Blocks
-
-#: Values of beta on the grid; 16 were a little coarse.
-N_BETAS = 20
-
-#: Below this beta the sigmoid is all but a straight line, and one grid value stands for all.
-_SMALLEST_CURVED_BETA = 0.7
+from spatgmm.maps import Blocks
 
 _MAX_HALVINGS = 5
 
-#: Scoring steps at a fixed beta go on while an objective falls by more than this.
+#: Scoring steps at a fixed shape go on while an objective falls by more than this.
 _SETTLED = 1e-4
 
 #: Smallest eigenvalue of a covariance here, in units of the data's variance.
 _FLOOR = 1e-8
 
 
-class BetaGrid:
-    """Spectra of ``K(beta)`` for a grid of beta: ``lam`` and ``u``, and the way into ``U``.
+class ShapeGrid:
+    """Spectra of ``K(shape)`` for a grid of shapes: ``lam`` and ``u``, and the way into ``U``.
 
     Parameters
     ----------
     family : SpatialCovariance
-    betas : array-like, optional
-        The grid; by default from the family's lower to its upper bound.
+    shapes : array-like of shape (k, q), optional
+        The grid; by default the kernel's own.
+
+    Attributes
+    ----------
+    shapes : ndarray of shape (k, q)
+    between : ndarray of shape (k,)
+        Which lie between their neighbours (:meth:`spatgmm.decay.Decay.grid`).
     """
 
-    def __init__(self, family: SpatialCovariance, betas=None):
-        self.betas = _default_betas(family) if betas is None else np.asarray(betas, dtype=float)
+    def __init__(self, family: SpatialCovariance, shapes=None):
+        if shapes is None:
+            self.shapes, self.between = family.kernel.grid()
+        else:
+            self.shapes = np.asarray(shapes, dtype=float)
+            self.between = np.zeros(len(self.shapes), dtype=bool)
         geometry = family.geometry
         self.ones = geometry.ones
         self._bases: list[Blocks] = []
         lam, u = [], []
-        for beta in self.betas:
-            kernel = geometry.assemble(1 - family.decay.value(geometry.delta, beta))
+        for shape in self.shapes:
+            kernel = geometry.assemble(family.kernel.value(shape))
             spectra = [np.linalg.eigh(block) for block in kernel]
             self._bases.append([vectors for _, vectors in spectra])
             lam.append(np.concatenate([values for values, _ in spectra]))
@@ -58,17 +63,14 @@ class BetaGrid:
             )
         self.lam, self.u = np.array(lam), np.array(u)
 
+    def __len__(self) -> int:
+        return len(self.shapes)
+
     def project(self, k: int, maps: Blocks) -> np.ndarray:
         """Rotated maps in the basis of grid value `k`, shape (n, p)."""
         return np.concatenate(
             [block @ U for block, U in zip(maps, self._bases[k], strict=True)], axis=1
         )
-
-
-def _default_betas(family: SpatialCovariance) -> np.ndarray:
-    lower, upper = family.beta_bounds
-    curved = np.geomspace(min(_SMALLEST_CURVED_BETA, upper / 2), upper, N_BETAS - 1)
-    return np.concatenate([[lower], curved])
 
 
 @dataclass
@@ -148,7 +150,7 @@ def _moment(weights: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 class Basis:
     """The data in the basis of one grid value."""
 
-    def __init__(self, grid: BetaGrid, k: int, maps: Blocks):
+    def __init__(self, grid: ShapeGrid, k: int, maps: Blocks):
         self.lam, self.u = grid.lam[k], grid.u[k]
         self.Z = grid.project(k, maps)
 
@@ -183,7 +185,7 @@ class Basis:
         return value, coefficients
 
     def pooled(self) -> np.ndarray:
-        """Coefficients for all maps as one component: where every start begins at this beta."""
+        """Coefficients for all maps as one component: where every start begins at this shape."""
         n = len(self.Z)
         rows = np.full((1, n), 1 / n)
         mean = self.Z.mean(axis=0, keepdims=True)

@@ -7,15 +7,15 @@ import warnings
 import numpy as np
 from scipy.cluster.vq import kmeans2
 
-from spatgmm.em import Blocks
-from spatgmm.spectral import BetaGrid
+from spatgmm.maps import Blocks
+from spatgmm.spectral import ShapeGrid
 
 #: Dirichlet concentrations of random starts: near the corners and flat find different optima.
 _CONCENTRATIONS = (0.05, 1.0)
 
 
 def starting_responsibilities(
-    maps: Blocks, grid: BetaGrid, n_components: int, n_starts: int, rng: np.random.Generator
+    maps: Blocks, grid: ShapeGrid, n_components: int, n_starts: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Starts of different kinds, shape (n_starts, n, G).
 
@@ -52,9 +52,9 @@ def kmeans_responsibilities(features, n_components: int, rng: np.random.Generato
     return np.eye(n_components)[labels]
 
 
-def _spectral_energy(maps: Blocks, grid: BetaGrid, n_bands: int = 6) -> np.ndarray:
+def _spectral_energy(maps: Blocks, grid: ShapeGrid, n_bands: int = 6) -> np.ndarray:
     """Log energy of each centred map in bands of the spectrum of K, scaled to unit variance."""
-    k = len(grid.betas) // 2
+    k = len(grid) // 2
     Z = grid.project(k, maps)
     bands = np.array_split(np.argsort(grid.lam[k])[::-1], n_bands)
     squares = (Z - Z.mean(axis=0)) ** 2

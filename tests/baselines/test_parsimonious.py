@@ -368,7 +368,7 @@ def test_largest_number_of_factors_is_ledermanns():
         ({"random_state": "x"}, "random_state must be"),
         ({"data": np.where(np.arange(9) == 4, np.nan, X)}, "X contains NaN at row 0, column 4"),
         ({"data": X[0]}, "1D array"),
-        ({"data": np.ones((20, 9))}, "all rows are the same; there is nothing to cluster"),
+        ({"data": np.full((20_000, 9), 0.1)}, "all rows are the same; there is nothing to cluster"),
         ({"data": np.where(X[3, 2] == X, np.inf, X)}, "X contains infinity at row 3, column 2"),
     ],
 )

@@ -1,6 +1,7 @@
 """Benchmarks: ratios measured side by side in one run, each with its target.
 
-``make bench`` runs everything on one core; ``make bench-large`` fits large images, on all cores.
+``make bench`` runs everything on one core, but for what compares numbers of BLAS threads;
+``make bench-large`` fits large images, on all cores.
 Results go to ``results/bench/``.
 """
 
@@ -11,6 +12,7 @@ import os
 import warnings
 from pathlib import Path
 
+import blas_threads
 import comparisons
 import growth
 import iterations
@@ -31,6 +33,8 @@ def main() -> None:
         measurements = _show(growth.large())
         report.write("large", measured_on, measurements, {}, arguments.out)
         return
+    threads = blas_threads.run()
+    print(threads.to_string(index=False), flush=True)
     _use_one_core()
     measured_on = report.machine()
     print(measured_on)
@@ -40,8 +44,9 @@ def main() -> None:
     measurements += _show(iterations.standard_errors())
     slopes, times = growth.run()
     measurements += _show(slopes)
+    measurements += _show(growth.parsimonious_search(times))
     measurements += _show(growth.memory())
-    tables = {"fits": fits, "times": times}
+    tables = {"fits": fits, "times": times, "threads": threads}
     report.write("bench", measured_on, measurements, tables, arguments.out)
     report.plot_growth(times, slopes, arguments.out)
     missed = sum(m.verdict == "missed" for m in measurements)

@@ -10,6 +10,7 @@ from problems import ExactEM
 from scipy.linalg import blas, lapack
 
 from spatgmm.inference import Estimates, Information
+from spatgmm.scoring import Scoring
 
 #: Iterations timed in a row.
 _N_ITERATIONS = 3
@@ -67,7 +68,8 @@ def standard_errors() -> list[Measurement]:
     for path, symmetry in (("one dense block", False), ("reflection blocks", True)):
         problem = ExactEM((20, 20), 500, 2, symmetry)
         mixture = problem.after(20)
-        estimates = Estimates(mixture, problem.family, scale=1.0, mean="free")
+        shared = Scoring().is_shared(problem.family.n_parameters)
+        estimates = Estimates(mixture, problem.family, 1.0, "free", shared)
         seconds = side_by_side(
             {
                 "iterations": lambda problem=problem: problem.after(_N_ITERATIONS),

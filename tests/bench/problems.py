@@ -10,6 +10,8 @@ from spatgmm import decay, em
 from spatgmm.covariance import SpatialCovariance
 from spatgmm.data import Dataset
 from spatgmm.geometry import Geometry, grid_coordinates
+from spatgmm.kernel import Kernel
+from spatgmm.maps import Maps
 from spatgmm.scoring import Scoring
 
 _REFERENCE = Path(__file__).parents[1] / "reference"
@@ -46,7 +48,7 @@ def thetas(n_components: int) -> np.ndarray:
 def draw(shape: tuple[int, ...], n: int, n_components: int, seed: int = 0):
     """Maps (n, p) of zero mean from components of equal weight, and their labels."""
     geometry = Geometry(grid_coordinates(shape), symmetry=True)
-    family = SpatialCovariance(geometry, decay.get("sigmoid"))
+    family = SpatialCovariance(Kernel(geometry, decay.get("sigmoid")))
     rng = np.random.default_rng(seed)
     labels = rng.integers(n_components, size=n)
     X = np.empty((n, geometry.n_locations))
@@ -73,8 +75,8 @@ class ExactEM:
     def __init__(self, shape: tuple[int, ...], n: int, n_components: int, symmetry: bool):
         X, labels = draw(shape, n, n_components)
         geometry = Geometry(grid_coordinates(shape), symmetry=symmetry)
-        self.family = SpatialCovariance(geometry, decay.get("sigmoid"))
-        self.maps = geometry.rotate(X)
+        self.family = SpatialCovariance(Kernel(geometry, decay.get("sigmoid")))
+        self.maps = Maps(geometry.rotate(X))
         start = np.eye(n_components)[labels]
         self.mixture = em.starting_mixture(
             self.maps, start, thetas(n_components), self.family, "free"

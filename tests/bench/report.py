@@ -69,11 +69,12 @@ def write(
 def plot_growth(times: pd.DataFrame, slopes: list[Measurement], directory: Path) -> None:
     """Seconds by n, p and G, both axes logarithmic; slopes in the legends."""
     style.apply()
-    axes_of = list(times["axis"].unique())
-    figure, panels = plt.subplots(1, len(axes_of), figsize=(style.PAGE, 2.4), sharey=True)
+    names = list(times["series"].unique())
+    figure, axes = plt.subplots(2, -(-len(names) // 2), figsize=(style.PAGE, 5), sharey=True)
     slope_of = {m.what: m.value for m in slopes}
-    for index, (axis, panel) in enumerate(zip(axes_of, panels, strict=True)):
-        shown = times[times["axis"] == axis]
+    for index, (name, panel) in enumerate(zip(names, axes.ravel(), strict=True)):
+        shown = times[times["series"] == name]
+        axis = shown["axis"].iloc[0]
         for number, (what, group) in enumerate(shown.groupby("what", sort=False)):
             slope = next(
                 v for k, v in slope_of.items() if k.startswith(f"{what}: power of {axis},")
@@ -93,9 +94,10 @@ def plot_growth(times: pd.DataFrame, slopes: list[Measurement], directory: Path)
         panel.set_xlabel(f"{axis}   ({others})")
         panel.legend(loc="upper left")
         style.letter(panel, index)
-    panels[0].set_ylabel("seconds, one core")
-    low, high = panels[0].get_ylim()
-    panels[0].set_ylim(low, high * 30)  # room for the legends
+    for panel in axes[:, 0]:
+        panel.set_ylabel("seconds, one core")
+    low, high = axes[0, 0].get_ylim()
+    axes[0, 0].set_ylim(low, high * 30)  # room for the legends
     style.save(figure, "growth", directory)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from spatgmm import SpatialGaussianMixture
+from spatgmm import SpatialGaussianMixture, decay, metric
 from spatgmm.geometry import grid_coordinates, scaled_distances
 
 #: A component with fewer expected maps than this is empty and has to be reported.
@@ -82,7 +82,25 @@ def problem(seed: int) -> Problem:
         settings["init"][:G] = np.eye(G)
     else:
         settings["init"] = str(init)
+    if rng.random() < 0.5:
+        X = _beyond_the_paper(settings, X, coordinates.shape[1], rng)
     return Problem(X, coordinates, G, settings)
+
+
+def _beyond_the_paper(settings: dict, X: np.ndarray, d: int, rng: np.random.Generator):
+    """Some of the model's options; the maps, some of their pixels missing where that is one."""
+    metrics = {1: ["isotropic"], 2: metric.names(), 3: ["isotropic", "axes"]}[d]
+    settings["decay"] = str(rng.choice(decay.names()))
+    settings["metric"] = str(rng.choice(metrics))
+    settings["variance"] = str(rng.choice(["constant", "constant", "location"]))
+    settings["sharing"] = str(rng.choice(["none", "none", "beta", "alpha", "all"]))
+    # Most maps are as they were: every pattern of missing pixels is work.
+    few = rng.random(X.shape) * (rng.random(len(X)) < 0.2)[:, None] > 0.8
+    few[:, 0] = few[0] = False
+    if rng.random() < 0.3 and few.any():
+        settings["missing"] = "em"
+        return np.where(few, np.nan, X)
+    return X
 
 
 def _coordinates(rng: np.random.Generator) -> np.ndarray:
@@ -142,9 +160,11 @@ def check(problem: Problem) -> None:
     public |= {"predict_proba": proba, "score_samples": model.score_samples(problem.X)}
     public |= {name: getattr(model, name)(problem.X) for name in ("bic", "aic", "icl", "score")}
     public |= {"sample": model.sample(3)[0], "correlogram": model.correlogram().to_numpy()}
+    if model.missing == "em":
+        public |= {"impute": model.impute(problem.X)}
     public |= {"geostatistics": model.geostatistics()["estimate"]}
     for name, value in public.items():
-        if not isinstance(value, str):
+        if np.asarray(value).dtype.kind != "U":
             assert np.isfinite(np.asarray(value, dtype=float)).all(), f"{name} is not finite"
     _check_standard_errors(model, problem.X)
 

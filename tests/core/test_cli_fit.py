@@ -408,7 +408,9 @@ def test_many_locations_are_thinned_without_changing_the_scale(shape):
 def test_the_upper_axis_of_the_decay_is_in_units_of_the_coordinates():
     coordinates = 2.5 * grid_coordinates((4, 5))
     data = Dataset(np.random.default_rng(0).normal(size=(9, 20)), coordinates, shape=(4, 5))
-    fitted = FittedCovariance(np.array([1.0, -0.9, 0.3]), 3.0, None, decay.get("sigmoid"))
+    fitted = FittedCovariance(
+        np.array([1.0, -0.9, 0.3]), np.array([3.0]), None, decay.get("sigmoid")
+    )
     figure = _pictures.decay(data, np.zeros(9, dtype=int), {0: fitted})
     figure.draw_without_rendering()
     (above,) = figure.axes[0].child_axes

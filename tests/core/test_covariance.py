@@ -7,6 +7,7 @@ from scipy.stats import multivariate_normal
 from spatgmm import decay
 from spatgmm.covariance import SpatialCovariance, alpha_from_theta, theta_from_alpha
 from spatgmm.geometry import Geometry, grid_coordinates
+from spatgmm.kernel import Kernel
 
 CASES = {
     "irregular": (np.random.default_rng(0).uniform(size=(11, 2)), False),
@@ -21,7 +22,9 @@ THETA = theta_from_alpha(ALPHA, BETA)
 @pytest.fixture(params=CASES)
 def case(request):
     coordinates, symmetry = CASES[request.param]
-    return coordinates, SpatialCovariance(Geometry(coordinates, symmetry), decay.get("sigmoid"))
+    return coordinates, SpatialCovariance(
+        Kernel(Geometry(coordinates, symmetry), decay.get("sigmoid"))
+    )
 
 
 @pytest.fixture

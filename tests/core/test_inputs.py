@@ -59,9 +59,21 @@ def test_five_axes():
     refusal("X has 5 axes", X=np.zeros((20, 2, 2, 2, 2)), coordinates=None)
 
 
-def test_all_maps_the_same():
-    with pytest.warns(UserWarning, match="columns are constant"):
-        refusal("all maps are the same", X=np.tile(X[0] + 1e6, (20, 1)))
+@pytest.mark.parametrize("n", [20, 20_000])  # the mean of many equal numbers is another number
+@pytest.mark.parametrize("row", [X[0] + 1e6, np.full(6, 0.1)], ids=["shifted", "constant"])
+@pytest.mark.parametrize("mean", ["free", "constant"])
+def test_all_maps_the_same(n, row, mean):
+    refusal("all rows are the same", X=np.tile(row, (n, 1)), mean=mean)
+
+
+def test_all_maps_the_same_where_there_is_a_value():
+    maps = np.tile(X[0], (20, 1))
+    maps[3, 1] = maps[8, 0] = np.nan
+    refusal("all rows are the same", X=maps, missing="em")
+
+
+def test_maps_too_small_to_be_squared():
+    refusal("all rows are the same", X=1e-200 * X)
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0])

@@ -1,6 +1,5 @@
 """The estimator: what a fit returns, and that its methods agree with one another."""
 
-from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -211,7 +210,11 @@ def test_reflection_blocks_give_the_same_fit_as_the_dense_path(plain, monkeypatc
     X, labels = plain.draw(coordinates, 60, COMPONENTS, seed=13)
     fits = {}
     for symmetry in (True, False):
-        monkeypatch.setattr(mixture, "Geometry", partial(Geometry, symmetry=symmetry))
+
+        def forced(coordinates, _, symmetry=symmetry, **options):
+            return Geometry(coordinates, symmetry, **options)
+
+        monkeypatch.setattr(mixture, "Geometry", forced)
         fits[symmetry] = SpatialGaussianMixture(2, shape, init=labels).fit(X)
     blocks, dense = fits[True], fits[False]
     assert (blocks.path_, dense.path_) == ("reflection blocks", "one dense block")

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from spatgmm import SpatialGaussianMixture, decay
-from spatgmm.covariance import BETA, SpatialCovariance
+from spatgmm.covariance import SHAPE, SpatialCovariance
 from spatgmm.geometry import Geometry, grid_coordinates
+from spatgmm.kernel import Kernel
 from spatgmm.scoring import Scoring
 
 COORDINATES = grid_coordinates((3, 4))
@@ -13,20 +14,20 @@ COORDINATES = grid_coordinates((3, 4))
 
 @pytest.fixture
 def family():
-    return SpatialCovariance(Geometry(COORDINATES), decay.get("sigmoid"))
+    return SpatialCovariance(Kernel(Geometry(COORDINATES), decay.get("sigmoid")))
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_step_gains_from_anywhere_inside_the_cone(family, seed):
     rng = np.random.default_rng(seed)
-    lower, upper = family.beta_bounds
+    (lower,), (upper,) = family.kernel.lower, family.kernel.upper
     beta = (lower, upper, rng.uniform(0.01, upper))[seed % 3]
     covariance = family.at([rng.uniform(0, 2), rng.uniform(0.2, 2), rng.uniform(0.5, 2), beta])
     X = rng.normal(size=(40, 12)) + rng.normal(size=(40, 1))
     scatter = [X.T @ X / 40]
-    after = Scoring().update(covariance, scatter)
+    (after,) = Scoring().update([covariance], [scatter], np.ones(1))
     assert after.objective(scatter) < covariance.objective(scatter)
-    assert lower <= after.theta[BETA] <= upper
+    assert lower <= after.theta[SHAPE][0] <= upper
 
 
 def test_steps_end_where_the_score_vanishes(family, plain):
@@ -34,7 +35,7 @@ def test_steps_end_where_the_score_vanishes(family, plain):
     scatter = [X.T @ X / len(X)]
     covariance = family.at([0.5, 0.5, 0.5, 1.0])
     for _ in range(60):
-        covariance = Scoring().update(covariance, scatter)
+        (covariance,) = Scoring().update([covariance], [scatter], np.ones(1))
     score, information = covariance.score_and_information(scatter)
     # The decrement g'F^-1 g is what another step would gain.
     assert score @ np.linalg.solve(information, score) < 1e-12
@@ -42,7 +43,7 @@ def test_steps_end_where_the_score_vanishes(family, plain):
 
 def test_nothing_is_gained_at_the_maximum(family):
     covariance = family.at([0.3, 0.8, 0.4, 2.5])
-    after = Scoring().update(covariance, family.matrix(covariance.theta))
+    (after,) = Scoring().update([covariance], [family.matrix(covariance.theta)], np.ones(1))
     np.testing.assert_allclose(after.theta, covariance.theta, rtol=1e-6)
 
 

@@ -206,7 +206,7 @@ def _row(work: design.Design, directory: Path, case: str, method: str, replicate
 
 
 def _estimates(data, rng, standard_errors: bool) -> dict:
-    columns = {}
+    columns = {"extra.decay": "sigmoid"}
     scale = 1 / np.sqrt(len(data.X))
     truth = [(0.5, 1, -0.9, 0.3, 2.5), (0.5, 1.2, -0.8, 0.3, 7)]
     names = ("weight", "alpha1", "alpha2", "alpha3", "beta")

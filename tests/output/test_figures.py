@@ -13,7 +13,7 @@ import pytest
 
 from spatgmm import decay, figures, methods, simulate
 from spatgmm.figures import correlation, covariances, style
-from spatgmm.fitted import FittedCovariance, beta_at_bound
+from spatgmm.fitted import FittedCovariance, at_bounds
 from spatgmm.geometry import grid_coordinates, scaled_distances
 from spatgmm.results import Results
 
@@ -121,7 +121,7 @@ def test_empirical_correlation_finds_the_true_one():
     )
     X = simulate.draw(scenario, 0, 1).X
     points = correlation.empirical(X, scaled_distances(coordinates))
-    true = FittedCovariance(np.array([1, -0.9, 0.3]), 4.0, None, SIGMOID)
+    true = FittedCovariance(np.array([1, -0.9, 0.3]), np.array([4.0]), None, SIGMOID)
     assert len(points) == 14  # distinct distances of a 5 x 5 grid
     np.testing.assert_allclose(
         points["correlation"], true.correlation(points["delta"].to_numpy()), atol=0.02
@@ -154,7 +154,7 @@ def test_band_agrees_with_simulation():
         [1.1, -0.8, 0.25, 3.0], covariance / 100, size=20000
     )
     curves = np.array(
-        [FittedCovariance(d[:3], d[3], None, SIGMOID).correlation(delta) for d in draws]
+        [FittedCovariance(d[:3], d[3:], None, SIGMOID).correlation(delta) for d in draws]
     )
     # A tenth of the errors: there the delta method is exact.
     np.testing.assert_allclose(curves.std(axis=0) * 10 * 1.96 * 2, high - low, rtol=0.04)
@@ -167,8 +167,8 @@ def test_effective_range_and_its_error():
     distance, error = fitted.effective_range()
     assert SIGMOID.value(np.asarray(distance), 3.0) == pytest.approx(0.95)
     step = 1e-4
-    above, _ = FittedCovariance(fitted.alpha, 3.0 + step, None, SIGMOID).effective_range()
-    below, _ = FittedCovariance(fitted.alpha, 3.0 - step, None, SIGMOID).effective_range()
+    above, _ = FittedCovariance(fitted.alpha, [3.0 + step], None, SIGMOID).effective_range()
+    below, _ = FittedCovariance(fitted.alpha, [3.0 - step], None, SIGMOID).effective_range()
     slope = abs(above - below) / (2 * step)
     assert error == pytest.approx(slope * np.sqrt(covariance[3, 3]), rel=1e-4)
     _, baseline_error = fitted.baseline()
@@ -194,9 +194,10 @@ def test_beta_at_its_bound_is_taken_as_known():
 
 def test_bounds_are_recognised():
     lower, upper = SIGMOID.bounds(0.2)
-    assert beta_at_bound(lower, (lower, upper)) == "lower"
-    assert beta_at_bound(upper, (lower, upper)) == "upper"
-    assert beta_at_bound(3.0, (lower, upper)) is None
+    assert at_bounds(lower, lower, upper) == ["lower"]
+    assert at_bounds(upper, lower, upper) == ["upper"]
+    assert at_bounds([3.0], lower, upper) == [None]
+    assert at_bounds([0.0, 0.5, 1.0], np.zeros(3), np.ones(3)) == ["lower", None, "upper"]
 
 
 def test_best_separable_covariance():
@@ -206,7 +207,8 @@ def test_best_separable_covariance():
     np.testing.assert_allclose(covariances.best_separable(separable, (3, 4)), separable, rtol=1e-7)
 
     delta = scaled_distances(grid_coordinates((5, 5)))
-    spatial = FittedCovariance(np.array([1, -0.9, 0.3]), 4.0, None, SIGMOID).matrix(delta)
+    fitted = FittedCovariance(np.array([1, -0.9, 0.3]), np.array([4.0]), None, SIGMOID)
+    spatial = fitted.matrix(delta)
     best = covariances.best_separable(spatial, (5, 5))
     lost = covariances.divergence(spatial, best)
     assert lost > 0.1

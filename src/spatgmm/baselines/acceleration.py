@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MEMORY = 8
+from spatgmm.anderson import Anderson
+
 # Extrapolating while the clusters still form can jump into another, often worse, optimum: plain EM
 # until one step gains less than this, in units of the total log-likelihood, or for so many steps.
 SETTLED = 1.0
 LONGEST_SETTLING = 60
-RIDGE = 1e-12
 # Of several starts: iterations from each, and how many of the best are finished.
 TRIAL_ITERATIONS = 40
 N_FINISHED = 3
@@ -50,68 +50,6 @@ def posterior(log_joint: np.ndarray) -> tuple[np.ndarray, float]:
     total = share.sum(axis=0)
     share /= total
     return share, float(top.sum() + np.log(total).sum())
-
-
-class _Anderson:
-    """Extrapolation from the last ``MEMORY`` pairs of an iterate and its EM update."""
-
-    def __init__(self, size: int):
-        self._residual_steps = np.empty((MEMORY, size))
-        self._update_steps = np.empty((MEMORY, size))
-        self._count = 0
-        self._last = None
-        # How far beyond the EM update the last extrapolation went, and the next may go, in
-        # lengths of the EM step.
-        self._reach = 0.0
-        self._farthest = np.inf
-
-    def remember(self, iterate: np.ndarray, update: np.ndarray) -> None:
-        residual = update - iterate
-        if self._last is not None:
-            slot = self._count % MEMORY
-            np.subtract(residual, self._last[0], out=self._residual_steps[slot])
-            np.subtract(update, self._last[1], out=self._update_steps[slot])
-            self._count += 1
-        self._last = (residual, update)
-
-    def extrapolate(self, metric: np.ndarray) -> np.ndarray:
-        """Where the residuals' least-squares mix would vanish, in units given by ``metric``."""
-        residual, update = self._last
-        self._reach = 0.0
-        used = min(self._count, MEMORY)
-        if used == 0:
-            return update
-        steps = self._residual_steps[:used] * metric
-        measured = residual * metric
-        gram = steps @ steps.T
-        # Scaled to a unit diagonal, since the steps shrink by orders of magnitude on the way.
-        scale = np.sqrt(gram.diagonal())
-        length = np.sqrt(measured @ measured)
-        if length == 0 or not scale.all():
-            return update
-        gram /= scale[:, None] * scale
-        gram.flat[:: used + 1] += RIDGE
-        mix = np.linalg.solve(gram, (steps @ measured) / scale) / scale
-        jump = mix @ self._update_steps[:used]
-        measured_jump = jump * metric
-        self._reach = np.sqrt(measured_jump @ measured_jump) / length
-        if self._reach == 0:
-            return update
-        if measured @ (measured - measured_jump) <= 0:
-            # The residuals grow: EM is leaving a saddle, and the mix would lead back to it.
-            jump = -self._reach * residual
-        shrink = min(1.0, self._farthest / self._reach)
-        self._reach *= shrink
-        return update - shrink * jump
-
-    def accepted(self) -> None:
-        if self._reach > 0:
-            self._farthest *= 4
-
-    def refused(self) -> None:
-        """Forget the steps that misled, and go less far beyond the EM update next time."""
-        self._farthest = self._reach / 4
-        self._count, self._last = 0, None
 
 
 def _aitken_gap(before: float, middle: float, now: float) -> float:
@@ -162,7 +100,7 @@ def run_em(
     log_likelihood, update = step(parameters)
     trace = [log_likelihood]
     n_iter, converged = 1, False
-    anderson = _Anderson(start.size)
+    anderson = Anderson(start.size)
     settled, plain_left = False, 0
     # The trace's last values that plain steps joined, for Aitken.
     plain_run = [log_likelihood]

@@ -28,10 +28,7 @@ class Units(NamedTuple):
 
     @classmethod
     def of(cls, X: np.ndarray) -> Units:
-        shift, scale = X.mean(axis=0), float(np.sqrt(X.var(axis=0).mean()))
-        if scale <= 1e-12 * np.abs(X).max():
-            raise ValueError("X: all rows are the same; there is nothing to cluster")
-        return cls(shift, scale)
+        return cls(X.mean(axis=0), float(np.sqrt(X.var(axis=0).mean())))
 
     def apply(self, X: np.ndarray) -> np.ndarray:
         return (X - self.shift) / self.scale
@@ -56,7 +53,7 @@ class Baseline(LikelihoodMixture):
         starts.check_init(self.init)
 
     def _check_rows(self, X, reset: bool) -> np.ndarray:
-        """Finite data (n, p), C order; with `reset` also enough of them."""
+        """Finite data (n, p), C order; with `reset` also enough of them that differ."""
         X = validate_data(
             self, X, reset=reset, dtype=np.float64, order="C", ensure_all_finite=False
         )
@@ -66,6 +63,8 @@ class Baseline(LikelihoodMixture):
                 f"X has {len(X)} rows (n_samples = {len(X)}); "
                 f"n_components={self.n_components} needs more"
             )
+        if reset:
+            inputs.check_rows_differ(X)
         return X
 
     def _take(self, X: np.ndarray, result: EMResult, degenerate: np.ndarray) -> None:
@@ -80,12 +79,7 @@ class Baseline(LikelihoodMixture):
         self.converged_ = result.converged
         self.degenerate_components_ = np.flatnonzero(degenerate).tolist()
         self.labels_ = self._log_joint(X).argmax(axis=1)
-        if not result.converged:
-            warnings.warn(
-                f"EM did not converge in {result.n_iter} iterations (max_iter={self.max_iter})",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
+        self._warn_unless_converged(stacklevel=4)
         if self.degenerate_components_:
             warnings.warn(
                 f"components {self.degenerate_components_} have too few rows for a covariance of "

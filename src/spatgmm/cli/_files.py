@@ -22,7 +22,7 @@ _GRID = re.compile(r"\d+(x\d+){0,2}")
 _MISSING = {"", "na", "n/a", "nan", "null", "none"}
 
 
-def read(maps: str, coordinates: str | None) -> Dataset:
+def read(maps: str, coordinates: str | None, missing: bool = False) -> Dataset:
     """The data set in a user's files.
 
     Parameters
@@ -33,6 +33,8 @@ def read(maps: str, coordinates: str | None) -> Dataset:
     coordinates : str or None
         A file with a location per row, in the order of the maps' values, or a grid shape such as
         ``10x10``.  None: the grid of a multi-way .npy.
+    missing : bool
+        Whether empty values of maps are missing pixels rather than mistakes.
 
     Returns
     -------
@@ -44,7 +46,7 @@ def read(maps: str, coordinates: str | None) -> Dataset:
         If a file is absent or no table of finite numbers, or the two do not fit together; the
         message names the file and the place.
     """
-    X = _numbers(maps)
+    X = _numbers(maps, missing)
     if X.ndim > 4 or X.ndim < 2:
         raise ValueError(
             f"{maps}: an array of maps has 2, 3 or 4 axes (maps, rows, columns, slices), "
@@ -71,7 +73,9 @@ def read(maps: str, coordinates: str | None) -> Dataset:
     else:
         locations = _checked(_numbers(coordinates), X.shape[1], coordinates, maps)
         shape = shape or _grid_shape(locations)
-    return Dataset(X, locations, shape=shape, description=f"maps in {maps}", source=maps)
+    return Dataset(
+        X, locations, shape=shape, description=f"maps in {maps}", source=maps, missing=missing
+    )
 
 
 def _checked(coordinates, n_locations: int, where: str, maps: str) -> np.ndarray:
@@ -96,18 +100,18 @@ def _grid_shape(coordinates: np.ndarray) -> tuple[int, ...] | None:
     return None
 
 
-def _numbers(path: str) -> np.ndarray:
-    """The finite numbers in a file; a table has two axes."""
+def _numbers(path: str, missing: bool = False) -> np.ndarray:
+    """The finite numbers in a file, NaN where one may be missing; a table has two axes."""
     if not Path(path).exists():
         raise FileNotFoundError(f"{path}: there is no such file")
     suffix = Path(path).suffix.lower()
     if suffix not in _READERS or Path(path).is_dir():
         known = ", ".join(_READERS)
         raise ValueError(f"{path}: not a kind of file that can be read; known are {known}")
-    return _READERS[suffix](path)
+    return _READERS[suffix](path, missing)
 
 
-def _from_npy(path: str) -> np.ndarray:
+def _from_npy(path: str, missing: bool) -> np.ndarray:
     try:
         array = np.load(path, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
@@ -117,7 +121,7 @@ def _from_npy(path: str) -> np.ndarray:
     if array.size == 0:
         raise ValueError(f"{path}: holds no values, its shape is {array.shape}")
     array = array.astype(float)
-    bad = np.argwhere(~np.isfinite(array))
+    bad = np.argwhere(np.isinf(array) if missing else ~np.isfinite(array))
     if bad.size:
         place = bad[0] + 1
         at = f"row {place[0]}" + (f", column {place[1]}" if len(place) == 2 else "")
@@ -127,15 +131,15 @@ def _from_npy(path: str) -> np.ndarray:
     return array
 
 
-def _from_parquet(path: str) -> np.ndarray:
+def _from_parquet(path: str, missing: bool) -> np.ndarray:
     try:
         table = pd.read_parquet(path)
     except Exception as error:  # pyarrow raises errors of many kinds
         raise ValueError(f"{path}: cannot be read as Parquet: {_first_line(error)}") from None
-    return _from_table(path, table, [str(name) for name in table.columns])
+    return _from_table(path, table, [str(name) for name in table.columns], missing)
 
 
-def _from_csv(path: str) -> np.ndarray:
+def _from_csv(path: str, missing: bool) -> np.ndarray:
     names = _header(path)
     try:
         table = pd.read_csv(
@@ -153,7 +157,7 @@ def _from_csv(path: str) -> np.ndarray:
         raise ValueError(
             f"{path}: row 1 has {table.shape[1]} values, the header line names {len(names)}"
         )
-    return _from_table(path, table, names)
+    return _from_table(path, table, names, missing)
 
 
 _PANDAS = "Error tokenizing data. C error: "
@@ -181,7 +185,9 @@ def _is_number(word: str) -> bool:
     return True
 
 
-def _from_table(path: str, table: pd.DataFrame, names: list[str] | None) -> np.ndarray:
+def _from_table(
+    path: str, table: pd.DataFrame, names: list[str] | None, missing: bool
+) -> np.ndarray:
     if table.empty:
         raise ValueError(f"{path}: has no rows")
     values = np.empty(table.shape)
@@ -190,7 +196,8 @@ def _from_table(path: str, table: pd.DataFrame, names: list[str] | None) -> np.n
         if column.dtype.kind not in "iuf":
             column = pd.to_numeric(column.astype(object), errors="coerce")
         values[:, j] = column.to_numpy(dtype=float, na_value=np.nan)
-    bad = np.argwhere(~np.isfinite(values))
+    allowed = table.isna().to_numpy() if missing else False
+    bad = np.argwhere(~np.isfinite(values) & np.logical_not(allowed))
     if bad.size:
         i, j = bad[0]
         name = f" ({names[j]!r})" if names is not None else ""

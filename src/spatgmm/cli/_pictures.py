@@ -30,7 +30,7 @@ def clusters(data: Dataset, labels: np.ndarray, n_components: int) -> Figure:
     than maps do.
     """
     style.apply()
-    centre = data.X.mean()
+    centre = np.nanmean(data.X)
     on_a_line = data.coordinates.shape[1] == 1
     panels, largest = {}, {"mean": 0.0, "value": 0.0}
     for g in range(n_components):
@@ -38,10 +38,10 @@ def clusters(data: Dataset, labels: np.ndarray, n_components: int) -> Figure:
         if not members.size:
             continue
         examples = np.unique(members[np.linspace(0, len(members) - 1, _EXAMPLES).astype(int)])
-        panels[g] = [("mean", f"cluster {g}, n = {len(members)}", data.X[members].mean(axis=0))]
+        panels[g] = [("mean", f"cluster {g}, n = {len(members)}", _mean_map(data.X[members]))]
         panels[g] += [("value", f"map {row}", data.X[row]) for row in examples]
         for kind, _, values in panels[g]:
-            largest[kind] = max(largest[kind], np.abs(values - centre).max())
+            largest[kind] = max(largest[kind], np.nanmax(np.abs(values - centre)))
 
     figure = plt.figure(figsize=(style.PAGE, 0.5 + 1.25 * n_components))
     axes = figure.subplots(n_components, 1 + _EXAMPLES, squeeze=False)
@@ -68,6 +68,13 @@ def clusters(data: Dataset, labels: np.ndarray, n_components: int) -> Figure:
     return figure
 
 
+def _mean_map(X: np.ndarray) -> np.ndarray:
+    """The mean map; NaN where a pixel is missing in all of them."""
+    seen = ~np.isnan(X)
+    counts = seen.sum(axis=0)
+    return np.where(counts > 0, X.sum(axis=0, where=seen) / np.maximum(counts, 1), np.nan)
+
+
 def decay(data: Dataset, labels: np.ndarray, fitted: dict[int, FittedCovariance]) -> Figure:
     """Fitted correlation by distance with its 95 % band, over the empirical correlations."""
     style.apply()
@@ -77,12 +84,18 @@ def decay(data: Dataset, labels: np.ndarray, fitted: dict[int, FittedCovariance]
     above = ax.secondary_xaxis("top", functions=(lambda d: d * unit, lambda d: d / unit))
     above.set_xlabel("distance in units of the coordinates")
     handles = [
-        Line2D([], [], color=style.group_colour(g), label=f"cluster {g}, β = {covariance.beta:.3g}")
+        Line2D([], [], color=style.group_colour(g), label=_named(g, covariance))
         for g, covariance in fitted.items()
     ]
     handles.append(Line2D([], [], color="0.4", marker=".", linestyle="", label="empirical"))
     ax.legend(handles=handles)
     return figure
+
+
+def _named(g: int, covariance: FittedCovariance) -> str:
+    if covariance.decay.parameter_names != ("beta",):
+        return f"cluster {g}"
+    return f"cluster {g}, β = {covariance.shape[0]:.3g}"
 
 
 def _thinned(data: Dataset) -> Dataset:

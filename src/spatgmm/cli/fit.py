@@ -19,10 +19,19 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 import spatgmm
-from spatgmm import decay, methods
+from spatgmm import decay, methods, metric, mixture, scoring
 from spatgmm.cli import _files, _pictures
 from spatgmm.data import Dataset, atomic_path
 from spatgmm.fitted import fitted_components
+
+#: Further parameters of the model, for methods that take them: choices and help.
+_OPTIONS = {
+    "mean": (mixture.MEANS, "one mean per location and cluster, or one per cluster"),
+    "metric": (metric.names(), "whether correlation has a direction"),
+    "variance": (mixture.VARIANCES, "whether the variance differs by location"),
+    "sharing": (list(scoring.SHARED), "covariance parameters that all clusters share"),
+    "missing": (mixture.MISSING, "whether an empty value is an error or a missing pixel (em)"),
+}
 
 #: Columns of parameters.csv, whatever the method reports.
 _COLUMNS = ["component", "parameter", "estimate", "std_error", "lower", "upper", "note"]
@@ -56,12 +65,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", default="spatgmm-fit", metavar="DIR", help="folder to write (default: spatgmm-fit)"
     )
     parser.add_argument("--seed", type=_seed, default=0, help="of all random starts (default: 0)")
+    parser.add_argument(
+        "--decay",
+        type=_decays,
+        metavar="NAME[,...]",
+        help=f"how covariance falls with distance: {', '.join(decay.names())}; several, or auto "
+        "for all of them: BIC picks (default: sigmoid)",
+    )
+    for name, (choices, text) in _OPTIONS.items():
+        parser.add_argument(f"--{name}", choices=choices, help=text)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Fit, choose, and write labels, parameters, summary and pictures."""
     method = methods.get(arguments.method)
-    data = _files.read(arguments.data, arguments.coordinates)
+    options = {name: getattr(arguments, name) for name in _OPTIONS if getattr(arguments, name)}
+    for name in [*options, *(["decay"] if arguments.decay else [])]:
+        if name not in method.defaults:
+            raise ValueError(f"--{name}: method {method.name!r} has no such parameter")
+    missing = options.get("missing") == "em"
+    data = _files.read(arguments.data, arguments.coordinates, missing)
     for n_components in arguments.components:
         reason = method.supports(data, n_components)
         if reason is not None:
@@ -71,7 +94,12 @@ def run(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--out {out}: is a file, not a folder")
     out.mkdir(parents=True, exist_ok=True)
 
-    fits = _fit_all(data, method, arguments.components, arguments.seed)
+    settings = [
+        (n_components, options | ({"decay": name} if name else {}))
+        for n_components in arguments.components
+        for name in arguments.decay or [None]
+    ]
+    fits = _fit_all(data, method, settings, arguments.seed)
     best = min(fits, key=lambda fit: fit["row"]["bic"])
     result, row = best["result"], best["row"]
     labels = pd.DataFrame({"map": np.arange(len(data.X)), "label": result.labels})
@@ -87,6 +115,7 @@ def run(arguments: argparse.Namespace) -> None:
         "spatgmm": spatgmm.__version__,
         **row,
         "cluster_sizes": np.bincount(result.labels, minlength=row["n_components"]).tolist(),
+        **options,
         **{name: value for name, value in result.extras.items() if name != "parameters"},
         "warnings": best["warnings"],
     }
@@ -98,12 +127,12 @@ def run(arguments: argparse.Namespace) -> None:
     # Files of an earlier fit in the same folder must not pass for this one's.
     for name in ("bic.csv", "decay.png"):
         (out / name).unlink(missing_ok=True)
-    if len(arguments.components) > 1:
+    if len(settings) > 1:
         table = pd.DataFrame([fit["row"] for fit in fits])
         written.append(_csv(out / "bic.csv", table))
         print(table.to_string(index=False))
-    if reported is not None and "decay" in method.defaults:
-        fitted = fitted_components(_as_row(reported), decay.get(method.defaults["decay"]))
+    if reported is not None and "decay" in result.extras:
+        fitted = fitted_components(_as_row(reported), decay.get(result.extras["decay"]))
         picture = _pictures.decay(data, result.labels, fitted)
         written.append(_picture(out / "decay.png", picture))
     sizes = ", ".join(map(str, summary["cluster_sizes"]))
@@ -111,25 +140,31 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _fit_all(
-    data: Dataset, method: methods.Method, components: Sequence[int], seed: int
+    data: Dataset,
+    method: methods.Method,
+    settings: Sequence[tuple[int, dict[str, Any]]],
+    seed: int,
 ) -> list[dict[str, Any]]:
-    """A fit for each number of components; those that fail are reported and left out."""
+    """A fit for each number of components and decay; those that fail are reported and left out."""
     on_terminal = sys.stderr.isatty()
     # What the method can do of this; other methods report what they report.
     wanted = {"standard_errors": True, "verbose": on_terminal}
     wanted = {name: value for name, value in wanted.items() if name in method.defaults}
     fits, failures = [], []
-    bar = tqdm(components, unit=" fits", disable=not on_terminal or len(components) == 1)
-    for n_components in bar:
-        bar.set_description(f"{n_components} components")
+    bar = tqdm(settings, unit=" fits", disable=not on_terminal or len(settings) == 1)
+    for n_components, options in bar:
+        what = f"{n_components} components"
+        if len(settings) > 1 and "decay" in options:
+            what += f", {options['decay']} decay"
+        bar.set_description(what)
         rng = np.random.default_rng([seed, n_components])
         start = time.perf_counter()
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("default")
-                result = method.fit(data, n_components, rng, **wanted)
+                result = method.fit(data, n_components, rng, **wanted, **options)
         except Exception as error:  # plug-ins raise what they like; the next may still run
-            failures.append(f"{n_components} components: {error or type(error).__name__}")
+            failures.append(f"{what}: {error or type(error).__name__}")
             _say(failures[-1])
             continue
         fit = {
@@ -137,19 +172,19 @@ def _fit_all(
             "row": _row(result, n_components, len(data.X), time.perf_counter() - start),
             "warnings": list(dict.fromkeys(str(warning.message) for warning in caught)),
         }
-        if fit["row"]["bic"] is None and len(components) > 1:
+        if fit["row"]["bic"] is None and len(settings) > 1:
             raise ValueError(
                 f"method {method.name!r} has no likelihood, so BIC cannot choose among "
-                f"{len(components)} numbers of components; give one"
+                f"{len(settings)} numbers of components; give one"
             )
         if result.converged is False:
-            fit["warnings"].append(f"{n_components} components: the fit did not converge")
+            fit["warnings"].append(f"{what}: the fit did not converge")
         for message in fit["warnings"]:
             _say(f"warning: {message}")
         fits.append(fit)
-        if len(components) > 1 and not on_terminal:
+        if len(settings) > 1 and not on_terminal:
             seconds = fit["row"]["seconds"]
-            _say(f"{n_components} components: BIC {fit['row']['bic']:.1f}, {seconds:.1f} s")
+            _say(f"{what}: BIC {fit['row']['bic']:.1f}, {seconds:.1f} s")
     if not fits:
         raise ValueError("every fit failed: " + "; ".join(failures))
     return fits
@@ -159,11 +194,14 @@ def _row(result: methods.FitResult, n_components: int, n: int, seconds: float) -
     bic = None
     if result.log_likelihood is not None and result.n_parameters is not None:
         bic = -2 * result.log_likelihood + result.n_parameters * math.log(n)
-    return {
-        "n_components": n_components,
+    row = {"n_components": n_components}
+    if "decay" in result.extras:
+        row["decay"] = result.extras["decay"]
+    return row | {
         "log_likelihood": result.log_likelihood,
         "n_parameters": result.n_parameters,
         "bic": bic,
+        "icl": result.extras.get("icl"),
         "n_iter": result.n_iter,
         "converged": result.converged,
         "seconds": round(seconds, 3),
@@ -230,6 +268,14 @@ def _components(text: str) -> range:
     if not 1 <= low <= high:
         raise argparse.ArgumentTypeError(f"{text!r} must rise from at least 1")
     return range(low, high + 1)
+
+
+def _decays(text: str) -> list[str]:
+    names = decay.names() if text == "auto" else text.split(",")
+    try:
+        return [decay.get(name).name for name in names]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _seed(text: str) -> int:

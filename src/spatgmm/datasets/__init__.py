@@ -13,6 +13,8 @@ import pkgutil
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from spatgmm.data import Dataset
 
 
@@ -31,7 +33,7 @@ def load(name: str, **settings: Any) -> Dataset:
         One of :func:`names`.
     **settings
         The loader's own, see :func:`defaults`; ``centred=True`` subtracts each true group's
-        mean map.
+        mean map, ``distort`` moves the locations (:meth:`spatgmm.data.Dataset.distorted`).
 
     Returns
     -------
@@ -48,7 +50,12 @@ def load(name: str, **settings: Any) -> Dataset:
     reason = missing(name, **settings)
     if reason is not None:
         raise RuntimeError(f"data set {name!r}: {reason}")
-    return _module(name).load(**settings)
+    distort = settings.pop("distort", {})
+    data = _module(name).load(**settings)
+    if not distort:
+        return data
+    # The same distortion of the same data whenever they are loaded.
+    return data.distorted(np.random.default_rng(0), **distort)
 
 
 def check(name: str, **settings: Any) -> None:
@@ -64,7 +71,7 @@ def check(name: str, **settings: Any) -> None:
 def defaults(name: str) -> dict[str, Any]:
     """The settings a loader takes, with their defaults."""
     parameters = inspect.signature(_module(name).load).parameters.values()
-    return {parameter.name: parameter.default for parameter in parameters}
+    return {parameter.name: parameter.default for parameter in parameters} | {"distort": {}}
 
 
 def missing(name: str, **settings: Any) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 
-from spatgmm.figures import style
+from spatgmm.figures import method_rows, style
 from spatgmm.results import Results, counts, mean_and_error
 from spatgmm.tables import comparison
 from spatgmm.tables.table import listing
@@ -26,8 +26,7 @@ def finding(results: Results) -> str:
     """How often each method finds the groups at all."""
     fits = results.of(comparison.STUDY)
     labels = results.method_labels(fits)
-    controls = results.controls(fits)
-    ok = fits[(fits["status"] == "ok") & ~fits["method"].isin(controls)]
+    ok = results.competing(fits)
     if ok.empty:
         return "Every fit failed."
     share = (ok["ari"] > _FOUND).groupby(ok["method"]).mean()
@@ -78,34 +77,19 @@ def draw(results: Results):
             ax.tick_params(labelbottom=True)
             ax.set_xlabel("ARI")
     low = min(-0.12, float(fits["ari"].min()) - 0.05) if fits["ari"].notna().any() else -0.12
-    axes[0, 0].set(
-        xlim=(low, 1.05),
-        yticks=range(len(labels)),
-        yticklabels=list(labels.values()),
-        ylim=(len(labels) - 0.4, -0.6),
-    )
+    axes[0, 0].set_xlim(low, 1.05)
+    method_rows.label(axes[0, 0], labels)
     return figure
 
 
 def _draw_method(ax, y: int, group, method: str, results: Results, rng) -> None:
-    colour = style.method_colour(results.design.methods[method].plugin)
     ended = counts(group)
     ari = group.loc[group["status"] == "ok", "ari"].to_numpy(dtype=float)
     if len(ari):
-        ax.scatter(
-            ari,
-            y + 0.12 + rng.uniform(-0.18, 0.18, len(ari)),
-            s=6,
-            color=colour,
-            marker=style.method_marker(method),
-            alpha=0.45,
-            linewidths=0,
-            rasterized=len(ari) > 500,
-        )
         mean, error = mean_and_error(ari)
         reach = 1.96 * error if np.isfinite(error) else 0.0
-        # Above the dots, so that it hides none.
-        ax.errorbar(mean, y - 0.24, xerr=reach, fmt="|", color=colour, ms=5, mew=1.6, linewidth=1.2)
+        summary = (mean - reach, mean, mean + reach)
+        method_rows.draw(ax, y, ari, summary, method, results, rng)
     if ended["n_failed"]:
         note = f"{ended['n_failed']} of {len(group)} failed"
     elif ended["n_unsupported"]:

@@ -32,7 +32,7 @@ def empirical(X: np.ndarray, delta: np.ndarray) -> pd.DataFrame:
     DataFrame
         Columns delta, correlation.
     """
-    covariance = np.cov(X, rowvar=False)
+    covariance = pd.DataFrame(X).cov().to_numpy()  # pixels may be missing
     above = np.triu_indices(len(delta), 1)
     distances = np.round(delta[above], 9)
     pairs = pd.DataFrame(

@@ -167,7 +167,7 @@ def _truth(data: Dataset) -> list[np.ndarray]:
     truth, delta = data.truth, scaled_distances(data.coordinates)
     sigmoid = decay.get("sigmoid")
     return [
-        FittedCovariance(alpha, float(beta), None, sigmoid).matrix(delta)
+        FittedCovariance(alpha, np.array([beta]), None, sigmoid).matrix(delta)
         for alpha, beta in zip(truth.alpha, truth.beta, strict=True)
     ]
 
@@ -176,15 +176,12 @@ def _fitted(results: Results, fits, data: Dataset) -> dict[str, dict[int, np.nda
     """Spatial covariances as the fits of the run report them, by method and component."""
     delta = scaled_distances(data.coordinates)
     ok = fits[fits["status"] == "ok"]
-    return {
-        method: {
-            g: fitted.matrix(delta)
-            for g, fitted in fitted_components(
-                ok[ok["method"] == method].iloc[0], results.decay(method)
-            ).items()
-        }
-        for method in results.spatial_methods(ok)
-    }
+    found = {}
+    for method in results.spatial_methods(ok):
+        row = ok[ok["method"] == method].iloc[0]
+        covariances = fitted_components(row, results.decay(row))
+        found[method] = {g: fitted.matrix(delta) for g, fitted in covariances.items()}
+    return found
 
 
 def _clusters(results: Results, fits, data: Dataset) -> dict[str, dict[int, np.ndarray]]:

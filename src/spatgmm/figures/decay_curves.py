@@ -45,7 +45,7 @@ def finding(results: Results) -> str:
         delta = scaled_distances(data.coordinates)
         simulated = results.design.cases[case].simulated
         errors = []
-        for g, fitted in fitted_components(row, results.decay(row["method"])).items():
+        for g, fitted in fitted_components(row, results.decay(row)).items():
             points = correlation.empirical(data.X[shown_labels(data, row) == g], delta)
             at = points["delta"].to_numpy()
             reference = (
@@ -72,7 +72,7 @@ def draw(results: Results):
     style.letter(axes[0], 0)
     for index, (ax, (case, row)) in enumerate(zip(axes[1:], panels, strict=False), 1):
         data = results.dataset(case)
-        fitted = fitted_components(row, results.decay(row["method"]))
+        fitted = fitted_components(row, results.decay(row))
         correlation.draw(ax, data, shown_labels(data, row), fitted)
         if results.design.cases[case].simulated:
             curve = np.linspace(correlation.nearest(data), MAX_DISTANCE, 200)
@@ -156,7 +156,7 @@ def _name(results: Results, case: str) -> str:
 def _true(data, component: int) -> FittedCovariance:
     truth = data.truth
     return FittedCovariance(
-        truth.alpha[component], float(truth.beta[component]), None, decay.get("sigmoid")
+        truth.alpha[component], truth.beta[component : component + 1], None, decay.get(truth.decay)
     )
 
 

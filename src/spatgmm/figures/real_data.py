@@ -50,7 +50,7 @@ def finding(results: Results) -> str:
             parts.append(f"{name}: no spatial covariance was fitted")
             continue
         data = results.dataset(case)
-        fitted = fitted_components(row, results.decay(row["method"]))
+        fitted = fitted_components(row, results.decay(row))
         at = np.array([correlation.nearest(data), MAX_DISTANCE / 2])
         falls = []
         for g, covariance in fitted.items():
@@ -85,7 +85,7 @@ def draw(results: Results):
             ax.axis("off")
             ax.text(0.5, 0.5, "no spatial covariance\nwas fitted", ha="center", va="center")
             continue
-        fitted = fitted_components(chosen, results.decay(chosen["method"]))
+        fitted = fitted_components(chosen, results.decay(chosen))
         correlation.draw(ax, data, shown_labels(data, chosen), fitted)
     return figure
 

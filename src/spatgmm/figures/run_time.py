@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from spatgmm.figures import style
+from spatgmm.figures import method_rows, style
 from spatgmm.results import Results
 from spatgmm.tables import comparison
 from spatgmm.tables.table import listing, significant
@@ -24,8 +24,7 @@ def caption(results: Results) -> str:
 def finding(results: Results) -> str:
     fits = results.of(comparison.STUDY)
     labels = results.method_labels(fits)
-    controls = results.controls(fits)
-    ok = fits[(fits["status"] == "ok") & ~fits["method"].isin(controls)]
+    ok = results.competing(fits)
     if ok.empty:
         return "Every fit failed, so there is no run time to compare."
     median = ok.groupby("method")["seconds"].median().sort_values()
@@ -59,7 +58,9 @@ def draw(results: Results):
         for y, method in enumerate(labels):
             group = fits[(fits["method"] == method) & (fits["status"] == "ok")]
             if len(group):
-                _draw_method(ax, y, group["seconds"].to_numpy(dtype=float), method, results, rng)
+                seconds = group["seconds"].to_numpy(dtype=float)
+                summary = tuple(np.percentile(seconds, [2.5, 50, 97.5]))
+                method_rows.draw(ax, y, seconds, summary, method, results, rng)
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         ax.xaxis.set_minor_formatter(NullFormatter())
@@ -74,27 +75,5 @@ def draw(results: Results):
         ax.set_title(title)
         if len(panels) > 1:
             style.letter(ax, index)
-    axes[0, 0].set(
-        yticks=range(len(labels)),
-        yticklabels=list(labels.values()),
-        ylim=(len(labels) - 0.4, -0.6),
-    )
+    method_rows.label(axes[0, 0], labels)
     return figure
-
-
-def _draw_method(ax, y: int, seconds: np.ndarray, method: str, results: Results, rng) -> None:
-    colour = style.method_colour(results.design.methods[method].plugin)
-    ax.scatter(
-        seconds,
-        y + 0.12 + rng.uniform(-0.18, 0.18, len(seconds)),
-        s=6,
-        color=colour,
-        marker=style.method_marker(method),
-        alpha=0.45,
-        linewidths=0,
-        rasterized=len(seconds) > 500,
-    )
-    low, median, high = np.percentile(seconds, [2.5, 50, 97.5])
-    # Above the dots, so that it hides none.
-    ax.plot([low, high], [y - 0.24, y - 0.24], color=colour, linewidth=1.2)
-    ax.plot(median, y - 0.24, "|", color=colour, ms=5, mew=1.6)

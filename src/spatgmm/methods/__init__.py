@@ -94,6 +94,8 @@ class Method:
             return f"n_components must be at least 1, got {n_components}"
         if len(data.X) <= n_components:
             return f"{len(data.X)} maps are too few for {n_components} components"
+        if "missing" not in self.defaults and np.isnan(data.X).any():
+            return "maps have missing pixels"
         return _r.missing(self.requires) or self._supports(self._seen(data), n_components)
 
     def fit(

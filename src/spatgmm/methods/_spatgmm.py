@@ -10,12 +10,16 @@ from sklearn.exceptions import ConvergenceWarning
 
 from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
+from spatgmm.metric import DIRECTIONS
 from spatgmm.mixture import SpatialGaussianMixture
 
 _OF_ESTIMATOR = ("n_init", "init", "tol", "max_iter", "decay", "mean", "beta_init", "verbose")
+_BEYOND_THE_PAPER = ("metric", "variance", "sharing", "missing")
 _ESTIMATOR = SpatialGaussianMixture().get_params()
 
-DEFAULTS = {name: _ESTIMATOR[name] for name in _OF_ESTIMATOR} | {"standard_errors": False}
+#: What the paper's algorithm takes, and what the default solver takes.
+PAPER_DEFAULTS = {name: _ESTIMATOR[name] for name in _OF_ESTIMATOR} | {"standard_errors": False}
+DEFAULTS = PAPER_DEFAULTS | {name: _ESTIMATOR[name] for name in _BEYOND_THE_PAPER}
 
 
 def fit(
@@ -39,27 +43,53 @@ def fit(
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(data.X)
     parameters = _with_covariances(model, data.X) if standard_errors else _estimates(model)
+    if model.metric != "isotropic":
+        parameters = pd.concat([parameters, _directions(model)], ignore_index=True)
     return FitResult(
         labels=model.labels_,
         log_likelihood=model.log_likelihood_,
         n_parameters=model.n_parameters_,
         n_iter=model.n_iter_,
         converged=model.converged_,
-        extras={"parameters": parameters},
+        extras={
+            "decay": model.decay_,
+            "icl": model.icl(data.X),
+            "empty_components": len(model.empty_components_),
+            "largest_fall": _largest_fall(model.log_likelihood_trace_),
+            "condition_number": model.condition_number_,
+            "parameters": parameters,
+        },
     )
+
+
+def _largest_fall(trace: np.ndarray) -> float:
+    """The largest fall of the log-likelihood from one iteration to the next, relative to it."""
+    falls = -np.diff(trace) / np.maximum(np.abs(trace[1:]), 1)
+    return float(falls.max(initial=0.0))
 
 
 def _estimates(model: SpatialGaussianMixture) -> pd.DataFrame:
     """The columns of ``standard_errors`` without the standard errors."""
+    names = ("weight", *model.parameter_names_)
     rows = [
         (g, name, value)
         for g in range(model.n_components)
-        for name, value in [
-            ("weight", model.weights_[g]),
-            *((f"alpha{k + 1}", model.alpha_[g, k]) for k in range(3)),
-            ("beta", model.beta_[g]),
-        ]
+        for name, value in zip(
+            names, [model.weights_[g], *model.alpha_[g], *model.shape_[g]], strict=True
+        )
     ]
+    return _without_errors(rows)
+
+
+def _directions(model: SpatialGaussianMixture) -> pd.DataFrame:
+    """What the metric says of directions, as further parameters."""
+    rows = model.geostatistics().itertuples()
+    return _without_errors(
+        [(row.component, row.quantity, row.estimate) for row in rows if row.quantity in DIRECTIONS]
+    )
+
+
+def _without_errors(rows) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["component", "parameter", "estimate"])
     return table.assign(std_error=np.nan, lower=np.nan, upper=np.nan)
 
@@ -67,12 +97,10 @@ def _estimates(model: SpatialGaussianMixture) -> pd.DataFrame:
 def _with_covariances(model: SpatialGaussianMixture, X: np.ndarray) -> pd.DataFrame:
     """Standard errors, and covariances of the estimates as parameters ``cov.alpha1.alpha2``, ..."""
     table = model.standard_errors(X)
-    names = ("alpha1", "alpha2", "alpha3", "beta")
+    names = model.parameter_names_
     rows = [
         (g, f"cov.{names[i]}.{names[j]}", covariance[i][j])
         for g, covariance in enumerate(table.attrs["covariance"])
-        for i, j in zip(*np.triu_indices(4, 1), strict=True)
+        for i, j in zip(*np.triu_indices(len(names), 1), strict=True)
     ]
-    covariances = pd.DataFrame(rows, columns=["component", "parameter", "estimate"])
-    covariances = covariances.assign(std_error=np.nan, lower=np.nan, upper=np.nan)
-    return pd.concat([table, covariances], ignore_index=True)
+    return pd.concat([table, _without_errors(rows)], ignore_index=True)

@@ -9,7 +9,7 @@ from spatgmm.methods import FitResult, _spatgmm
 
 NAME = "spatgmm-gls"
 LABEL = "SpatGMM, GLS"
-DEFAULTS = _spatgmm.DEFAULTS
+DEFAULTS = _spatgmm.PAPER_DEFAULTS
 
 
 def supports(data: Dataset, n_components: int) -> str | None:

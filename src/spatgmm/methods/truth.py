@@ -28,7 +28,8 @@ def fit(data: Dataset, n_components: int, rng: np.random.Generator) -> FitResult
     truth, (n, p) = data.truth, data.X.shape
     log_joint = np.empty((n, n_components))
     for g in range(n_components):
-        Xi = covariance(data.coordinates, truth.alpha[g], truth.beta[g])
+        stretch = None if truth.metric is None else truth.metric[g]
+        Xi = covariance(data.coordinates, truth.alpha[g], truth.beta[g], truth.decay, stretch)
         factor = np.linalg.cholesky(Xi)
         white = solve_triangular(factor, (data.X - truth.means[g]).T, lower=True)
         log_determinant = 2 * np.log(np.diag(factor)).sum()

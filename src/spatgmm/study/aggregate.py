@@ -10,9 +10,8 @@ import pyarrow.parquet as pq
 
 from spatgmm.data import Dataset, atomic_path
 from spatgmm.simulate import Scenario
-from spatgmm.study.design import Case, Design, Variant, data_path, fits_path
+from spatgmm.study.design import Case, Design, data_path, fits_path, varied
 from spatgmm.study.rows import COLUMNS
-from spatgmm.study.vary import METHOD
 
 #: Rows that are held in memory before they are written.
 ROW_GROUP = 50_000
@@ -68,17 +67,6 @@ def design_table(results: Path, design: Design) -> pd.DataFrame:
                 row["n_components"] = variant.n_components
             rows.append(row | varied(case, variant))
     return pd.DataFrame(rows)
-
-
-def varied(case: Case, variant: Variant) -> dict[str, object]:
-    """Every varied key with its value here, lists and mappings as text."""
-    keys = case.varied | {f"{METHOD}{key}": value for key, value in variant.varied.items()}
-    # "n" is a column of the fits already, with the same value.
-    return {
-        key: str(value) if isinstance(value, list | dict) else value
-        for key, value in keys.items()
-        if key != "n"
-    }
 
 
 def write_design(results: Path, design: Design) -> None:

@@ -192,6 +192,17 @@ def expand(config: Mapping[str, Any]) -> tuple[Design, list[str]]:
     return design, problems
 
 
+def varied(case: Case, variant: Variant) -> dict[str, object]:
+    """Every varied key with its value here, lists and mappings as text."""
+    keys = case.varied | {f"{vary.METHOD}{key}": value for key, value in variant.varied.items()}
+    # "n" is a column of the fits already, with the same value.
+    return {
+        key: str(value) if isinstance(value, list | dict) else value
+        for key, value in keys.items()
+        if key != "n"
+    }
+
+
 def fits_path(results: Path, batch: Batch) -> Path:
     """Where the rows of a batch are."""
     return results / "fits" / batch.case / batch.method / f"{batch.first}-{batch.last}.parquet"
@@ -252,10 +263,7 @@ def _case(source: Case, point: vary.Point) -> Case:
         return source
     settings = copy.deepcopy(source.settings)
     for key, value in varied.items():
-        if source.simulated:
-            vary.set_key(settings, key, value)
-        else:
-            settings[key] = value
+        vary.set_key(settings, key, value)
     id = f"{source.id}-{digest(varied)}"
     return Case(id, source.id, source.simulated, settings, varied)
 
@@ -284,7 +292,7 @@ def _has(source: Case, key: str) -> bool:
         return vary.scenario_has(source.settings, key)
     # A loader that does not exist is named elsewhere.
     known = _settings(source.settings["load"])
-    return known is None or key in known
+    return known is None or key.partition(".")[0] in known
 
 
 @functools.cache

@@ -52,10 +52,10 @@ def scenario_has(scenario: Mapping, path: str) -> bool:
     return True
 
 
-def set_key(scenario: dict, path: str, value: Any) -> None:
-    """Set a key for which :func:`scenario_has` is true."""
+def set_key(settings: dict, path: str, value: Any) -> None:
+    """Set a key of a scenario (:func:`scenario_has`) or data set, by dotted path."""
     *parents, last = _parts(path)
-    node: Any = scenario
+    node: Any = settings
     for key in parents:
         if isinstance(node, dict) and not isinstance(node.get(key), dict | list):
             node[key] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from spatgmm.fitted import PARAMETERS, beta_at_bound, fitted_components
+from spatgmm.fitted import COEFFICIENTS, at_bounds, fitted_components
 from spatgmm.geometry import Geometry
 from spatgmm.results import Results
 from spatgmm.tables.table import CONVENTION, Footnotes, Table, number, with_error
@@ -76,14 +76,14 @@ def film_parameters(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
         dataset = results.dataset(case)
         geometry = Geometry(dataset.coordinates)
         row = group.loc[group["log_likelihood"].astype(float).idxmax()]
-        for component, fitted in fitted_components(row, results.decay(method)).items():
+        for component, fitted in fitted_components(row, results.decay(row)).items():
             line = {
                 "case": case,
                 "method": method,
                 "replicate": int(row["replicate"]),
                 "group": dataset.label_names[component],
             }
-            for parameter in ("weight", *PARAMETERS):
+            for parameter in ("weight", *COEFFICIENTS, "beta"):
                 line[parameter] = float(row[f"estimate.{component}.{parameter}"])
                 error = row.get(f"std_error.{component}.{parameter}")
                 line[f"{parameter}_se"] = np.nan if pd.isna(error) else float(error)
@@ -92,7 +92,7 @@ def film_parameters(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
             # Known even where the covariances of the estimates are not.
             line["partial_sill_se"] = line["alpha2_se"]
             bounds = fitted.decay.bounds(geometry.smallest_distance)
-            line["bound"] = beta_at_bound(fitted.beta, bounds) or ""
+            line["bound"] = at_bounds(fitted.shape, *bounds)[0] or ""
             rows.append(line)
     return pd.DataFrame(rows)
 

@@ -1,0 +1,175 @@
+"""The data as EM sees them: maps in the rotated basis, complete or with missing pixels.
+
+A solver needs three things of them: the log-density of every map under a component, and the
+weighted mean and scatter of the maps of one component.  With missing pixels these come from the
+exact conditional distribution of what is missing given what is there (Little and Rubin,
+"Statistical Analysis with Missing Data", 2nd edition, section 11.2), so that EM stays EM for the
+likelihood of the observed values.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+from spatgmm.covariance import FactoredCovariance
+
+Blocks = list[np.ndarray]
+
+#: Responsibilities below this do not enter a scatter matrix.
+_NEGLIGIBLE = 1e-13
+
+#: Numbers in a temporary copy of some rows of the data (4 MB).
+_CHUNK_VALUES = 2**19
+
+_LOG_2PI = np.log(2 * np.pi)
+
+
+class Maps:
+    """Complete maps.
+
+    Parameters
+    ----------
+    blocks : list of ndarray of shape (n, p_b)
+        The data in the rotated basis of :class:`spatgmm.geometry.Geometry`.
+    """
+
+    def __init__(self, blocks: Blocks):
+        self.blocks = blocks
+
+    def __len__(self) -> int:
+        return len(self.blocks[0])
+
+    @property
+    def n_locations(self) -> int:
+        return sum(block.shape[1] for block in self.blocks)
+
+    @property
+    def n_observed(self) -> np.ndarray:
+        """Observed pixels of each map, shape (n,)."""
+        return np.full(len(self), self.n_locations)
+
+    def divided(self, scale: np.ndarray | None) -> Maps:
+        """The same maps with each location divided by its scale (one dense block only)."""
+        return self if scale is None else type(self)([block / scale for block in self.blocks])
+
+    def log_volume(self, scale: np.ndarray) -> np.ndarray:
+        """``sum_j log s_j`` over the observed pixels of each map, shape (n,)."""
+        return np.full(len(self), np.log(scale).sum())
+
+    def completed(self, mean: Blocks, covariance: FactoredCovariance) -> Maps:
+        """Complete maps, with what a component says of their missing pixels."""
+        return self
+
+    def log_density(self, mean: Blocks, covariance: FactoredCovariance) -> np.ndarray:
+        """``log N(x_i; mu, Xi)``, shape (n,)."""
+        distance = np.empty(len(self))
+        for rows in _chunks(len(self), self.n_locations):
+            residuals = [block[rows] - m for block, m in zip(self.blocks, mean, strict=True)]
+            distance[rows] = covariance.mahalanobis(residuals)
+        return -0.5 * (self.n_locations * _LOG_2PI + covariance.log_det + distance)
+
+    def mean(self, weights: np.ndarray) -> Blocks:
+        """The weighted mean map, block by block."""
+        total = max(weights.sum(), 1e-300)  # a component that lost all its maps has its mean at 0
+        return [weights @ block / total for block in self.blocks]
+
+    def scatter(self, weights: np.ndarray, centre: Blocks) -> Blocks:
+        """``S = sum_i w_i (x_i - mu)(x_i - mu)' / sum_i w_i``, the diagonal blocks alone."""
+        rows = np.flatnonzero(weights > _NEGLIGIBLE)
+        root = np.sqrt(weights[rows] / weights[rows].sum())[:, None]
+        scatter = []
+        for block, mean in zip(self.blocks, centre, strict=True):
+            S = np.zeros((len(mean), len(mean)))
+            for some in _chunks(len(rows), len(mean)):
+                scaled = block[rows[some]]
+                scaled -= mean
+                scaled *= root[some]
+                S += scaled.T @ scaled
+            scatter.append(S)
+        return scatter
+
+
+class IncompleteMaps(Maps):
+    """Maps with missing pixels, NaN; one dense block.
+
+    Raises
+    ------
+    ValueError
+        If the data are in more than one block: a reflection mixes what is missing with what is not.
+    """
+
+    def __init__(self, blocks: Blocks):
+        super().__init__(blocks)
+        if len(blocks) != 1:
+            raise ValueError("missing pixels need one dense block")
+        missing = np.isnan(blocks[0])
+        patterns, which = np.unique(missing, axis=0, return_inverse=True)
+        which = which.ravel()
+        #: Rows and missing columns, for every pattern with missing pixels.
+        self.patterns = [
+            (np.flatnonzero(which == k), np.flatnonzero(pattern))
+            for k, pattern in enumerate(patterns)
+            if pattern.any()
+        ]
+        self._n_observed = (~missing).sum(axis=1)
+
+    @property
+    def n_observed(self):
+        return self._n_observed
+
+    def log_volume(self, scale):
+        return ~np.isnan(self.blocks[0]) @ np.log(scale)
+
+    def completed(self, mean, covariance):
+        """Every missing pixel replaced by its expectation given the others of its map.
+
+        With ``W = Xi^-1``, missing ``m`` and observed ``o``: the conditional mean is
+        ``mu_m - W_mm^-1 W_mo (x_o - mu_o)`` and the conditional covariance ``W_mm^-1``, so that
+        only matrices of the size of what is missing are factored.
+        """
+        (W,), (mu,) = covariance.inverse, mean
+        residuals = self.blocks[0] - mu
+        conditional, log_det = [], np.zeros(len(self))
+        for rows, missing in self.patterns:
+            factor = cho_factor(W[np.ix_(missing, missing)], lower=True)
+            observed = residuals[rows]
+            observed[:, missing] = 0.0
+            pull = observed @ W[:, missing]
+            residuals[np.ix_(rows, missing)] = -cho_solve(factor, pull.T).T
+            conditional.append((rows, missing, cho_solve(factor, np.eye(len(missing)))))
+            log_det[rows] = 2 * np.log(np.diag(factor[0])).sum()
+        return _CompletedMaps([residuals + mu], conditional, log_det, self._n_observed)
+
+    def log_density(self, mean, covariance):
+        """``log N(x_o; mu_o, Xi_oo)`` of the observed pixels, shape (n,)."""
+        return self.completed(mean, covariance).log_density(mean, covariance)
+
+
+class _CompletedMaps(Maps):
+    """Conditional means of maps, with the conditional covariance of what was missing."""
+
+    def __init__(self, blocks, conditional, log_det, n_observed):
+        super().__init__(blocks)
+        self._conditional = conditional
+        self._log_det = log_det
+        self._n_missing = self.n_locations - n_observed
+
+    def log_density(self, mean, covariance):
+        # The quadratic form of the observed pixels is that of the map with the others at their
+        # conditional mean, and |Xi_oo| = |Xi| |W_mm|.
+        complete = super().log_density(mean, covariance)
+        return complete + 0.5 * (self._n_missing * _LOG_2PI - self._log_det)
+
+    def scatter(self, weights, centre):
+        (S,) = super().scatter(weights, centre)
+        total = weights.sum()
+        for rows, missing, covariance in self._conditional:
+            S[np.ix_(missing, missing)] += weights[rows].sum() / total * covariance
+        return [S]
+
+
+def _chunks(n: int, p: int) -> list[slice]:
+    """Rows to work on at a time, so that temporary arrays stay small beside the data."""
+    size = max(_CHUNK_VALUES // p, 1)
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]

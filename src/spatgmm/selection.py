@@ -1,0 +1,78 @@
+"""Which model: number of components, decay and every other choice, by information criteria."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+
+import pandas as pd
+from tqdm import tqdm
+
+from spatgmm import decay as decays
+from spatgmm.mixture import AUTO, SpatialGaussianMixture
+
+
+def select(X, n_components=(1, 2, 3, 4, 5), decay="sigmoid", verbose=False, **options):
+    """Fit every combination of the choices given, and compare them.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, p), (n, r, c) or (n, r, c, s)
+        One map per row.
+    n_components : int or iterable of int
+    decay : str or iterable of str
+        ``"auto"``: every decay.
+    verbose : bool
+        Whether to show progress on standard error.
+    **options
+        Other parameters of :class:`spatgmm.SpatialGaussianMixture`.  A list gives alternatives
+        (``metric=["isotropic", "rotated"]``), anything else holds for all fits.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per fit, the lowest BIC first: what was chosen, ``log_likelihood``,
+        ``n_parameters``, ``bic``, ``aic``, ``icl`` (smaller is better for all three),
+        ``converged``, ``empty_components`` (how many) and ``estimator``, the fit itself.
+
+    Raises
+    ------
+    ValueError
+        If a choice has no alternatives, or the estimator refuses data or parameters.
+
+    References
+    ----------
+    Schwarz (1978) for BIC; Biernacki, Celeux and Govaert (2000) for ICL.
+    """
+    choices = {
+        "n_components": _alternatives(n_components),
+        "decay": decays.names() if decay == AUTO else _alternatives(decay),
+    }
+    choices |= {name: value for name, value in options.items() if isinstance(value, list)}
+    for name, alternatives in choices.items():
+        if not alternatives:
+            raise ValueError(f"{name}: no alternatives to choose from")
+    fixed = {name: value for name, value in options.items() if name not in choices}
+    points = [dict(zip(choices, point, strict=True)) for point in product(*choices.values())]
+    rows = []
+    for point in tqdm(points, unit=" fits", disable=not verbose):
+        model = SpatialGaussianMixture(**fixed, **point).fit(X)
+        rows.append(_row(point, model, X))
+    return pd.DataFrame(rows).sort_values("bic", ignore_index=True)
+
+
+def _row(point: Mapping, model: SpatialGaussianMixture, X) -> dict:
+    return dict(point) | {
+        "log_likelihood": model.log_likelihood_,
+        "n_parameters": model.n_parameters_,
+        "bic": model.bic(X),
+        "aic": model.aic(X),
+        "icl": model.icl(X),
+        "converged": model.converged_,
+        "empty_components": len(model.empty_components_),
+        "estimator": model,
+    }
+
+
+def _alternatives(value) -> list:
+    return [value] if isinstance(value, str | int) else list(value)
