@@ -14,13 +14,14 @@ SNAKEMAKE := snakemake --cores $(CORES)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export RPY2_CFFI_MODE := ABI
 
-.PHONY: help reproduce smoke test lint bench bench-large fuzz setup system clean
+.PHONY: help reproduce smoke test test-cluster lint bench bench-large fuzz setup system clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make reproduce   the paper's study: results/paper/"
 	@echo "make smoke       every rule on a small configuration: results/smoke/"
 	@echo "make test        all tests"
+	@echo "make test-cluster  the smoke study and faults on a Slurm of one node, started for it"
 	@echo "make lint        formatting and lint of Python and Snakemake files"
 	@echo "make bench       speed and memory against their targets: results/bench/ (bench-large: images)"
 	@echo "make fuzz        2,000 random data sets (SEED=0 COUNT=2000): no fit may break"
@@ -35,6 +36,10 @@ smoke: setup
 
 test: setup
 	python -m pytest
+
+# A Slurm of this machine alone, installed from Debian's packages as root, and stopped afterwards.
+test-cluster: setup
+	bash tests/cluster/one-node.sh python -m pytest tests/cluster --durations=0
 
 lint: setup
 	ruff check .

@@ -31,8 +31,12 @@ include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/outputs.smk"
 
 
-# A record of what is run, which the jobs read. It is no rule's output: what reruns a job is its own
+# The record of what is run, which the jobs read, is no rule's output: what reruns a job is its own
 # part of the configuration, among its params.
 onstart:
+    LOCK = hold_run()
+    progress.follow(
+        logger, progress.Progress(DESIGN, RESULTS, batches_to_do(workflow.dag))
+    )
     with atomic_path(CONFIG_FILE) as path:
         path.write_text(study.config.dump(CONFIG))

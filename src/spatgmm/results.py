@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from spatgmm import simulate
 from spatgmm.data import Dataset
 from spatgmm.study import design
 
@@ -24,7 +25,7 @@ class Results:
     config : mapping
         The validated study configuration.
     directory : path-like
-        ``results/<name>``, with ``fits.parquet`` and ``data/``.
+        ``results/<name>``, with ``fits.parquet`` and, where there are data sets, ``data/``.
 
     Raises
     ------
@@ -100,7 +101,12 @@ class Results:
     def dataset(self, case: str) -> Dataset:
         """The data of a case; of a simulated one, its replicate 0."""
         if case not in self._datasets:
-            self._datasets[case] = Dataset.load(self.directory / "data" / f"{case}.npz")
+            known = self.design.cases[case]
+            if known.simulated:
+                scenario = simulate.Scenario.from_config(case, known.settings)
+                self._datasets[case] = simulate.draw(scenario, 0, self.design.root_seed)
+            else:
+                self._datasets[case] = Dataset.load(design.data_path(self.directory, case))
         return self._datasets[case]
 
     def is_stand_in(self, case: str) -> bool:

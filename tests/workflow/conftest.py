@@ -2,6 +2,7 @@
 
 import copy
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,9 +45,9 @@ def tiny():
 
 @pytest.fixture
 def snakemake(tmp_path):
-    """Run Snakemake on a configuration in a temporary folder."""
+    """Run Snakemake on a configuration in a temporary folder, to its end or not."""
 
-    def run(config, *targets, sources=ROOT):
+    def run(config, *targets, sources=ROOT, wait=True):
         path = tmp_path / "config.yaml"
         path.write_text(yaml.safe_dump(config, sort_keys=False))
         command = [sys.executable, "-m", "snakemake", "--snakefile", sources / "Snakefile"]
@@ -56,14 +57,28 @@ def snakemake(tmp_path):
         environment = os.environ | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         }
-        return subprocess.run(
+        started = subprocess.Popen(
             list(map(str, command)),
             env=environment,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            timeout=300,
         )
+        if not wait:
+            return started
+        stdout, _ = started.communicate(timeout=300)
+        return subprocess.CompletedProcess(command, started.returncode, stdout)
 
     return run
+
+
+@pytest.fixture
+def sources(tmp_path):
+    """A copy of the project, to be edited at will."""
+    folder = tmp_path / "sources"
+    for name in ("src", "workflow", "profiles", "envs"):
+        shutil.copytree(ROOT / name, folder / name)
+    for name in ("Snakefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder / name)
+    return folder

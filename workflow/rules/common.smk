@@ -13,7 +13,7 @@ sys.path.insert(0, SOURCES)
 
 from spatgmm import study
 from spatgmm.data import atomic_path
-from spatgmm.study import design, provenance
+from spatgmm.study import design, locks, progress, provenance
 
 # Jobs run the package as it is here, in whatever environment they have.
 shell.prefix(f"set -euo pipefail; export PYTHONPATH={shlex.quote(SOURCES)}; ")
@@ -32,7 +32,11 @@ CONFIG_FILE = f"{RESULTS}/config.yaml"
 FITS = f"{RESULTS}/fits.parquet"
 DESIGN_TABLE = f"{RESULTS}/design.csv"
 SUMMARY = f"{RESULTS}/summary.md"
-DATA = [str(design.data_path(RESULTS, case)) for case in DESIGN.cases]
+DATA = [
+    str(design.data_path(RESULTS, case.id))
+    for case in DESIGN.cases.values()
+    if not case.simulated
+]
 BATCHES = [str(design.fits_path(RESULTS, batch)) for batch in DESIGN.batches()]
 
 
@@ -70,11 +74,15 @@ def data_settings(wildcards):
 
 
 def data_code(wildcards):
-    return provenance.data_code(DESIGN.cases[wildcards.case].settings.get("load"))
+    return provenance.data_code(DESIGN.cases[wildcards.case].settings["load"])
 
 
 def fit_settings(wildcards):
     return DESIGN.fit_settings(wildcards.case, wildcards.method)
+
+
+def time_limit(wildcards):
+    return DESIGN.methods[wildcards.method].time_limit
 
 
 def fit_code(wildcards):
@@ -85,3 +93,25 @@ def environment(wildcards):
     """R comes with the environment of those methods only that need it."""
     uses_r = provenance.requires_r(DESIGN.methods[wildcards.method].plugin)
     return "../../envs/r.yaml" if uses_r else "../../envs/python.yaml"
+
+
+def batches_to_do(dag):
+    """The batches that this run has to do, by job id."""
+    return {
+        job.jobid: design.Batch(
+            job.wildcards.case,
+            job.wildcards.method,
+            int(job.wildcards.first),
+            int(job.wildcards.last),
+        )
+        for job in dag.needrun_jobs()
+        if job.rule.name == "fit"
+    }
+
+
+def hold_run():
+    """Keep other runs out of the results folder until this process ends, however it does."""
+    try:
+        return locks.hold(RESULTS / ".lock")
+    except BlockingIOError:
+        raise WorkflowError(f"another run is at work in {RESULTS}; wait for it") from None

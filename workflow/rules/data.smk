@@ -1,11 +1,11 @@
-# The maps of every case, real ones loaded, simulated ones drawn; and what every case is.
+# The maps of every data set, and what every case is. Simulated maps are drawn where they are needed.
 
 
 localrules:
     design,
 
 
-# All data first: a user's file that cannot be read is found before any long work.
+# First of all: a user's file that cannot be read is found before any long work.
 rule data:
     input:
         user_files,

@@ -5,7 +5,8 @@ rule fit:
     input:
         real_data,
     output:
-        f"{RESULTS}/fits/{{case}}/{{method}}/{{first}}-{{last}}.parquet",
+        # Not deleted before a rerun, which takes over the rows that are still valid.
+        update(f"{RESULTS}/fits/{{case}}/{{method}}/{{first}}-{{last}}.parquet"),
     log:
         f"{RESULTS}/logs/fits/{{case}}/{{method}}/{{first}}-{{last}}.log",
     benchmark:
@@ -17,6 +18,7 @@ rule fit:
         config=CONFIG_FILE,
         settings=fit_settings,
         code=fit_code,
+        time_limit=time_limit,
     shell:
         "python -m spatgmm study fit --config {params.config} --case {wildcards.case}"
         " --method {wildcards.method} --replicates {wildcards.first}-{wildcards.last} 2> {log}"

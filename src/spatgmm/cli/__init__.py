@@ -15,6 +15,7 @@ COMMANDS = {
     "fit": "cluster your own maps",
     "methods": "what there is to compare with, what can run here, and why not",
     "datasets": "the data sets that come with loaders",
+    "status": "how far a run is, what failed, and how to repeat that alone",
     "study": "one step of a study; the workflow's rules call it",
 }
 

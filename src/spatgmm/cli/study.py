@@ -7,15 +7,14 @@ current folder.
 from __future__ import annotations
 
 import argparse
+import errno
 import os
-import shlex
 import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spatgmm.study.design import Batch, Design, data_path, fits_path
+from spatgmm.study.design import Batch, Design, data_path
 
 RESULTS = Path("results")
 
@@ -30,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         added.set_defaults(step=step)
         return added
 
-    data = add("data", _data, "load or draw the maps of a case")
+    data = add("data", _data, "load the maps of a data set")
     data.add_argument("--case", required=True, help="id of the case")
     fit = add("fit", _fit, "fit replicates of a case by a method")
     fit.add_argument("--case", required=True, help="id of the case")
@@ -50,14 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
     # Before numpy is first imported, or it has no effect.
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
-    try:
-        arguments.step(arguments)
-    except Exception as error:
-        if not sys.stderr.isatty():  # stderr is the job's log: say it on the terminal too
-            what = getattr(arguments, "name", None) or getattr(arguments, "case", "")
-            step = arguments.step.__name__.removeprefix("_")
-            print(f"study {step} {what} failed: {error}", flush=True)
-        raise
+    arguments.step(arguments)
 
 
 def _load(arguments: argparse.Namespace) -> tuple[dict[str, Any], Design, Path]:
@@ -68,29 +60,27 @@ def _load(arguments: argparse.Namespace) -> tuple[dict[str, Any], Design, Path]:
 
 
 def _data(arguments: argparse.Namespace) -> None:
-    from spatgmm import datasets, simulate
+    from spatgmm import datasets
 
     _, design, results = _load(arguments)
-    case = _known(design.cases, arguments.case, "case")
+    real = {id: case for id, case in design.cases.items() if not case.simulated}
+    case = _known(real, arguments.case, "data set")
     settings = dict(case.settings)
-    if case.simulated:
-        scenario = simulate.Scenario.from_config(case.id, settings)
-        data = simulate.draw(scenario, 0, design.root_seed)
-    else:
-        try:
-            data = datasets.load(settings.pop("load"), **settings)
-        except (ValueError, RuntimeError) as error:
-            raise ValueError(f"datasets.{case.id}: {error}") from error
-        if data.labels is None:
-            raise ValueError(
-                f"datasets.{case.id}: these maps have no groups to compare clusters with; "
-                "spatgmm fit clusters maps without"
-            )
+    try:
+        data = datasets.load(settings.pop("load"), **settings)
+    except (ValueError, RuntimeError) as error:
+        raise ValueError(f"datasets.{case.id}: {error}") from error
+    if data.labels is None:
+        raise ValueError(
+            f"datasets.{case.id}: these maps have no groups to compare clusters with; "
+            "spatgmm fit clusters maps without"
+        )
     data.save(data_path(results, case.id))
 
 
 def _fit(arguments: argparse.Namespace) -> None:
-    from spatgmm.study import provenance, rows
+    from spatgmm.study import batch as batches
+    from spatgmm.study import progress
     from spatgmm.study.run import ReplicateError
 
     _, design, results = _load(arguments)
@@ -98,65 +88,37 @@ def _fit(arguments: argparse.Namespace) -> None:
     _known(design.methods, arguments.method, "method")
     first, _, last = arguments.replicates.partition("-")
     batch = Batch(arguments.case, arguments.method, int(first), int(last or first))
-    stamp = {"scenario": design.cases[batch.case].source}
-    stamp |= provenance.versions(design.methods[batch.method].plugin)
-    start = time.perf_counter()
-    done: list[dict[str, Any]] = []
+
+    def told(row: Mapping[str, Any]) -> None:
+        if row["status"] in ("failed", "timeout"):
+            print(f"{_one(arguments, row['replicate'])}: {row['error']}", file=sys.stderr)
+
     try:
-        for row in _rows(design, batch, results):
-            done.append(row | stamp)
-            if row["status"] == "failed":
-                print(f"{_one(arguments, row)}: {row['error']}", file=sys.stderr)
+        if arguments.show:
+            for row in batches.fit(results, design, batch, range(batch.first, batch.last + 1)):
+                print("\n".join(f"{name}: {value}" for name, value in row.items()), end="\n\n")
+                told(row)
+        else:
+            done = batches.complete(results, design, batch, told)
+            print(progress.line(batch, done), file=sys.stderr)
     except ReplicateError as error:
-        culprit = {"replicate": batch.first + len(done)}
-        raise ValueError(f"{error}\n{_one(arguments, culprit)}") from error
-    if arguments.show:
-        for row in done:
-            print("\n".join(f"{name}: {value}" for name, value in row.items()), end="\n\n")
-    else:
-        rows.write(fits_path(results, batch), done)
-        print(_progress(batch, done, time.perf_counter() - start), flush=True)
+        raise ValueError(f"{error}; {_one(arguments, error.replicate)}") from error
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        where = results / "fits" / batch.case / batch.method
+        raise ValueError(
+            f"{where}: {error.strerror}; every row written so far is kept, and the same command "
+            "goes on from there once there is room"
+        ) from error
 
 
-def _rows(design: Design, batch: Batch, results: Path) -> Iterator[dict[str, Any]]:
-    from spatgmm.study import run
-
-    case, variant = design.cases[batch.case], design.methods[batch.method]
-    path = data_path(results, case.id)
-    return run.fit_rows(
-        run.source(case.id, case.simulated, case.settings, design.root_seed, path),
-        range(batch.first, batch.last + 1),
-        case=case.id,
-        method=variant.id,
-        plugin=variant.plugin,
-        parameters=variant.parameters,
-        n_components=variant.n_components,
-        root_seed=design.root_seed,
-        keep_labels=not case.simulated,
-    )
-
-
-def _one(arguments: argparse.Namespace, row: Mapping[str, Any]) -> str:
+def _one(arguments: argparse.Namespace, replicate: int) -> str:
     """Where a replicate failed, and the command that repeats it alone."""
-    command = ["python", "-m", "spatgmm", "study", "fit", "--config", arguments.config]
-    command += ["--case", arguments.case, "--method", arguments.method]
-    command += ["--replicates", str(row["replicate"]), "--show"]
-    return (
-        f"{arguments.case}, {arguments.method}, replicate {row['replicate']} failed; "
-        f"alone: {shlex.join(command)}"
-    )
+    from spatgmm.study import status
 
-
-def _progress(batch: Batch, done: list[dict[str, Any]], seconds: float) -> str:
-    counts = {
-        status: sum(row["status"] == status for row in done)
-        for status in ("ok", "failed", "unsupported")
-    }
-    told = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
-    aris = [row["ari"] for row in done if row["status"] == "ok"]
-    mean = f", mean ARI {sum(aris) / len(aris):.3f}" if aris else ""
-    where = f"{batch.case:20} {batch.method:14} {batch.first:3}-{batch.last}"
-    return f"{where}: {told}{mean}, {seconds:.1f} s"
+    command = status.alone(arguments.config, arguments.case, arguments.method, replicate)
+    return f"{arguments.case}, {arguments.method}, replicate {replicate} failed; alone: {command}"
 
 
 def _design(arguments: argparse.Namespace) -> None:

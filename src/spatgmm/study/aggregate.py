@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spatgmm.data import Dataset, atomic_path
-from spatgmm.study.design import Design, data_path, fits_path, varied
+from spatgmm.simulate import Scenario
+from spatgmm.study.design import Case, Design, data_path, fits_path, varied
 from spatgmm.study.rows import COLUMNS
 
 #: Rows that are held in memory before they are written.
@@ -54,7 +55,7 @@ def design_table(results: Path, design: Design) -> pd.DataFrame:
     Every varied key is a column, those of the methods as ``method.<parameter>``; it is empty
     where a scenario, data set or method has no such key.
     """
-    sizes = {case: _sizes(data_path(results, case)) for case in design.cases}
+    sizes = {case.id: _sizes(results, case) for case in design.cases.values()}
     rows = []
     for study, pairs in design.studies.items():
         for (id, method), replicates in pairs.items():
@@ -85,6 +86,11 @@ def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def _sizes(path: Path) -> dict[str, int]:
-    data = Dataset.load(path)
-    return {"n": data.X.shape[0], "p": data.X.shape[1], "n_components": len(data.label_names)}
+def _sizes(results: Path, case: Case) -> dict[str, int]:
+    if case.simulated:
+        scenario = Scenario.from_config(case.id, case.settings)
+        n, (groups, p) = scenario.n, scenario.truth.means.shape
+    else:
+        data = Dataset.load(data_path(results, case.id))
+        (n, p), groups = data.X.shape, len(data.label_names)
+    return {"n": n, "p": p, "n_components": groups}

@@ -57,6 +57,8 @@ class Variant:
         The plug-in's, those to change from its defaults.
     n_components : int or None
         Number of components to fit; None: as many as there are true groups.
+    time_limit : float or None
+        Seconds that one fit may take.
     base : str
         Id in the configuration, of which this is one of several where a study varies a
         parameter of the methods.
@@ -68,6 +70,7 @@ class Variant:
     plugin: str
     parameters: dict[str, Any]
     n_components: int | None
+    time_limit: float | None
     base: str
     varied: dict[str, Any]
 
@@ -120,11 +123,8 @@ class Design:
                 yield Batch(case, method, first, last)
 
     def data_settings(self, case: str) -> str:
-        """All that decides about a case's maps, besides code and files, as JSON."""
-        settings = {"settings": self.cases[case].settings}
-        if self.cases[case].simulated:
-            settings["root_seed"] = self.root_seed
-        return json.dumps(settings, sort_keys=True)
+        """All that decides about a data set's maps, besides code and files, as JSON."""
+        return json.dumps(self.cases[case].settings, sort_keys=True)
 
     def fit_settings(self, case: str, method: str) -> str:
         """All that decides about a fit, besides code and files, as JSON."""
@@ -209,7 +209,7 @@ def fits_path(results: Path, batch: Batch) -> Path:
 
 
 def data_path(results: Path, case: str) -> Path:
-    """Where the maps of a case are; of a simulated one, its replicate 0."""
+    """Where the maps of a data set are; those of a scenario are drawn where they are needed."""
     return results / "data" / f"{case}.npz"
 
 
@@ -278,8 +278,9 @@ def _variant(config: Mapping, method: str, point: vary.Point) -> Variant:
         varied = {key: v for key, v in varied.items() if known is None or key in known}
     parameters |= varied
     n_components = parameters.pop("n_components", None)
+    time_limit = parameters.pop("time_limit", config["time_limit"])
     id = f"{method}-{digest(varied)}" if varied else method
-    return Variant(id, plugin, parameters, n_components, method, varied)
+    return Variant(id, plugin, parameters, n_components, time_limit, method, varied)
 
 
 def _plugin(config: Mapping, method: str) -> str:

@@ -25,9 +25,9 @@ def fit_code(plugin: str) -> str:
     return code_hash("spatgmm.study.run", plugin_module(plugin))
 
 
-def data_code(loader: str | None) -> str:
-    """Hash of the code that loads a data set or, without a loader, draws maps."""
-    return code_hash(f"{PACKAGE}.datasets.{loader}" if loader else "spatgmm.simulate")
+def data_code(loader: str) -> str:
+    """Hash of the code that loads a data set."""
+    return code_hash(f"{PACKAGE}.datasets.{loader}")
 
 
 def plugin_module(plugin: str) -> str:

@@ -33,6 +33,7 @@ COLUMNS = pa.schema(
         ("converged", pa.bool_()),
         ("seconds", pa.float64()),
         ("peak_memory_mb", pa.float64()),
+        ("settings_hash", pa.string()),
         ("code_hash", pa.string()),
         ("spatgmm", pa.string()),
         ("python", pa.string()),

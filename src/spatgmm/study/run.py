@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,17 @@ from spatgmm.data import Dataset
 
 
 class ReplicateError(RuntimeError):
-    """A replicate could not even be tried; no method is to blame."""
+    """A replicate could not even be tried, or was stopped from outside; no method is to blame.
+
+    Parameters
+    ----------
+    message : str
+    replicate : int
+    """
+
+    def __init__(self, message: str, replicate: int) -> None:
+        super().__init__(message)
+        self.replicate = replicate
 
 
 def source(
@@ -50,7 +60,7 @@ def source(
 
 def fit_rows(
     draw: Callable[[int], Dataset],
-    replicates: range,
+    replicates: Iterable[int],
     *,
     case: str,
     method: str,
@@ -59,6 +69,7 @@ def fit_rows(
     n_components: int | None = None,
     root_seed: int,
     keep_labels: bool,
+    started: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> Iterator[dict[str, Any]]:
     """Rows of results, one per replicate.
 
@@ -66,7 +77,7 @@ def fit_rows(
     ----------
     draw : callable
         Maps by replicate, see :func:`source`.
-    replicates : range
+    replicates : iterable of int
     case, method : str
         Ids; with the root seed and the replicate they seed the method's randomness.
     plugin : str
@@ -78,6 +89,8 @@ def fit_rows(
     root_seed : int
     keep_labels : bool
         Whether rows hold the labels: of drawn maps, which nobody keeps, they say nothing.
+    started : callable
+        Gets the columns known before a fit, right before it.
 
     Yields
     ------
@@ -97,7 +110,8 @@ def fit_rows(
             data = draw(replicate)
             number = n_components or len(data.label_names)
         except Exception as error:
-            raise ReplicateError(f"case {case}, replicate {replicate}: {error}") from error
+            message = f"case {case}, replicate {replicate}: {error}"
+            raise ReplicateError(message, replicate) from error
         row = {
             "case": case,
             "method": method,
@@ -107,6 +121,7 @@ def fit_rows(
             "p": data.X.shape[1],
             "n_components": number,
         }
+        started(row)
         outcome, matched_labels = _outcome(fitted, data, number, rng, parameters)
         yield row | outcome | ({"labels": matched_labels} if keep_labels else {})
 

@@ -1,0 +1,125 @@
+"""Fits in a process of their own, which is killed when one takes too long or ends when one crashes.
+
+Code in R or BLAS does not come back to the interpreter to be interrupted, and a crash there takes
+the process with it.  One forked process does all fits of a batch, and another one takes over
+after a kill, so that the price is a message per fit.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from spatgmm.study.run import ReplicateError
+
+Row = dict[str, Any]
+#: Rows of these replicates; calls back with the known part of a row before each fit.
+Work = Callable[[Sequence[int], Callable[[Row], None]], Iterator[Row]]
+
+# By fork the new process has everything imported; nothing was computed in the parent yet.
+_FORK = multiprocessing.get_context("fork")
+_PR_SET_PDEATHSIG = 1
+
+#: A method's own code ended the process; any other signal came from outside.
+_CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL}
+
+
+def rows(work: Work, replicates: Sequence[int], time_limit: float | None) -> Iterator[Row]:
+    """The rows of all replicates, one each.
+
+    Parameters
+    ----------
+    work : callable
+        Gives the rows, in the order of the replicates.
+    replicates : sequence of int
+    time_limit : float or None
+        Seconds per fit; one that takes longer becomes a row with status ``timeout``.
+
+    Yields
+    ------
+    dict
+        A fit that crashes the process becomes a row with status ``failed``.
+
+    Raises
+    ------
+    ReplicateError
+        If maps cannot be had, or the process was killed from outside.
+    """
+    left = list(replicates)
+    while left:
+        for row in _until_it_ends(work, left, time_limit):
+            left.pop(0)
+            yield row
+
+
+def _until_it_ends(work: Work, replicates: list[int], limit: float | None) -> Iterator[Row]:
+    """Rows by one process, the last of which may be about its end."""
+    receiving, sending = _FORK.Pipe(duplex=False)
+    process = _FORK.Process(target=_serve, args=(work, list(replicates), sending), daemon=True)
+    process.start()
+    sending.close()
+    started, deadline = {}, None
+    try:
+        for replicate in list(replicates):
+            kind = "started"
+            while kind == "started":
+                if not receiving.poll(deadline and max(0.0, deadline - time.monotonic())):
+                    error = f"stopped after the time limit of {limit:g} s"
+                    yield started | {"status": "timeout", "error": error, "seconds": limit}
+                    return
+                try:
+                    kind, content = receiving.recv()
+                except EOFError:
+                    process.join()
+                    yield started | _crash(process.exitcode, replicate)
+                    return
+                if kind == "started":
+                    started = content
+                    deadline = None if limit is None else time.monotonic() + limit
+            if kind == "error":
+                raise ReplicateError(content, replicate)
+            deadline = None
+            yield content
+    finally:
+        process.kill()
+        process.join()
+        receiving.close()
+
+
+def _serve(work: Work, replicates: Sequence[int], sending: Connection) -> None:
+    _die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a whole terminal: the parent's to handle
+    # Parallelism belongs to jobs, and a parent's OpenMP threads do not survive the fork.
+    threadpool_limits(limits=1)
+    try:
+        for row in work(replicates, lambda row: sending.send(("started", row))):
+            sending.send(("row", row))
+    except BrokenPipeError:
+        return
+    except Exception as error:
+        traceback.print_exc()
+        sending.send(("error", str(error)))
+
+
+def _crash(exitcode: int, replicate: int) -> Row:
+    if -exitcode in _CRASHES:
+        name = signal.Signals(-exitcode).name
+        return {"status": "failed", "error": f"crashed with {name}", "seconds": None}
+    ended = f"was killed by signal {-exitcode}" if exitcode < 0 else f"ended, status {exitcode}"
+    likely = "; most likely memory ran out" if exitcode == -signal.SIGKILL else ""
+    raise ReplicateError(f"replicate {replicate}: the fitting process {ended}{likely}", replicate)
+
+
+def _die_with_parent() -> None:
+    """Leave no fit behind when the parent is killed, where the system can (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
