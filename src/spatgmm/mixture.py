@@ -22,7 +22,7 @@ from spatgmm.likelihood import LikelihoodMixture
 from spatgmm.maps import IncompleteMaps, Maps
 from spatgmm.scoring import SHARED, Scoring
 from spatgmm.starts import kmeans_responsibilities
-from spatgmm.threads import one_blas_thread
+from spatgmm.threads import blas_threads
 
 SOLVERS = ("scoring", "gls")
 MEANS = ("free", "constant")
@@ -207,8 +207,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         inputs.warn_constant_columns(X)
         standardised = self._standardise(X)
 
-        with one_blas_thread():
-            self._family = self._covariances_of(standardised)
+        self._family = self._covariances_of(standardised)
+        with self._threads():
             blocks = self._family.geometry.rotate(standardised)
             maps = IncompleteMaps(blocks) if np.isnan(standardised).any() else Maps(blocks)
             fit = self._best_fit(maps, given, rng)
@@ -255,6 +255,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
         symmetry = None if whole and metric.reflects else False
         geometry = Geometry(self.coordinates_, symmetry, by_offset=metric.by_offset)
         return SpatialCovariance(Kernel(geometry, decays.get(self.decay), metric))
+
+    def _threads(self):
+        return blas_threads(max(self._family.geometry.sizes))
 
     def _solver(self) -> em.Solver:
         if self.solver == "gls":
@@ -394,7 +397,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         ndarray of shape (n, p)
         """
         maps = self._maps(X)
-        with one_blas_thread():
+        with self._threads():
             _, responsibilities = self._mixture.expectation(maps)
             filled = sum(
                 r[:, None] * np.concatenate(_filled(maps, self._mixture, g).blocks, axis=1)
@@ -482,7 +485,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
     def _information(self, X) -> inference.Information:
         maps = self._maps(X)
-        with one_blas_thread():
+        with self._threads():
             return inference.Information(self._estimates(), maps)
 
     # -- checks -------------------------------------------------------------------------------
@@ -490,7 +493,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
     def _joint(self, X) -> np.ndarray:
         """``log(pi_g) + log N(x_i; mu_g, Xi_g)`` in the units of X, shape (n, G)."""
         maps = self._maps(X)
-        with one_blas_thread():
+        with self._threads():
             joint = self._mixture.log_joint(maps)
         return joint - maps.n_observed[:, None] * np.log(self._scale)
 

@@ -1,7 +1,8 @@
-"""One BLAS thread inside a fit.
+"""BLAS threads inside a fit, by the size of its matrices.
 
 With p around 100 and busy cores, two BLAS threads made the same fit 100 times slower: matrices of
-this size are too small to share.  Parallelism belongs to processes.
+this size are too small to share.  Parallelism belongs to processes; only the largest matrices gain
+from threads (``make bench`` shows both).
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from functools import cache
 
 from threadpoolctl import ThreadpoolController
 
+#: Rows from which a matrix is worth more than one thread.
+_LARGE = 3000
+
 
 @cache
 def _controller() -> ThreadpoolController:
@@ -17,6 +21,15 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
+def blas_threads(n_rows: int):
+    """A context for work on matrices of that many rows.
+
+    One thread for BLAS and LAPACK, or for large ones as many as they have been given
+    (``OPENBLAS_NUM_THREADS`` and the like; the workflow's jobs give one).
+    """
+    return _controller().limit(limits=1 if n_rows < _LARGE else None, user_api="blas")
+
+
 def one_blas_thread():
     """A context in which BLAS and LAPACK run on one thread."""
-    return _controller().limit(limits=1, user_api="blas")
+    return blas_threads(0)

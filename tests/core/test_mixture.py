@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_info
 
 from spatgmm import SpatialGaussianMixture, mixture
 from spatgmm.geometry import Geometry, grid_coordinates
-from spatgmm.threads import one_blas_thread
+from spatgmm.threads import blas_threads, one_blas_thread
 
 COMPONENTS = [(0.6, 0.0, (1.0, -0.9, 0.3), 2.5), (0.4, 0.8, (1.2, -0.8, 0.5), 7.0)]
 
@@ -250,4 +250,8 @@ def test_blas_runs_on_one_thread_inside_a_fit_and_as_before_after():
     before = threads()
     with one_blas_thread():
         assert set(threads()) == {1}
+        with blas_threads(10_000):  # never more than there were
+            assert set(threads()) == {1}
     assert threads() == before
+    with blas_threads(10_000):
+        assert threads() == before

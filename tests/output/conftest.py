@@ -35,13 +35,24 @@ def raw_config(**changes) -> dict:
             "grid": scenario({"grid": [6, 6]}),
             "irregular": scenario({"uniform": 30, "dimensions": 2, "seed": 1}),
             "cube": scenario({"grid": [3, 3, 3]}),
+            "stripes": scenario({"grid": [5, 5]})
+            | {
+                "components": [
+                    {"alpha": [1, -0.8, 0.9], "beta": 3, "stripes": {"angle": angle, "ratio": 1}}
+                    for angle in (45, 135)
+                ]
+            },
         },
         "datasets": {
             "film-raw": {"load": "film", "centred": False},
             "film-centred": {"load": "film", "centred": True},
             "raman-raw": {"load": "raman", "centred": False},
         },
-        "methods": {"spatgmm-se": {"plugin": "spatgmm", "standard_errors": True}},
+        "methods": {
+            "spatgmm-se": {"plugin": "spatgmm", "standard_errors": True},
+            "gls-single": {"plugin": "spatgmm-gls", "init": "kmeans"},
+            "spatgmm-rotated": {"plugin": "spatgmm", "metric": "rotated"},
+        },
         "studies": {
             "recovery": {
                 "scenarios": ["recovery"],
@@ -59,10 +70,56 @@ def raw_config(**changes) -> dict:
                 "methods": ["spatgmm-se", "gmm-diag", "kmeans"],
             },
             "raman": {"datasets": ["raman-raw"], "methods": ["spatgmm-se", "kmeans"]},
+            "stability": {
+                "scenarios": ["grid"],
+                "vary": {"method.beta_init": [0.5, 1, 2, 4]},
+                "methods": ["gls-single", "spatgmm"],
+                "replicates": REPLICATES,
+            },
+            "stability-multistart": {"scenarios": ["grid"], "methods": ["spatgmm-gls"]},
+            "coordinates": {
+                "scenarios": ["grid"],
+                "vary": (
+                    distorted := [
+                        {"distort.permute": 0},
+                        {"distort.permute": 1},
+                        {"distort.jitter": 0.5},
+                        {"distort.stretch": 2},
+                        {"distort.stretch": 4},
+                    ]
+                ),
+                "methods": ["spatgmm"],
+                "replicates": REPLICATES,
+            },
+            "coordinates-real": {
+                "datasets": ["film-centred"],
+                "vary": distorted,
+                "methods": ["spatgmm"],
+            },
+            "anisotropy": {
+                "scenarios": ["stripes"],
+                "vary": [
+                    {f"components.{g}.stripes.ratio": ratio for g in (0, 1)} for ratio in (1, 2)
+                ],
+                "methods": ["spatgmm", "spatgmm-rotated", "kmeans", "truth"],
+                "replicates": REPLICATES,
+            },
+            "selection": {
+                "scenarios": ["grid"],
+                "vary": {"method.n_components": [1, 2, 3]},
+                "methods": ["spatgmm"],
+                "replicates": REPLICATES,
+            },
+            "selection-decay": {
+                "scenarios": ["grid"],
+                "vary": {"method.decay": ["sigmoid", "exponential"]},
+                "methods": ["spatgmm-se"],
+                "replicates": REPLICATES,
+            },
         },
         "outputs": [
-            *(f"table{k}" for k in range(1, 6)),
-            *(f"figure{k}" for k in (1, 2, 3, 4, 5, 6, 8)),
+            *(f"table{k}" for k in range(1, 10)),
+            *(f"figure{k}" for k in range(1, 10)),
         ],
     }
     return base | changes
@@ -161,7 +218,8 @@ def _data(case: design.Case):
         description="synthetic stand-in for Raman maps" if stand_in else "film",
         source="synthetic: simulated" if stand_in else "measured",
     )
-    return data.centred() if case.settings["centred"] else data
+    data = data.centred() if case.settings["centred"] else data
+    return data.distorted(np.random.default_rng(0), **case.settings["distort"])
 
 
 def _row(work: design.Design, directory: Path, case: str, method: str, replicate: int) -> dict:
@@ -180,7 +238,7 @@ def _row(work: design.Design, directory: Path, case: str, method: str, replicate
         "replicate": replicate,
         "n": n,
         "p": p,
-        "n_components": 2,
+        "n_components": work.methods[method].n_components or 2,
         "status": "ok",
         "ari": min(ari, 1.0),
         "accuracy": min(0.5 + ari / 2, 1.0),
@@ -201,7 +259,19 @@ def _row(work: design.Design, directory: Path, case: str, method: str, replicate
         wrong = rng.uniform(size=n) < 0.1
         row["labels"] = np.where(wrong, 1 - data.labels, data.labels)
     if plugin.startswith("spatgmm"):
-        row |= _estimates(data, rng, work.methods[method].parameters.get("standard_errors", False))
+        parameters = work.methods[method].parameters
+        row |= _estimates(data, rng, parameters.get("standard_errors", False))
+        row["bic"] += 50 * abs(row["n_components"] - 2) + rng.normal()
+        row["extra.decay"] = parameters.get("decay", "sigmoid")
+        row["bic"] += 30 * (row["extra.decay"] != "sigmoid")
+        row["extra.icl"] = row["bic"] + 1
+        row["extra.largest_fall"] = 0.0
+        row["extra.empty_components"] = 0.0
+        row["extra.condition_number"] = float(rng.lognormal(4, 0.5))
+        if parameters.get("metric") == "rotated":
+            for g, angle in enumerate((45, 135)):
+                row[f"estimate.{g}.angle"] = (angle + rng.normal(scale=2)) % 180
+                row[f"estimate.{g}.range_ratio"] = 2.0
     return row
 
 

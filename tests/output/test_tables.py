@@ -8,7 +8,15 @@ import pytest
 
 from spatgmm import tables
 from spatgmm.results import Results
-from spatgmm.tables import comparison, recovery, writer
+from spatgmm.tables import (
+    anisotropy,
+    comparison,
+    coordinates,
+    recovery,
+    selection,
+    stability,
+    writer,
+)
 from spatgmm.tables.table import Footnotes, Table, number, significant
 
 
@@ -218,3 +226,81 @@ def test_footnotes_reuse_marks():
     for number_ in range(40):
         footnotes.mark(f"text {number_}")
     assert len({note.split()[0] for note in footnotes.notes()}) == 42
+
+
+def test_stability_counts_failures_falls_and_distances_to_the_best(tmp_path, made_up):
+    def spoil(row):
+        row["log_likelihood"] = -1000.0 - (row["replicate"] if row["method"] != "spatgmm" else 0)
+        if row["plugin"] == "spatgmm":
+            row["log_likelihood"] = -1000.0
+        if row["method"].startswith("gls-single"):
+            if row["replicate"] == 5:
+                made_up.fail(row, "failed", "LinAlgError: singular")
+            if row["replicate"] == 4:
+                row |= {"extra.largest_fall": 1e-3, "extra.empty_components": 1.0}
+
+    run = made_up.make_run(tmp_path, made_up.raw_config(), spoil)
+    results = Results(*run)
+    raw = stability.stability(stability.runs(results), ["base"]).set_index("base")
+    gls = raw.loc["gls-single"]
+    assert (gls["n"], gls["n_failed"], gls["n_empty"], gls["n_fell"]) == (24, 4, 4, 4)
+    assert gls["reached"] == pytest.approx(1 / 6)  # replicate 0 alone reaches it
+    assert gls["median_gap"] == 2
+    assert raw.loc["spatgmm", "reached"] == 1
+    assert raw.loc["spatgmm-gls", "n"] == made_up.REPLICATES
+    by_start = stability.stability(stability.runs(results), ["base", "start"])
+    assert len(by_start) == 4 + 4 + 1
+    table = tables.build("table6", results)
+    assert "SpatGMM, GLS, single start: 8 of 24 runs failed or lost a component" in table.finding
+
+
+def test_coordinates_measure_bic_against_the_true_locations(tmp_path, made_up):
+    config = made_up.raw_config()
+    lost = {"none": 0, "permute": 90, "jitter": 40, "stretch": 20}
+
+    def spoil(row):
+        if row["case"] in kinds:
+            row["bic"] = 2400.0 + lost[kinds[row["case"]]]
+            row["ari"] = 0.9 - lost[kinds[row["case"]]] / 100
+
+    from spatgmm.study import config as configs
+    from spatgmm.study import design
+
+    kinds = {}
+    work, _ = design.expand(configs.resolve(config))
+    for case in work.cases.values():
+        for path, level in case.varied.items():
+            if path.startswith("distort."):
+                kind = path.removeprefix("distort.")
+                kinds[case.id] = "none" if kind == "permute" and level == 0 else kind
+    raw = coordinates.coordinates(Results(*made_up.make_run(tmp_path, config, spoil)))
+    assert set(raw["source"]) == {"grid", "film-centred"}
+    for line in raw.itertuples():
+        assert line.bic_lost == pytest.approx(lost[line.distortion])
+        assert np.isnan(line.se_ari) == (line.source == "film-centred")
+    table = tables.build("table7", Results(config=configs.resolve(config), directory=tmp_path))
+    assert "both ARI and BIC are worse on grid and film-centred" in table.finding
+
+
+def test_anisotropy_measures_angles_as_directions(results):
+    raw = anisotropy.anisotropy(results, results.varied("anisotropy")).set_index(
+        ["strength", "method"]
+    )
+    assert raw.loc[(2, "spatgmm-rotated"), "angle_error"] < 5
+    assert raw.loc[(2, "spatgmm-rotated"), "range_ratio"] == pytest.approx(2)
+    assert np.isnan(raw.loc[(2, "spatgmm"), "angle_error"])
+    np.testing.assert_allclose(anisotropy._angle_error(np.array([179.0, 1.0, 91.0]), 0), [1, 1, 89])
+
+
+def test_selection_counts_what_each_criterion_chooses(results):
+    options, choices = selection.selection(results)
+    options = options.set_index(["question", "option"])
+    assert options.loc[("components", "2"), "by_bic"] == 1
+    assert options.loc[("components", "1"), "by_bic"] == 0
+    assert options.loc[("components", "3"), "bic_above"] == pytest.approx(50, abs=5)
+    assert options.loc[("decay", "sigmoid"), "true"]
+    assert options.loc[("decay", "exponential"), "by_icl"] == 0
+    assert set(choices["question"]) == {"components", "decay"}
+    assert (
+        "BIC chooses the true decay (sigmoid) in 100 %" in tables.build("table9", results).finding
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.colors import BoundaryNorm, ListedColormap
 
 from spatgmm.figures import style
@@ -48,9 +49,8 @@ def draw(results: Results):
     norm = BoundaryNorm(np.arange(len(_OUTCOMES) + 1) - 0.5, len(_OUTCOMES))
     image = None
     for index, (ax, base) in enumerate(zip(axes[0], labels, strict=True)):
-        grid = fits[fits["base"] == base].pivot(
-            index="replicate", columns="start", values="outcome"
-        )
+        own = fits[fits["base"] == base]
+        grid = own.pivot_table(index="replicate", columns="start", values="outcome")
         image = ax.pcolormesh(
             np.arange(grid.shape[1] + 1),
             np.arange(grid.shape[0] + 1),
@@ -80,10 +80,9 @@ def _shown(results: Results):
     return fits[fits["start"].notna()]
 
 
-def _outcome(fits) -> np.ndarray:
+def _outcome(fits) -> pd.Series:
     """Index into the outcomes, for each run."""
     outcome = np.digitize(fits["gap"].to_numpy(dtype=float), _EDGES, right=True)
-    failed = (fits["status"] != "ok").to_numpy()
-    if "extra.empty_components" in fits:
-        failed |= (fits["extra.empty_components"].astype(float) > 0).to_numpy()
-    return fits["gap"].where(False, np.where(failed, len(_OUTCOMES) - 1, outcome))
+    lost = fits.get("extra.empty_components", pd.Series(0, index=fits.index)).astype(float) > 0
+    failed = (fits["status"] != "ok") | lost
+    return pd.Series(np.where(failed, len(_OUTCOMES) - 1, outcome), index=fits.index)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from spatgmm.results import Results, counts, mean_and_error, values
-from spatgmm.tables.table import Table, number, with_error
+from spatgmm.tables.table import Table, failures, number, with_error
 
 STUDY = "anisotropy"
 
@@ -83,6 +83,8 @@ def _directed(raw: pd.DataFrame) -> list[str]:
 
 def _finding(results: Results, raw: pd.DataFrame, labels: dict[str, str]) -> str:
     table = raw.pivot_table(index="strength", columns="method", values="ari", sort=False)
+    if table.empty:
+        return f"No method can be compared: {failures(raw)}."
     controls = results.controls(raw)
     strongest = table.index.max()
     last = table.loc[strongest].sort_values(ascending=False)
@@ -107,6 +109,7 @@ def _finding(results: Results, raw: pd.DataFrame, labels: dict[str, str]) -> str
                 )
             else:
                 sentences.append(f"{labels[other]} loses nowhere")
+    sentences.append(failures(raw))
     return ". ".join(sentences) + "."
 
 

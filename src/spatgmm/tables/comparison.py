@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from spatgmm.results import Results, counts, mean_and_error, one_line
-from spatgmm.tables.table import Footnotes, Table, listing, number, with_error
+from spatgmm.tables.table import Footnotes, Table, failures, listing, number, with_error
 
 STUDY = "comparison"
 
@@ -91,9 +91,8 @@ def _cell(cell: pd.Series, footnotes: Footnotes) -> tuple[str, str, str]:
 
 def _finding(raw: pd.DataFrame, labels: dict[str, str], controls: set[str]) -> str:
     shown = raw[raw["n_ok"] > 0]
-    failed, total = int(raw["n_failed"].sum()), int((raw["n_ok"] + raw["n_failed"]).sum())
     if shown.empty:
-        return f"Every one of the {failed} fits failed, so no method can be compared."
+        return f"No method can be compared: {failures(raw)}."
     reference = shown[shown["method"].isin(controls)]
     what = "best possible" if len(reference) else "highest"
     tops = (reference if len(reference) else shown).groupby("case", sort=False)["mean_ari"].max()
@@ -118,5 +117,5 @@ def _finding(raw: pd.DataFrame, labels: dict[str, str], controls: set[str]) -> s
             if len(block) > 1:
                 span += f" to {number(block.max())}"
             sentences.append(f"{labels[method]}: {span}")
-    sentences.append(f"{failed} of {total} fits failed")
+    sentences.append(failures(raw))
     return ". ".join(sentences) + "."

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from spatgmm.results import Results, counts, mean_and_error
-from spatgmm.tables.table import Table, listing, number, with_error
+from spatgmm.tables.table import Table, failures, listing, number, with_error
 
 STUDY = "coordinates"
 
@@ -116,4 +116,5 @@ def _finding(raw: pd.DataFrame, sources: list[str]) -> str:
     if len(permuted):
         names = listing(list(worse["source"])) if len(worse) else "none"
         sentences.append(f"With all locations permuted both ARI and BIC are worse on {names}")
+    sentences.append(failures(raw))
     return ". ".join(sentences) + "."

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pandas as pd
 
 from spatgmm.results import Results, counts, mean_and_error, one_line
-from spatgmm.tables.table import Footnotes, Table, listing, number, significant, with_error
+from spatgmm.tables.table import (
+    Footnotes,
+    Table,
+    failures,
+    listing,
+    number,
+    significant,
+    with_error,
+)
 
 
 def build(results: Results, centred: bool) -> Table:
@@ -109,6 +117,5 @@ def _finding(results: Results, raw: pd.DataFrame, labels: dict[str, str]) -> str
         if len(rest):
             text += f", next {number(rest['ari'].iloc[0], 2)} by {labels[rest['method'].iloc[0]]}"
         sentences.append(text)
-    failed = int(raw["n_failed"].sum())
-    sentences.append(f"{failed} of {failed + int(raw['n_ok'].sum())} fits failed")
+    sentences.append(failures(raw))
     return ". ".join(sentences) + "."

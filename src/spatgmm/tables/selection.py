@@ -8,8 +8,8 @@ import pandas as pd
 from spatgmm import decay as decays
 from spatgmm.fitted import fitted_components
 from spatgmm.geometry import MAX_DISTANCE, Geometry
-from spatgmm.results import Results, mean_and_error
-from spatgmm.tables.table import Table, number, with_error
+from spatgmm.results import Results, counts, mean_and_error
+from spatgmm.tables.table import Table, failures, number, with_error
 
 STUDY = "selection"
 
@@ -69,16 +69,18 @@ def selection(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
     options, choices = [], []
     for study, path, question in questions:
         fits = results.varied(study)
-        fits = fits[fits["status"] == "ok"].reset_index(drop=True)
-        for scenario, group in fits.groupby("source", sort=False):
+        for scenario, every in fits.groupby("source", sort=False):
+            group = every[every["status"] == "ok"]
             by_replicate = group.groupby("replicate")
             lowest = {
                 criterion: group.loc[by_replicate[criterion].idxmin()]
                 for criterion in ("bic", "extra.icl")
+                if criterion in group
             }
             above = group["bic"] - by_replicate["bic"].transform("min")
-            truth = results.dataset(group["case"].iloc[0]).truth
-            for option, own in group.groupby(path, sort=False):
+            truth = results.dataset(every["case"].iloc[0]).truth
+            for option, tried in every.groupby(path, sort=False):
+                own = group[group[path] == option]
                 ari, se_ari = mean_and_error(own["ari"])
                 options.append(
                     {
@@ -86,13 +88,13 @@ def selection(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
                         "question": question,
                         "option": f"{option:g}" if question == "components" else option,
                         "true": option in (len(truth.beta), truth.decay),
-                        "by_bic": float((lowest["bic"][path] == option).mean()),
-                        "by_icl": float((lowest["extra.icl"][path] == option).mean()),
-                        "bic_above": float(above[own.index].mean()),
+                        "by_bic": _share(lowest.get("bic"), path, option),
+                        "by_icl": _share(lowest.get("extra.icl"), path, option),
+                        "bic_above": mean_and_error(above[own.index])[0],
                         "ari": ari,
                         "se_ari": se_ari,
                         "coverage": _coverage(results, own),
-                        "n": len(own),
+                        **counts(tried),
                     }
                 )
             ari, error = mean_and_error(lowest["bic"]["ari"])
@@ -105,6 +107,11 @@ def selection(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
                 }
             )
     return pd.DataFrame(options), pd.DataFrame(choices)
+
+
+def _share(chosen: pd.DataFrame | None, path: str, option) -> float:
+    """In how many of the replicates a criterion chose this option; NaN where it never could."""
+    return float((chosen[path] == option).mean()) if chosen is not None and len(chosen) else np.nan
 
 
 def _coverage(results: Results, fits: pd.DataFrame) -> float:
@@ -135,7 +142,7 @@ def _finding(raw: pd.DataFrame, choices: pd.DataFrame) -> str:
         true = block[block["true"]]
         if true.empty:
             continue
-        right, n = true.iloc[0], int(block["n"].max())
+        right, n = true.iloc[0], int(block["n_ok"].max())
         text = (
             f"{scenario}: BIC chooses the true {question} ({right['option']}) in "
             f"{_percent(right['by_bic'])} of {n} replicates, ICL in {_percent(right['by_icl'])}"
@@ -155,4 +162,5 @@ def _finding(raw: pd.DataFrame, choices: pd.DataFrame) -> str:
                     f"{_percent(splines['coverage'].iloc[0])} of distances"
                 )
         sentences.append(text)
+    sentences.append(failures(raw))
     return ". ".join(sentences) + "."

@@ -126,13 +126,13 @@ def _percent(share: float) -> str:
 
 def _finding(overall: pd.DataFrame, by_start: pd.DataFrame, labels: dict[str, str]) -> str:
     sentences = []
-    for base, line in overall.set_index("base").iterrows():
-        broken = line["n_failed"] + line["n_empty"]
+    for line in overall.itertuples():
+        broken = line.n_failed + line.n_empty
         text = (
-            f"{labels[base]}: {broken} of {line['n']} runs failed or lost a component, "
-            f"{_percent(line['reached'])} reached the best log-likelihood known"
+            f"{labels[line.base]}: {broken} of {line.n} runs failed or lost a component, "
+            f"{_percent(line.reached)} reached the best log-likelihood known"
         )
-        own = by_start[(by_start["base"] == base) & by_start["start"].notna()]
+        own = by_start[(by_start["base"] == line.base) & by_start["start"].notna()]
         if len(own) > 1 and own["reached"].max() - own["reached"].min() > 0.1:
             worst, best = own.loc[own["reached"].idxmin()], own.loc[own["reached"].idxmax()]
             text += (

@@ -95,3 +95,9 @@ def listing(items: list[str]) -> str:
     """``a, b and c``."""
     items = list(items)
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
+
+
+def failures(raw: pd.DataFrame) -> str:
+    """How many of all fits failed, from columns n_ok and n_failed."""
+    failed = int(raw["n_failed"].sum())
+    return f"{failed} of {failed + int(raw['n_ok'].sum())} fits failed"
