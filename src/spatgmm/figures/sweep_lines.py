@@ -62,7 +62,7 @@ def draw(results: Results):
             shown = cells[cells[arranged.y] == value] if arranged.y else cells
             _draw_methods(ax, shown, xs, arranged.x, arranged.labels, results)
             if i == 0 and arranged.y:
-                ax.set_title(f"{sweep.name(arranged.y)} = {sweep.shown(value)}")
+                ax.set_title(f"{sweep.name(arranged.y)}\n= {sweep.shown(value)}")
             if i == len(arranged.rows) - 1:
                 ax.set_xlabel(sweep.name(arranged.x))
         axes[i, 0].set_ylabel(f"{title}\nARI" if title else "ARI")
