@@ -14,7 +14,7 @@ SNAKEMAKE := snakemake --cores $(CORES)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export RPY2_CFFI_MODE := ABI
 
-.PHONY: help reproduce smoke test test-cluster lint bench bench-large fuzz setup system clean
+.PHONY: help reproduce smoke test test-cluster lint bench bench-large bench-scale fuzz setup system clean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,7 +23,7 @@ help:
 	@echo "make test        all tests"
 	@echo "make test-cluster  the smoke study and faults on a Slurm of one node, started for it"
 	@echo "make lint        formatting and lint of Python and Snakemake files"
-	@echo "make bench       speed and memory against their targets: results/bench/ (bench-large: images)"
+	@echo "make bench       speed and memory against their targets: results/bench/ (bench-large: images; bench-scale: studies)"
 	@echo "make fuzz        2,000 random data sets (SEED=0 COUNT=2000): no fit may break"
 	@echo "make clean       remove results/ and Snakemake's notes on them"
 	@echo "make setup       only what the others need first: $(VENV), and R with mclust and fields"
@@ -52,6 +52,9 @@ bench: setup
 
 bench-large: setup
 	python tests/bench --large
+
+bench-scale: setup
+	python tests/bench --scale
 
 # Nightly, say with SEED=$(date +%s): other data sets every night.
 SEED ?= 0

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from spatgmm import simulate
 from spatgmm.data import Dataset
@@ -15,6 +18,16 @@ from spatgmm.study import design
 
 #: Said wherever a data set is shown that nobody measured.
 STAND_IN = "synthetic stand-in"
+
+#: Columns of the fits that say which software made them, and its name.
+VERSIONS = {
+    "spatgmm": "spatgmm",
+    "python": "Python",
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "scikit_learn": "scikit-learn",
+    "r": "R",
+}
 
 
 class Results:
@@ -70,6 +83,68 @@ class Results:
                     f"{method!r}; aggregate again"
                 )
         return wanted.merge(self.fits, on=["case", "method"])
+
+    def cells(self, study: str) -> pd.DataFrame:
+        """Mean ARI per case and method of a study, without holding its fits in memory.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``case``, ``method``, ``mean_ari``, ``se_ari`` (of the mean; NaN for fewer than
+            two fits), ``n_ok``, ``n_unsupported`` and ``n_failed``, in the order of the study.
+        """
+        sums = pd.DataFrame(list(self.design.studies[study]), columns=["case", "method"])
+        sums = sums.merge(self._sums, on=["case", "method"])
+        ended = sums.pivot_table(
+            index=["case", "method"], columns="status", values="fits", aggfunc="sum", sort=False
+        ).fillna(0)
+        ok = sums[sums["status"] == "ok"].groupby(["case", "method"], sort=False)
+        ok = ok[["fits", "ari", "squares"]].sum()
+        table = pd.DataFrame(index=ended.index)
+        table["mean_ari"] = ok["ari"] / ok["fits"]
+        around = (ok["squares"] - ok["fits"] * table["mean_ari"] ** 2).clip(lower=0)
+        table["se_ari"] = np.sqrt(around / (ok["fits"] - 1).where(ok["fits"] > 1) / ok["fits"])
+        for name in ("ok", "unsupported"):
+            table[f"n_{name}"] = ended.get(name, pd.Series(0, ended.index)).astype(int)
+        table["n_failed"] = ended.sum(axis=1).astype(int) - table["n_ok"] - table["n_unsupported"]
+        return table.reset_index()
+
+    def tally(self) -> pd.DataFrame:
+        """Numbers of fits and their seconds by method, status, code and versions."""
+        keys = ["method", "plugin", "status", "code_hash", *VERSIONS]
+        return self._sums.groupby(keys, sort=False, dropna=False, as_index=False)[
+            ["fits", "seconds"]
+        ].sum()
+
+    def mixed(self) -> str:
+        """A sentence about fits of one method by different code or versions; empty if none are."""
+        tally = self.tally().groupby("method", sort=False)
+        told = []
+        for column, what in {"code_hash": "code", **VERSIONS}.items():
+            number = tally[column].nunique()
+            methods = list(number[number > 1].index)
+            if methods:
+                told.append(f"{what} ({', '.join(methods)})")
+        return f"Fits are mixed here that differ in: {'; '.join(told)}." if told else ""
+
+    @cached_property
+    def _sums(self) -> pd.DataFrame:
+        """Sums over fits that share all but the replicate, read a part at a time."""
+        keys = ["case", "method", "plugin", "status", "code_hash", *VERSIONS]
+        sums, parts = ["fits", "ari", "squares", "seconds"], []
+        with pq.ParquetFile(self.directory / "fits.parquet") as file:
+            for batch in file.iter_batches(columns=[*keys, "ari", "seconds"], batch_size=200_000):
+                part = pa.Table.from_batches([batch])
+                part = part.append_column("fits", pa.array(np.ones(len(part), dtype=np.int64)))
+                squares = pc.multiply(part["ari"], part["ari"])
+                part = part.append_column("squares", squares)
+                grouped = part.group_by(keys).aggregate([(name, "sum") for name in sums])
+                parts.append(grouped.rename_columns([*keys, *sums]).to_pandas())
+        return (
+            pd.concat(parts, ignore_index=True)
+            .groupby(keys, sort=False, dropna=False, as_index=False)[sums]
+            .sum()
+        )
 
     def varied(self, study: str) -> pd.DataFrame:
         """The fits of a study with what it varies.

@@ -1,7 +1,8 @@
 """Benchmarks: ratios measured side by side in one run, each with its target.
 
 ``make bench`` runs everything on one core, but for what compares numbers of BLAS threads;
-``make bench-large`` fits large images, on all cores.
+``make bench-large`` fits large images, on all cores; ``make bench-scale`` plans large studies and
+aggregates their rows.
 Results go to ``results/bench/``.
 """
 
@@ -17,6 +18,7 @@ import comparisons
 import growth
 import iterations
 import report
+import scale
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
@@ -24,6 +26,7 @@ from threadpoolctl import threadpool_limits
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--large", action="store_true", help="large images only (minutes)")
+    parser.add_argument("--scale", action="store_true", help="large studies only (minutes)")
     parser.add_argument("--out", type=Path, default=Path("results/bench"), help="results folder")
     arguments = parser.parse_args()
     # Whether each fit converged is beside the point here.
@@ -32,6 +35,10 @@ def main() -> None:
         measured_on = report.machine()
         measurements = _show(growth.large())
         report.write("large", measured_on, measurements, {}, arguments.out)
+        return
+    if arguments.scale:
+        measured_on = report.machine()
+        report.write("scale", measured_on, _show(scale.run()), {}, arguments.out)
         return
     threads = blas_threads.run()
     print(threads.to_string(index=False), flush=True)

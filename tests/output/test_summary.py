@@ -48,7 +48,7 @@ def test_fits_of_different_code_are_pointed_out(run, tmp_path):
     fits.loc[fits["method"].eq("kmeans").idxmax(), "code_hash"] = "older"
     fits.to_parquet(tmp_path / "fits.parquet")
     text = summary.provenance(Results(config, tmp_path))
-    assert "**Fits of different code are mixed here: kmeans.**" in text
+    assert "**Fits are mixed here that differ in: code (kmeans).**" in text
 
 
 def test_a_part_of_the_study(tmp_path, made_up):

@@ -31,6 +31,8 @@ _registry = Registry(
         "figure7": ("stability", needs.study("stability")),
         "figure8": ("run_time", needs.study("comparison")),
         "figure9": ("coordinates", needs.study("coordinates")),
+        "figure10": ("sweep_heat", needs.study("sweep")),
+        "figure11": ("sweep_lines", needs.study("sweep")),
     },
     _save,
 )

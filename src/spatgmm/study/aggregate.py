@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from spatgmm.data import Dataset, atomic_path
 from spatgmm.simulate import Scenario
-from spatgmm.study.design import Case, Design, data_path, fits_path, varied
+from spatgmm.study.design import Batch, Case, Design, data_path, fits_path, varied
 from spatgmm.study.rows import COLUMNS
 
 #: Rows that are held in memory before they are written.
@@ -27,25 +27,18 @@ def merge_fits(results: Path, design: Design) -> int:
     int
         Number of rows.
     """
-    paths = [fits_path(results, batch) for batch in design.batches()]
-    schema = pa.unify_schemas(
-        [COLUMNS, *(pq.read_schema(path).remove_metadata() for path in paths)]
-    )
-    further = sorted(set(schema.names) - set(COLUMNS.names))
-    schema = pa.schema([schema.field(name) for name in [*COLUMNS.names, *further]])
+    schema = _schema(results, design)
     rows, waiting = 0, []
     with (
         atomic_path(results / "fits.parquet") as temporary,
         pq.ParquetWriter(temporary, schema) as writer,
     ):
-        for number, path in enumerate(paths, start=1):
-            waiting.append(_conform(pq.read_table(path), schema))
+        for batch in design.batches():
+            waiting.append(_conform(_read(results, batch), schema))
             # A row group per batch would hold more about columns than in them.
-            if number == len(paths) or sum(map(len, waiting)) >= ROW_GROUP:
-                table = pa.concat_tables(waiting)
-                writer.write_table(table)
-                rows += len(table)
-                waiting = []
+            if sum(map(len, waiting)) >= ROW_GROUP:
+                rows += _write(writer, waiting)
+        rows += _write(writer, waiting)
     return rows
 
 
@@ -73,6 +66,31 @@ def write_design(results: Path, design: Design) -> None:
     """Write ``design.csv``."""
     with atomic_path(results / "design.csv") as temporary:
         design_table(results, design).to_csv(temporary, index=False)
+
+
+def _schema(results: Path, design: Design) -> pa.Schema:
+    """The fixed columns, then every further one that some batch has."""
+    seen = COLUMNS
+    for batch in design.batches():
+        found = pq.read_schema(fits_path(results, batch)).remove_metadata()
+        if not found.equals(seen):
+            seen = pa.unify_schemas([seen, found])
+    further = sorted(set(seen.names) - set(COLUMNS.names))
+    return pa.schema([seen.field(name) for name in [*COLUMNS.names, *further]])
+
+
+def _read(results: Path, batch: Batch) -> pa.Table:
+    # Memory maps of thousands of files would count as memory of this process.
+    return pq.ParquetFile(fits_path(results, batch), memory_map=False).read(use_threads=False)
+
+
+def _write(writer: pq.ParquetWriter, waiting: list[pa.Table]) -> int:
+    """Write what waits and forget it; the number of its rows."""
+    rows = sum(map(len, waiting))
+    if rows:
+        writer.write_table(pa.concat_tables(waiting))
+    waiting.clear()
+    return rows
 
 
 def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -6,6 +6,8 @@ results_dir)`` leaves ``<results_dir>/tables/<name>.csv``, ``.tex`` and ``.md``.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from spatgmm import needs
 from spatgmm.outputs import Registry
 
@@ -13,7 +15,7 @@ from spatgmm.outputs import Registry
 def _save(name, module, results, directory):
     from spatgmm.tables import writer
 
-    return writer.write(name, module.build(results), directory)
+    return writer.write(name, build(name, results), directory)
 
 
 _registry = Registry(
@@ -29,6 +31,7 @@ _registry = Registry(
         "table7": ("coordinates", needs.study("coordinates")),
         "table8": ("anisotropy", needs.study("anisotropy")),
         "table9": ("selection", needs.study("selection")),
+        "table10": ("sweep", needs.study("sweep")),
     },
     _save,
 )
@@ -37,7 +40,7 @@ names, missing, write = _registry.names, _registry.missing, _registry.write
 
 
 def build(name: str, results):
-    """The table from a run's results.
+    """The table from a run's results; a note says so if they mix fits of different code.
 
     Parameters
     ----------
@@ -55,4 +58,6 @@ def build(name: str, results):
         If there is no such table, or the configuration lacks what it shows.
     """
     _registry.check(name, results.config)
-    return _registry.module(name).build(results)
+    table = _registry.module(name).build(results)
+    mixed = results.mixed()
+    return replace(table, notes=(*table.notes, mixed)) if mixed else table

@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
+
 from spatgmm import figures, tables
 from spatgmm.data import atomic_path
-from spatgmm.results import STAND_IN, Results, counts
+from spatgmm.results import STAND_IN, VERSIONS, Results
 from spatgmm.tables import writer
 from spatgmm.tables.table import significant
-
-#: Columns of the fits that say which software made them.
-_VERSIONS = {
-    "spatgmm": "spatgmm",
-    "python": "Python",
-    "numpy": "numpy",
-    "scipy": "scipy",
-    "scikit_learn": "scikit-learn",
-    "r": "R",
-}
 
 
 def write(config: Mapping, results_dir) -> Path:
@@ -72,19 +64,18 @@ def text(results: Results) -> str:
 
 def provenance(results: Results) -> str:
     """Fits by outcome, seconds, versions and code, as a section in Markdown."""
-    fits = results.fits
-    ended = counts(fits)
-    seconds = float(fits["seconds"].sum())
+    tally = results.tally()
+    ended = _ended(tally)
     lines = [
         "## Provenance",
         "",
-        f"- Fits: {len(fits)}, of which {ended['n_ok']} ok, {ended['n_failed']} failed, "
-        f"{ended['n_unsupported']} not applicable to their data",
-        f"- Seconds spent in fits, all processes together: {significant(seconds)}",
+        f"- Fits: {tally['fits'].sum()}, of which {ended['ok']} ok, {ended['failed']} failed, "
+        f"{ended['unsupported']} not applicable to their data",
+        f"- Seconds spent in fits, all processes together: {significant(tally['seconds'].sum())}",
         f"- Root seed: {results.design.root_seed}",
     ]
-    for column, label in _VERSIONS.items():
-        found = sorted(str(version) for version in fits[column].dropna().unique())
+    for column, label in VERSIONS.items():
+        found = sorted(str(version) for version in tally[column].dropna().unique())
         if found:
             lines.append(f"- {label}: {', '.join(found)}")
     lines += [
@@ -92,19 +83,23 @@ def provenance(results: Results) -> str:
         "| method | plug-in | code | fits ok | failed | not applicable | seconds |",
         "|:--|:--|:--|--:|--:|--:|--:|",
     ]
-    for method, group in fits.groupby("method", sort=False):
-        ended = counts(group)
+    for method, group in tally.groupby("method", sort=False):
+        ended = _ended(group)
         hashes = ", ".join(sorted(group["code_hash"].dropna().unique()))
         lines.append(
-            f"| {method} | {group['plugin'].iloc[0]} | `{hashes}` | {ended['n_ok']} | "
-            f"{ended['n_failed']} | {ended['n_unsupported']} | "
+            f"| {method} | {group['plugin'].iloc[0]} | `{hashes}` | {ended['ok']} | "
+            f"{ended['failed']} | {ended['unsupported']} | "
             f"{significant(float(group['seconds'].sum()))} |"
         )
-    mixed = fits.groupby("method")["code_hash"].nunique()
-    mixed = sorted(mixed[mixed > 1].index)
-    if mixed:
-        lines += ["", f"**Fits of different code are mixed here: {', '.join(mixed)}.**"]
+    if mixed := results.mixed():
+        lines += ["", f"**{mixed}**"]
     return "\n".join(lines)
+
+
+def _ended(tally: pd.DataFrame) -> dict[str, int]:
+    fits = tally.groupby("status")["fits"].sum()
+    ended = {name: int(fits.get(name, 0)) for name in ("ok", "unsupported")}
+    return ended | {"failed": int(fits.sum()) - sum(ended.values())}
 
 
 def _synthetic(results: Results) -> str:

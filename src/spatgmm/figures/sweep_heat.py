@@ -1,0 +1,77 @@
+"""Figure 10: ARI over two swept parameters, a heat map per method."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from spatgmm.figures import style
+from spatgmm.figures.sweep_panels import panels, told
+from spatgmm.results import Results
+from spatgmm.tables import sweep
+from spatgmm.tables.table import number
+
+#: Fields of a map that numbers still fit into.
+_MOST_FIELDS = 64
+
+
+def caption(results: Results) -> str:
+    arranged = panels(results)
+    over = " and ".join(sweep.name(key) for key in (arranged.x, arranged.y) if key)
+    return f"Sweep: mean ARI (below it, its standard error) over {over} by method.{told(arranged)}"
+
+
+def finding(results: Results) -> str:
+    """The same as the table's."""
+    cells = sweep.cells(results)
+    return sweep.finding(cells, results.method_labels(cells), results.controls(cells))
+
+
+def draw(results: Results):
+    arranged = panels(results)
+    methods = list(arranged.labels)
+    figure, axes = plt.subplots(
+        len(arranged.rows),
+        len(methods),
+        figsize=(style.PAGE, 0.4 + 1.7 * len(arranged.rows)),
+        squeeze=False,
+        sharex=True,
+        sharey=True,
+    )
+    xs = list(dict.fromkeys(arranged.cells[arranged.x]))
+    ys = list(dict.fromkeys(arranged.cells[arranged.y])) if arranged.y else [""]
+    image = None
+    for i, (title, cells) in enumerate(arranged.rows):
+        for j, method in enumerate(methods):
+            ax = axes[i, j]
+            mean, error = np.full((2, len(ys), len(xs)), np.nan)
+            for cell in cells[cells["method"] == method].to_dict("records"):
+                at = ys.index(cell[arranged.y] if arranged.y else ""), xs.index(cell[arranged.x])
+                mean[at], error[at] = cell["mean_ari"], cell["se_ari"]
+            image = ax.imshow(
+                mean, vmin=0, vmax=1, cmap=style.SEQUENTIAL, aspect="auto", origin="lower"
+            )
+            if mean.size <= _MOST_FIELDS:
+                _write(ax, mean, error, len(methods) * len(xs))
+            ax.set(xticks=range(len(xs)), yticks=range(len(ys)))
+            ax.set_xticklabels(map(sweep.shown, xs))
+            ax.set_yticklabels(map(sweep.shown, ys))
+            if i == 0:
+                ax.set_title(arranged.labels[method])
+            if i == len(arranged.rows) - 1:
+                ax.set_xlabel(sweep.name(arranged.x))
+        label = sweep.name(arranged.y) if arranged.y else ""
+        axes[i, 0].set_ylabel(f"{title}\n{label}" if title else label)
+    figure.colorbar(image, ax=axes, label="mean ARI", shrink=0.8)
+    return figure
+
+
+def _write(ax, mean: np.ndarray, error: np.ndarray, across: int) -> None:
+    size = min(5.5, 110 / across)
+    for (y, x), value in np.ndenumerate(mean):
+        if np.isfinite(value):
+            colour = "white" if value < 0.6 else "black"
+            text = number(value, 2)
+            if np.isfinite(error[y, x]):
+                text += f"\n{number(error[y, x], 2)}"
+            ax.text(x, y, text, ha="center", va="center", fontsize=size, color=colour)

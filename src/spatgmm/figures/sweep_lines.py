@@ -1,0 +1,90 @@
+"""Figure 11: ARI along one swept parameter, a line per method, a panel per value of another."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+
+from spatgmm.figures import style
+from spatgmm.figures.sweep_panels import panels, told
+from spatgmm.results import Results
+from spatgmm.tables import sweep
+from spatgmm.tables.table import listing, number
+
+#: Panels side by side.
+_MOST_COLUMNS = 6
+
+
+def caption(results: Results) -> str:
+    arranged = panels(results)
+    text = (
+        f"Sweep: mean ARI along {sweep.name(arranged.x)} by method, with bars of one standard "
+        "error to either side."
+    )
+    if arranged.y:
+        text += f" Columns of panels: {sweep.name(arranged.y)}."
+    return text + told(arranged)
+
+
+def finding(results: Results) -> str:
+    """Which way each method's mean goes along the first parameter."""
+    arranged = panels(results)
+    ok = arranged.cells[arranged.cells["n_ok"] > 0]
+    told = []
+    for method, label in arranged.labels.items():
+        along = ok[ok["method"] == method].groupby(arranged.x, sort=False)["mean_ari"].mean()
+        if len(along):
+            told.append(f"{label} {number(along.iloc[0], 2)} to {number(along.iloc[-1], 2)}")
+    if not told:
+        return "Every fit failed."
+    ends = [sweep.shown(value) for value in (ok[arranged.x].iloc[0], ok[arranged.x].iloc[-1])]
+    return (
+        f"From {sweep.name(arranged.x)} = {ends[0]} to {ends[1]}, over all else that is varied, "
+        f"mean ARI goes from {listing(told)}."
+    )
+
+
+def draw(results: Results):
+    arranged = panels(results)
+    columns = list(dict.fromkeys(arranged.cells[arranged.y])) if arranged.y else [""]
+    columns = columns[:_MOST_COLUMNS]
+    figure, axes = plt.subplots(
+        len(arranged.rows),
+        len(columns),
+        figsize=(style.PAGE, 0.6 + 1.5 * len(arranged.rows)),
+        squeeze=False,
+        sharex=True,
+        sharey=True,
+    )
+    xs = list(dict.fromkeys(arranged.cells[arranged.x]))
+    for i, (title, cells) in enumerate(arranged.rows):
+        for j, value in enumerate(columns):
+            ax = axes[i, j]
+            shown = cells[cells[arranged.y] == value] if arranged.y else cells
+            _draw_methods(ax, shown, xs, arranged.x, arranged.labels, results)
+            if i == 0 and arranged.y:
+                ax.set_title(f"{sweep.name(arranged.y)}\n= {sweep.shown(value)}")
+            if i == len(arranged.rows) - 1:
+                ax.set_xlabel(sweep.name(arranged.x))
+        axes[i, 0].set_ylabel(f"{title}\nARI" if title else "ARI")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(5, len(labels)))
+    return figure
+
+
+def _draw_methods(ax, cells, xs, x: str, labels, results: Results) -> None:
+    ax.axhline(0, color="0.85", linewidth=0.8, zorder=0)
+    for method, label in labels.items():
+        block = cells[cells["method"] == method]
+        ax.errorbar(
+            [xs.index(value) for value in block[x]],
+            block["mean_ari"],
+            yerr=block["se_ari"].fillna(0),
+            label=label,
+            color=style.method_colour(results.design.methods[method].plugin),
+            marker=style.method_marker(method),
+            markersize=3,
+            linewidth=1,
+            capsize=1.5,
+        )
+    ax.set_xticks(range(len(xs)), map(sweep.shown, xs))
+    ax.set_ylim(top=1.05)

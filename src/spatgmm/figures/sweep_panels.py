@@ -1,0 +1,75 @@
+"""What the figures of a sweep share: which varied key goes where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from spatgmm.results import Results
+from spatgmm.tables import sweep
+from spatgmm.tables.table import listing
+
+#: Rows of panels on one page.
+MOST_ROWS = 6
+
+
+@dataclass(frozen=True)
+class Panels:
+    """Cells of a sweep, ready to be drawn.
+
+    Attributes
+    ----------
+    cells : DataFrame
+        See :func:`spatgmm.tables.sweep.cells`.
+    x, y : str
+        The first two varied keys; ``y`` is ``""`` where only one is varied.
+    rows : list of (str, DataFrame)
+        Cells by the values of all further keys, with these as a title; the first few.
+    labels : dict
+        Methods and their labels.
+    left_out : int
+        Number of rows beyond those.
+    """
+
+    cells: pd.DataFrame
+    x: str
+    y: str
+    rows: list[tuple[str, pd.DataFrame]]
+    labels: dict[str, str]
+    left_out: int
+
+
+def panels(results: Results) -> Panels:
+    """The cells of the run's sweep, arranged."""
+    cells = sweep.cells(results)
+    x, *further = sweep.swept(cells)
+    y, rest = (further[0], further[1:]) if further else ("", [])
+    rows = [("", cells)]
+    if rest:
+        rows = [
+            (_title(rest, values), group)
+            for values, group in cells.groupby(rest, sort=False, dropna=False)
+        ]
+    left_out = max(0, len(rows) - MOST_ROWS)
+    return Panels(cells, x, y, rows[:MOST_ROWS], results.method_labels(cells), left_out)
+
+
+def told(arranged: Panels) -> str:
+    """The end of a caption: what the rows are, and what is not shown."""
+    if len(arranged.rows) == 1:
+        return ""
+    further = [
+        sweep.name(key)
+        for key in sweep.swept(arranged.cells)
+        if key not in (arranged.x, arranged.y)
+    ]
+    text = f" Rows of panels: {listing(further)}."
+    if arranged.left_out:
+        text += f" {arranged.left_out} further rows are in Table 10 only."
+    return text
+
+
+def _title(keys: list[str], values: tuple) -> str:
+    pairs = zip(keys, values, strict=True)
+    return ", ".join(f"{sweep.name(key)} = {sweep.shown(value)}" for key, value in pairs)

@@ -1,0 +1,120 @@
+"""Sweeps: means over many fits without holding them, and a table and two figures of them."""
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from spatgmm import figures, tables
+from spatgmm.results import Results, mean_and_error
+from spatgmm.tables import summary, sweep
+
+
+@pytest.fixture(scope="module")
+def swept(made_up, tmp_path_factory):
+    """(config, directory) of a sweep over three keys, one method failing half of the time."""
+    config = made_up.raw_config()
+    config["studies"] = {
+        "sweep": {
+            "scenarios": ["grid"],
+            "vary": {
+                "n": [40, 60],
+                "components.1.beta": [4, 5, 7],
+                "locations.grid": [[4, 4], [5, 5]],
+                "method.n_init": [1],
+            },
+            "methods": ["spatgmm", "kmeans", "truth"],
+            "replicates": 4,
+        }
+    }
+    config["outputs"] = ["table10", "figure10", "figure11"]
+
+    def spoil(row):
+        if row["method"].startswith("kmeans") and row["replicate"] % 2:
+            made_up.fail(row, "timeout", "stopped after the time limit of 1 s")
+
+    return made_up.make_run(tmp_path_factory.mktemp("sweep"), config, spoil)
+
+
+def test_cells_are_means_over_the_fits(swept):
+    results = Results(*swept)
+    cells = results.cells("sweep").set_index(["case", "method"])
+    assert len(cells) == 2 * 3 * 2 * 3
+    for (case, method), group in results.fits.groupby(["case", "method"]):
+        ok = group["status"] == "ok"
+        mean, error = mean_and_error(group.loc[ok, "ari"])
+        cell = cells.loc[(case, method)]
+        assert cell["mean_ari"] == pytest.approx(mean)
+        assert cell["se_ari"] == pytest.approx(error)
+        assert (cell["n_ok"], cell["n_failed"]) == (ok.sum(), (~ok).sum())
+
+
+def test_cells_do_not_depend_on_how_rows_are_grouped_on_disk(swept, tmp_path):
+    config, directory = swept
+    before = Results(config, directory).cells("sweep")
+    rows = pq.read_table(directory / "fits.parquet")
+    pq.write_table(rows, tmp_path / "fits.parquet", row_group_size=7)
+    pd.testing.assert_frame_equal(Results(config, tmp_path).cells("sweep"), before)
+
+
+def test_only_what_takes_more_than_one_value_is_a_column(swept):
+    raw = sweep.cells(Results(*swept))
+    assert sweep.swept(raw) == ["n", "components.1.beta", "locations.grid"]
+    assert set(raw["locations.grid"]) == {(4, 4), (5, 5)}
+
+
+def test_the_table_has_a_row_per_point_and_counts_failures(swept):
+    results = Results(*swept)
+    table = tables.build("table10", results)
+    assert len(table.formatted) == 2 * 3 * 2
+    assert list(table.formatted["beta of component 2"][:3]) == ["4", "4", "5"]
+    assert list(table.formatted["grid"][:2]) == ["4 × 4", "5 × 5"]
+    assert table.formatted["k-means, n_init = 1"].str.contains("[2/4]", regex=False).all()
+    assert "24 of 144 fits failed" in table.finding
+    for path in tables.write("table10", *swept):
+        assert path.stat().st_size > 100
+
+
+@pytest.mark.parametrize("name", ["figure10", "figure11"])
+def test_figures_show_every_method_and_point(swept, name):
+    config, directory = swept
+    results = Results(config, directory)
+    for path in figures.write(name, config, directory):
+        assert path.stat().st_size > 1000
+    figure = figures.module(name).draw(results)
+    shown = [ax for ax in figure.axes if ax.get_xlabel() != "" or ax.images or ax.lines]
+    assert len(shown) >= 6
+    assert "grid" in figures.module(name).caption(results)
+    if name == "figure10":
+        maps = [ax.images[0].get_array() for ax in figure.axes if ax.images]
+        assert len([m for m in maps if m.shape == (3, 2)]) == 6
+        values = np.sort(np.concatenate([np.ravel(m) for m in maps if m.shape == (3, 2)]))
+        np.testing.assert_allclose(values, np.sort(results.cells("sweep")["mean_ari"]))
+
+
+def test_a_sweep_of_one_key_is_drawn_too(made_up, tmp_path):
+    config = made_up.raw_config()
+    config["studies"] = {
+        "sweep": {"scenarios": ["grid"], "vary": {"n": [40, 60]}, "methods": ["kmeans"]}
+    }
+    config["outputs"] = ["table10", "figure10", "figure11"]
+    resolved, directory = made_up.make_run(tmp_path, config)
+    for name in ("figure10", "figure11"):
+        assert figures.write(name, resolved, directory)
+    assert "Table 10" in summary.text(Results(resolved, directory))
+
+
+def test_fits_of_different_code_are_said_to_be_mixed(swept, made_up, tmp_path):
+    config, directory = swept
+    assert Results(config, directory).mixed() == ""
+    rows = pd.read_parquet(directory / "fits.parquet")
+    rows.loc[rows.index[0], "code_hash"] = "other"
+    rows.loc[rows["method"] == rows["method"].iloc[0], "numpy"] = None
+    rows.loc[rows.index[:2], "numpy"] = ["1", "2"]
+    rows.to_parquet(tmp_path / "fits.parquet")
+    results = Results(config, tmp_path)
+    first = rows["method"].iloc[0]
+    said = f"Fits are mixed here that differ in: code ({first}); numpy ({first})."
+    assert results.mixed() == said
+    assert said in tables.build("table10", results).notes
+    assert said in summary.text(results)
