@@ -72,6 +72,12 @@ export PATH=$base/bin:$PATH
 daemons=()
 stop() {
     local i pid
+    # Jobs would outlive their daemons.
+    scancel --user="$(id -un)" 2>/dev/null || true
+    for _ in $(seq 50); do
+        [ -n "$(squeue -h 2>/dev/null)" ] || break
+        sleep 0.2
+    done
     for ((i = ${#daemons[@]} - 1; i >= 0; i--)); do
         pid=${daemons[i]}
         kill "$pid" 2>/dev/null || continue
