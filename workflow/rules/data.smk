@@ -14,6 +14,9 @@ rule data:
         f"{RESULTS}/logs/data/{{case}}.log",
     conda:
         "../../envs/r.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         config=CONFIG_FILE,
         settings=data_settings,

@@ -1,4 +1,6 @@
 # One job: one case, one method, a batch of replicates. Simulated maps are drawn in the job.
+# What a job needs stands with its rule, so that every scheduler is asked for the same. A run without
+# one ignores it.
 
 
 rule fit:
@@ -14,6 +16,9 @@ rule fit:
     conda:
         environment
     threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         config=CONFIG_FILE,
         settings=fit_settings,
