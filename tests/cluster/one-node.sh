@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # Runs a command with a Slurm of its own: one node, this machine, on loopback, without systemd,
 # accounting or anything in /etc. Afterwards it stops exactly the daemons that it started.
-#   one-node.sh COMMAND [ARGUMENT...]        PORT=16817: the first of two ports
+#   one-node.sh COMMAND [ARGUMENT...]
 set -euo pipefail
-port=${PORT:-16817}
 host=$(hostname -s)
 programs="slurmctld slurmd sbatch munged"
 
@@ -24,17 +23,56 @@ export PATH=$PATH:/usr/sbin
 
 # The daemons' own files; munged insists on folders that nobody else can write to.
 base=$(mktemp -d)
+daemons=()
+command=""
+stop() {
+    local i pid
+    # The command first, with all that it started; it has a while to cancel its jobs.
+    if [ -n "$command" ] && kill -INT -- "-$command" 2>/dev/null; then
+        for _ in $(seq 150); do
+            kill -0 -- "-$command" 2>/dev/null || break
+            sleep 0.2
+        done
+        kill -KILL -- "-$command" 2>/dev/null || true
+    fi
+    # Jobs would outlive their daemons.
+    if [ -n "$command" ]; then
+        scancel --user="$(id -un)" 2>/dev/null || true
+        for _ in $(seq 50); do
+            [ -n "$(squeue -h 2>/dev/null)" ] || break
+            sleep 0.2
+        done
+    fi
+    for ((i = ${#daemons[@]} - 1; i >= 0; i--)); do
+        pid=${daemons[i]}
+        kill "$pid" 2>/dev/null || continue
+        for _ in $(seq 50); do
+            kill -0 "$pid" 2>/dev/null || break
+            sleep 0.1
+        done
+        kill -KILL "$pid" 2>/dev/null || true
+    done
+    rm -rf "$base"
+}
+trap stop EXIT
+trap 'exit 130' INT TERM
+
 mkdir -p "$base"/{state,spool,log,run,bin,munge}
 chmod 755 "$base" "$base/munge"
 (umask 077 && head -c 1024 /dev/urandom >"$base/munge/key")
+# Two ports that are free, so that a second Slurm may run beside this one.
+read -ra ports < <(python3 -c '
+import socket
+pair = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+print(*(one.getsockname()[1] for one in pair))')
 memory=$(awk '/MemTotal/ { print int($2 / 1024 * 0.9) }' /proc/meminfo)
 export SLURM_CONF=$base/slurm.conf
 # No timings for accounting; a job over its memory is killed, as on a real cluster.
 cat >"$SLURM_CONF" <<CONF
 ClusterName=local
 SlurmctldHost=$host(127.0.0.1)
-SlurmctldPort=$port
-SlurmdPort=$((port + 1))
+SlurmctldPort=${ports[0]}
+SlurmdPort=${ports[1]}
 SlurmUser=$(id -un)
 SlurmdUser=$(id -un)
 AuthType=auth/munge
@@ -69,31 +107,8 @@ printf '#!/bin/sh\nSLURM_CONF=%s exec %s "$@"\n' "$SLURM_CONF" "$(command -v sru
 chmod +x "$base/bin/srun"
 export PATH=$base/bin:$PATH
 
-daemons=()
-stop() {
-    local i pid
-    # Jobs would outlive their daemons.
-    scancel --user="$(id -un)" 2>/dev/null || true
-    for _ in $(seq 50); do
-        [ -n "$(squeue -h 2>/dev/null)" ] || break
-        sleep 0.2
-    done
-    for ((i = ${#daemons[@]} - 1; i >= 0; i--)); do
-        pid=${daemons[i]}
-        kill "$pid" 2>/dev/null || continue
-        for _ in $(seq 50); do
-            kill -0 "$pid" 2>/dev/null || break
-            sleep 0.1
-        done
-        kill -KILL "$pid" 2>/dev/null || true
-    done
-    rm -rf "$base"
-}
-trap stop EXIT
-trap 'exit 130' INT TERM
-
 wait_until() {
-    for _ in $(seq 100); do
+    for _ in $(seq 300); do
         "$@" >/dev/null 2>&1 && return
         sleep 0.1
     done
@@ -115,4 +130,9 @@ slurmd -D -N "$host" >"$base/log/slurmd.out" 2>&1 &
 daemons+=($!)
 wait_until idle
 
-"$@"
+# In a process group of its own: a signal to this script ends the command and then the daemons.
+set -m
+"$@" &
+command=$!
+set +m
+wait "$command"
