@@ -1,8 +1,9 @@
 """Studies on a real Slurm of one node: `make test-cluster` starts it and calls these tests.
 
-The rows are those of a run on this machine, a cancelled job and one over its memory included.
+The rows are those of a run on this machine, whatever happens to jobs or to Snakemake meanwhile.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -24,10 +25,13 @@ pytestmark = pytest.mark.skipif(
 
 
 def snakemake(folder, config, *options, wait=True, sources=ROOT):
-    """All of a configuration in a folder, on the cluster or, with other options, here."""
+    """All of a configuration in a folder, on the cluster or, with other options, here.
+
+    What it said, or with ``wait=False`` the process.
+    """
     command = [sys.executable, "-m", "snakemake", "--snakefile", sources / "Snakefile"]
     command += ["--workflow-profile", sources / "profiles/default", "--directory", folder]
-    command += [*options, "all", "--configfile", config]
+    command += ["all", "--configfile", config, *options]
     started = subprocess.Popen(
         list(map(str, command)),
         text=True,
@@ -37,16 +41,24 @@ def snakemake(folder, config, *options, wait=True, sources=ROOT):
     )
     if not wait:
         return started
+    return to_the_end(started)
+
+
+def to_the_end(started):
     said, _ = started.communicate(timeout=600)
     assert started.returncode == 0, said
     return said
 
 
-def on_slurm(sources=ROOT, *further):
-    # A cluster of one node answers at once, and its node's files are here.
-    quick = ["--slurm-init-seconds-before-status-checks", "2", "--latency-wait", "5"]
-    partition = ["--default-resources", "slurm_partition=main", "mem_mb=1000"]
-    return ["--profile", sources / "profiles/slurm", *partition, *quick, *further]
+#: How soon a profile's executor asks for the state of jobs. A cluster of one node answers at once.
+SOON = {
+    "slurm": ["--slurm-init-seconds-before-status-checks", "2"],
+    "cluster-generic": ["--seconds-between-status-checks", "2"],
+}
+
+
+def on_slurm(sources=ROOT, profile="slurm"):
+    return ["--profile", sources / "profiles" / profile, "--latency-wait", "5", *SOON[profile]]
 
 
 def rows(folder, name):
@@ -57,95 +69,116 @@ def rows(folder, name):
 def test_the_smoke_study_has_the_same_rows_as_here(tmp_path):
     config = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
     config["outputs"] = ["table2"]  # the others say nothing about where fits were made
-    (tmp_path / "smoke.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    told = {}
-    for place, options in (("cluster", on_slurm()), ("here", ["--cores", "2"])):
+    said = {}
+    # One job per case and method is enough for Slurm.
+    for place, batch_size, options in (("cluster", 100, on_slurm()), ("here", 2, ["--cores", "2"])):
         (tmp_path / place).mkdir()
-        told[place] = snakemake(tmp_path / place, tmp_path / "smoke.yaml", *options)
+        path = tmp_path / place / "smoke.yaml"
+        path.write_text(yaml.safe_dump(config | {"batch_size": batch_size}, sort_keys=False))
+        said[place] = snakemake(tmp_path / place, path, *options)
     here, cluster = rows(tmp_path / "here", "smoke"), rows(tmp_path / "cluster", "smoke")
     assert len(here) == len(cluster) > 30
     assert set(here["status"]) <= {"ok", "failed", "unsupported"}
     pd.testing.assert_frame_equal(cluster, here, check_exact=False, rtol=1e-6)
     # A line per batch, wherever it ran.
-    assert f"{len(here)}/{len(here)} fits" in told["cluster"]
+    assert f"{len(here)}/{len(here)} fits" in said["cluster"]
 
 
+# It survives its own hunger once only: where there is memory enough.
 SLOW = """
 def fit(data, n_components, rng):
     import os, time
 
     if os.path.exists("hungry"):
         hoard = bytearray(900_000_000)
-        time.sleep(20)
+        time.sleep(5)
+        os.unlink("hungry")
     time.sleep(0.3)
     return FitResult(rng.integers(n_components, size=len(data.X)))
 """
 
 
-@pytest.fixture
-def slow_study(tmp_path):
-    """A study that takes its time: (sources, configuration file)."""
-    sources = tmp_path / "sources"
+@pytest.fixture(scope="module")
+def slow_study(tmp_path_factory):
+    """A study that takes its time: (sources, configuration file, rows of a run here)."""
+    folder = tmp_path_factory.mktemp("slow")
+    sources = folder / "sources"
     for name in ("src", "workflow", "profiles", "envs"):
         shutil.copytree(ROOT / name, sources / name)
     shutil.copy(ROOT / "Snakefile", sources)
     plugin = (sources / "src/spatgmm/methods/random.py").read_text().replace('"random"', '"slow"')
     (sources / "src/spatgmm/methods/slow.py").write_text(plugin.partition("\ndef fit(")[0] + SLOW)
     config = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
-    config |= {"name": "slow", "outputs": [], "datasets": {}, "methods": {}}
+    config |= {"name": "slow", "batch_size": 30, "outputs": [], "datasets": {}, "methods": {}}
     config["studies"] = {"slow": {"scenarios": ["grid"], "methods": ["slow"], "replicates": 30}}
-    (tmp_path / "slow.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    return sources, tmp_path / "slow.yaml"
+    path = folder / "slow.yaml"
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+    snakemake(folder, path, "--cores", "2", sources=sources)
+    return sources, path, rows(folder, "slow")
 
 
-def wait_for(condition):
+def wait_for_rows(folder, number):
+    """The batch's rows, by replicate, once so many are on disk."""
     deadline = time.monotonic() + 90
-    while not condition():
+    while True:
+        journals = (folder / "results/slow/fits").rglob("*.rows")
+        lines = [line for path in journals for line in path.read_text().splitlines(True)]
+        complete = [json.loads(line) for line in lines if line.endswith("\n")]
+        if len(complete) >= number:
+            return {row["replicate"]: row for row in complete}
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
 
-def written(tmp_path):
-    journals = (tmp_path / "results/slow/fits").rglob("*.rows")
-    return sum(path.read_text().count("\n") for path in journals)
+def jobs():
+    listed = ["squeue", "--noheader", "--format", "%A"]
+    return subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
 
 
-def test_cancelled_and_starved_jobs_lose_no_row(slow_study, tmp_path):
-    sources, config = slow_study
-    started = snakemake(
-        tmp_path, config, *on_slurm(sources, "--retries", "0"), wait=False, sources=sources
-    )
-    wait_for(lambda: written(tmp_path) >= 3)
-    jobs = subprocess.run(["squeue", "-h", "-o", "%A"], capture_output=True, text=True, check=True)
-    subprocess.run(["scancel", *jobs.stdout.split()], check=True)
-    said, _ = started.communicate(timeout=200)
-    assert started.returncode != 0
-    assert "CANCELLED" in said
-    kept = written(tmp_path)
-    assert kept >= 3
+def assert_kept(folder, early):
+    """These rows were not fitted again."""
+    fits = pd.read_parquet(folder / "results/slow/fits.parquet").set_index("replicate")
+    for replicate, row in early.items():
+        assert fits.loc[replicate, "seconds"] == row["seconds"]
 
+
+@pytest.mark.parametrize("profile", ["slurm", "cluster-generic"])
+def test_a_cancelled_job_is_submitted_again_and_loses_no_row(slow_study, tmp_path, profile):
+    sources, config, undisturbed = slow_study
+    options = on_slurm(sources, profile)
+    started = snakemake(tmp_path, config, *options, wait=False, sources=sources)
+    early = wait_for_rows(tmp_path, 3)
+    subprocess.run(["scancel", *jobs()], check=True)
+    said = to_the_end(started)
+    if profile == "slurm":
+        assert "CANCELLED" in said
+    pd.testing.assert_frame_equal(rows(tmp_path, "slow"), undisturbed)
+    assert_kept(tmp_path, early)
+
+
+def test_a_job_over_its_memory_is_given_more(slow_study, tmp_path):
+    sources, config, undisturbed = slow_study
     (tmp_path / "hungry").touch()
-    limits = ["--retries", "0", "--set-resources", "fit:mem_mb=500"]
-    started = snakemake(tmp_path, config, *on_slurm(sources, *limits), wait=False, sources=sources)
+    limit = ["--set-resources", "fit:mem_mb=700 * attempt**2"]
+    started = snakemake(
+        tmp_path, config, *on_slurm(sources), "--retries", "0", *limit, wait=False, sources=sources
+    )
     said, _ = started.communicate(timeout=200)
     assert started.returncode != 0, said
-    assert written(tmp_path) == kept
+    assert "fit failed" in said
+    assert (tmp_path / "hungry").exists()
+    said = snakemake(tmp_path, config, *on_slurm(sources), *limit, sources=sources)
+    assert not (tmp_path / "hungry").exists()
+    pd.testing.assert_frame_equal(rows(tmp_path, "slow"), undisturbed)
 
-    (tmp_path / "hungry").unlink()
+
+def test_after_a_kill_of_snakemake_the_same_command_goes_on(slow_study, tmp_path):
+    sources, config, undisturbed = slow_study
+    started = snakemake(tmp_path, config, *on_slurm(sources), wait=False, sources=sources)
+    early = wait_for_rows(tmp_path, 3)
+    started.kill()
+    started.communicate()
+    assert jobs(), "the job goes on without Snakemake, and the new one waits for it"
     snakemake(tmp_path, config, *on_slurm(sources), sources=sources)
-    fits = pd.read_parquet(tmp_path / "results/slow/fits.parquet")
-    assert list(fits["replicate"]) == list(range(30))
-    before = fits
-    shutil.rmtree(tmp_path / "results")
-    snakemake(tmp_path, config, "--cores", "2", sources=sources)
-    pd.testing.assert_frame_equal(
-        rows(tmp_path, "slow"), before.drop(columns=TIMINGS), check_exact=True
-    )
-
-
-def test_the_fallback_for_other_schedulers(slow_study, tmp_path):
-    sources, config = slow_study
-    profile = ["--profile", sources / "profiles/cluster-generic", "--latency-wait", "5"]
-    snakemake(tmp_path, config, *profile, "--seconds-between-status-checks", "1", sources=sources)
-    fits = pd.read_parquet(tmp_path / "results/slow/fits.parquet")
-    assert list(fits["replicate"]) == list(range(30))
+    pd.testing.assert_frame_equal(rows(tmp_path, "slow"), undisturbed)
+    assert_kept(tmp_path, early)
