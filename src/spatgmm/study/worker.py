@@ -78,7 +78,7 @@ def _until_it_ends(work: Work, replicates: list[int], limit: float | None) -> It
                     return
                 try:
                     kind, content = receiving.recv()
-                except EOFError:
+                except (EOFError, OSError):  # whole messages only
                     process.join()
                     yield started | _crash(process.exitcode, replicate)
                     return
