@@ -29,6 +29,7 @@ chmod 755 "$base" "$base/munge"
 (umask 077 && head -c 1024 /dev/urandom >"$base/munge/key")
 memory=$(awk '/MemTotal/ { print int($2 / 1024 * 0.9) }' /proc/meminfo)
 export SLURM_CONF=$base/slurm.conf
+export SPATGMM_ONE_NODE=1
 # No timings for accounting; a job over its memory is killed, as on a real cluster.
 cat >"$SLURM_CONF" <<CONF
 ClusterName=local
