@@ -110,6 +110,12 @@ def raw_config(**changes) -> dict:
                 "methods": ["spatgmm"],
                 "replicates": REPLICATES,
             },
+            "sweep": {
+                "scenarios": ["grid"],
+                "vary": {"n": [40, 60], "components.1.beta": [5, 7]},
+                "methods": ["spatgmm", "kmeans"],
+                "replicates": 2,
+            },
             "selection-decay": {
                 "scenarios": ["grid"],
                 "vary": {"method.decay": ["sigmoid", "exponential"]},
@@ -118,8 +124,8 @@ def raw_config(**changes) -> dict:
             },
         },
         "outputs": [
-            *(f"table{k}" for k in range(1, 10)),
-            *(f"figure{k}" for k in range(1, 10)),
+            *(f"table{k}" for k in range(1, 11)),
+            *(f"figure{k}" for k in range(1, 12)),
         ],
     }
     return base | changes
