@@ -35,6 +35,7 @@ include: "workflow/rules/outputs.smk"
 # part of the configuration, among its params.
 onstart:
     LOCK = hold_run()
+    check_user_files(workflow.dag)
     progress.follow(
         logger, progress.Progress(DESIGN, RESULTS, batches_to_do(workflow.dag))
     )

@@ -221,6 +221,17 @@ def test_stretched_coordinates_are_undone_by_a_metric_of_the_axes():
     assert np.abs(reached - 3).max() < 0.4
 
 
+def test_a_constant_mean_stays_one_where_locations_have_scales():
+    data = draw()
+    scales = np.linspace(0.7, 1.4, 36)
+    X = 5 + (data.X - data.X.mean()) * scales
+    model = SpatialGaussianMixture(2, (6, 6), variance="location", mean="constant", random_state=0)
+    model.fit(X)
+    assert np.ptp(model.means_, axis=1).max() < 1e-8
+    assert np.corrcoef(model.scales_, scales)[0, 1] > 0.9
+    assert model.n_iter_ > 3
+
+
 # -- missing pixels --------------------------------------------------------------------------------
 
 

@@ -112,9 +112,9 @@ def raw_config(**changes) -> dict:
             },
             "sweep": {
                 "scenarios": ["grid"],
-                "vary": {"n": [40, 60], "components.1.beta": [5, 7]},
+                "vary": {"n": [60, 90], "components.1.beta": [5, 7]},
                 "methods": ["spatgmm", "kmeans"],
-                "replicates": 2,
+                "replicates": REPLICATES,
             },
             "selection-decay": {
                 "scenarios": ["grid"],

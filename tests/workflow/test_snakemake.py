@@ -106,7 +106,7 @@ def test_a_file_with_missing_pixels_is_named_before_any_fit(snakemake, tiny, tmp
     )
     maps.drop(index=40).to_csv(tmp_path / "maps.csv", index=False)
     tiny["datasets"]["raman-raw"]["file"] = str(tmp_path / "maps.csv")
-    run = snakemake(tiny, "all", "--cores", "1")
+    run = snakemake(tiny, "all")
     assert run.returncode != 0
     assert "datasets.raman-raw: " in run.stdout
     assert "map 4" in run.stdout

@@ -109,6 +109,18 @@ def batches_to_do(dag):
     }
 
 
+def check_user_files(dag):
+    """A user's file that cannot be read ends the run before any job starts."""
+    from spatgmm.study import real_data
+
+    for job in dag.needrun_jobs():
+        if job.rule.name == "data" and user_files(job.wildcards):
+            try:
+                real_data.load(DESIGN.cases[job.wildcards.case])
+            except ValueError as error:
+                raise WorkflowError(str(error)) from None
+
+
 def hold_run():
     """Keep other runs out of the results folder until this process ends, however it does."""
     try:

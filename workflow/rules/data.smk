@@ -5,7 +5,6 @@ localrules:
     design,
 
 
-# First of all: a user's file that cannot be read is found before any long work.
 rule data:
     input:
         user_files,
@@ -13,7 +12,6 @@ rule data:
         f"{RESULTS}/data/{{case}}.npz",
     log:
         f"{RESULTS}/logs/data/{{case}}.log",
-    priority: 100
     conda:
         "../../envs/r.yaml"
     params:

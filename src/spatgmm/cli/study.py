@@ -60,22 +60,12 @@ def _load(arguments: argparse.Namespace) -> tuple[dict[str, Any], Design, Path]:
 
 
 def _data(arguments: argparse.Namespace) -> None:
-    from spatgmm import datasets
+    from spatgmm.study import real_data
 
     _, design, results = _load(arguments)
     real = {id: case for id, case in design.cases.items() if not case.simulated}
     case = _known(real, arguments.case, "data set")
-    settings = dict(case.settings)
-    try:
-        data = datasets.load(settings.pop("load"), **settings)
-    except (ValueError, RuntimeError) as error:
-        raise ValueError(f"datasets.{case.id}: {error}") from error
-    if data.labels is None:
-        raise ValueError(
-            f"datasets.{case.id}: these maps have no groups to compare clusters with; "
-            "spatgmm fit clusters maps without"
-        )
-    data.save(data_path(results, case.id))
+    real_data.load(case).save(data_path(results, case.id))
 
 
 def _fit(arguments: argparse.Namespace) -> None:
