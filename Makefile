@@ -20,10 +20,10 @@ export RPY2_CFFI_MODE := ABI
 help:
 	@echo "make reproduce   the paper's study: results/paper/"
 	@echo "make smoke       every rule on a small configuration: results/smoke/"
-	@echo "make test        all tests"
-	@echo "make test-cluster  the smoke study and faults on a Slurm of one node, started for it"
+	@echo "make test        all tests (test-cluster: on a Slurm of one node, started for it)"
 	@echo "make lint        formatting and lint of Python and Snakemake files"
-	@echo "make bench       speed and memory against their targets: results/bench/ (bench-large: images; bench-scale: studies)"
+	@echo "make bench       speed and memory against their targets: results/bench/"
+	@echo "                 (bench-large: images; bench-scale: studies)"
 	@echo "make fuzz        2,000 random data sets (SEED=0 COUNT=2000): no fit may break"
 	@echo "make clean       remove results/ and Snakemake's notes on them"
 	@echo "make setup       only what the others need first: $(VENV), and R with mclust and fields"

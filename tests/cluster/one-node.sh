@@ -29,6 +29,7 @@ chmod 755 "$base" "$base/munge"
 (umask 077 && head -c 1024 /dev/urandom >"$base/munge/key")
 memory=$(awk '/MemTotal/ { print int($2 / 1024 * 0.9) }' /proc/meminfo)
 export SLURM_CONF=$base/slurm.conf
+export SPATGMM_ONE_NODE=1
 # No timings for accounting; a job over its memory is killed, as on a real cluster.
 cat >"$SLURM_CONF" <<CONF
 ClusterName=local
@@ -72,6 +73,12 @@ export PATH=$base/bin:$PATH
 daemons=()
 stop() {
     local i pid
+    # Jobs would outlive their daemons.
+    scancel --user="$(id -un)" 2>/dev/null || true
+    for _ in $(seq 50); do
+        [ -n "$(squeue -h 2>/dev/null)" ] || break
+        sleep 0.2
+    done
     for ((i = ${#daemons[@]} - 1; i >= 0; i--)); do
         pid=${daemons[i]}
         kill "$pid" 2>/dev/null || continue

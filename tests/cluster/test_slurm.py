@@ -18,8 +18,7 @@ ROOT = Path(__file__).parents[2]
 TIMINGS = ["seconds", "peak_memory_mb"]
 
 pytestmark = pytest.mark.skipif(
-    shutil.which("sbatch") is None or "SLURM_CONF" not in os.environ,
-    reason="needs the Slurm that make test-cluster starts",
+    "SPATGMM_ONE_NODE" not in os.environ, reason="needs the Slurm that make test-cluster starts"
 )
 
 
@@ -141,3 +140,11 @@ def test_cancelled_and_starved_jobs_lose_no_row(slow_study, tmp_path):
     pd.testing.assert_frame_equal(
         rows(tmp_path, "slow"), before.drop(columns=TIMINGS), check_exact=True
     )
+
+
+def test_the_fallback_for_other_schedulers(slow_study, tmp_path):
+    sources, config = slow_study
+    profile = ["--profile", sources / "profiles/cluster-generic", "--latency-wait", "5"]
+    snakemake(tmp_path, config, *profile, "--seconds-between-status-checks", "1", sources=sources)
+    fits = pd.read_parquet(tmp_path / "results/slow/fits.parquet")
+    assert list(fits["replicate"]) == list(range(30))

@@ -104,7 +104,9 @@ def test_a_failed_job_says_why(results, tiny, tmp_path, capsys):
     log.write_text("a long story\nspatgmm study: no room\n\n")
     listener = progress.Progress(design, results, {})
     listener.emit(record("job_error", rule_name="fit", log=[str(log), str(tmp_path / "absent")]))
-    assert capsys.readouterr().err == "fit failed: spatgmm study: no room\n"
+    listener.emit(record("job_error", rule_name="data", log=[str(tmp_path / "absent")]))
+    said = "fit failed: spatgmm study: no room\ndata failed: its log is empty\n"
+    assert capsys.readouterr().err == said
 
 
 @pytest.mark.parametrize(

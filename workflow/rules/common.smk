@@ -126,4 +126,6 @@ def hold_run():
     try:
         return locks.hold(RESULTS / ".lock")
     except BlockingIOError:
-        raise WorkflowError(f"another run is at work in {RESULTS}; wait for it") from None
+        raise WorkflowError(
+            f"another run is at work in {RESULTS}; wait for it"
+        ) from None

@@ -78,15 +78,16 @@ class Progress(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a line if a batch has finished, or why a job has failed."""
-        event = _event(record)
-        if event == "job_finished":
-            batch = self._waiting.pop(record.job_id, None)
-            if batch is not None:
-                self._say(self._finished(batch))
-        elif event == "job_error":
-            for path in record.log:
-                if last := _last_line(Path(path)):
-                    self._say(f"{record.rule_name} failed: {last}")
+        try:
+            event = _event(record)
+            if event == "job_finished" and record.job_id in self._waiting:
+                self._say(self._finished(self._waiting.pop(record.job_id)))
+            elif event == "job_error":
+                # The job's own log, or else what the cluster kept of it.
+                told = filter(None, map(_last_line, map(Path, record.log)))
+                self._say(f"{record.rule_name} failed: {next(told, 'its log is empty')}")
+        except Exception:  # a line that cannot be said must not end the run
+            self.handleError(record)
 
     def _finished(self, batch: Batch) -> str:
         import pyarrow.parquet as pq
@@ -110,8 +111,8 @@ def _event(record: logging.LogRecord) -> str:
 
 
 def _worth_reading(record: logging.LogRecord) -> bool:
-    scheduling = record.getMessage().startswith(("Select jobs", "Execute "))
-    return _event(record) not in ("job_finished", "progress") and not scheduling
+    noise = record.getMessage().startswith(("Select jobs", "Execute ", "Cannot restore"))
+    return _event(record) not in ("job_finished", "progress") and not noise
 
 
 def _size(batch: Batch) -> int:
