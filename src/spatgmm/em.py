@@ -48,7 +48,12 @@ class Solver(Protocol):
     together: bool
 
     def start(
-        self, maps: Maps, responsibilities: np.ndarray, family: SpatialCovariance, mean: str
+        self,
+        maps: Maps,
+        responsibilities: np.ndarray,
+        family: SpatialCovariance,
+        mean: str,
+        scale: np.ndarray | None = None,
     ) -> Mixture:
         """The mixture to start from at given responsibilities of complete maps."""
 
@@ -322,12 +327,16 @@ def starting_mixture(
     thetas: np.ndarray,
     family: SpatialCovariance,
     mean: str,
+    scale: np.ndarray | None = None,
 ) -> Mixture:
-    """Weights and means of given responsibilities, with given covariance parameters."""
+    """Weights and means of given responsibilities, with given covariance parameters.
+
+    Maps are complete and divided by `scale`.
+    """
     counts = responsibilities.sum(axis=0)
     covariances = [family.inside(theta) for theta in thetas]
     means = [
-        _mean(maps, responsibilities[:, g], covariance, mean, None)
+        _mean(maps, responsibilities[:, g], covariance, mean, scale)
         for g, covariance in enumerate(covariances)
     ]
-    return Mixture(counts / counts.sum(), means, covariances)
+    return Mixture(counts / counts.sum(), means, covariances, scale)

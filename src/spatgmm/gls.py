@@ -40,11 +40,16 @@ class GLS:
         self.beta_init = STARTING_BETA if beta_init is None else beta_init
 
     def start(
-        self, maps: Maps, responsibilities: np.ndarray, family: SpatialCovariance, mean: str
+        self,
+        maps: Maps,
+        responsibilities: np.ndarray,
+        family: SpatialCovariance,
+        mean: str,
+        scale: np.ndarray | None = None,
     ) -> Mixture:
         """One M-step from the identity, where the GLS step is ordinary least squares."""
         identity = np.tile([0.0, 0.0, 1.0, self.beta_init], (responsibilities.shape[1], 1))
-        mixture = starting_mixture(maps, responsibilities, identity, family, mean)
+        mixture = starting_mixture(maps, responsibilities, identity, family, mean, scale)
         return maximisation(maps, responsibilities, mixture, mean, self)
 
     def tie(self, thetas: np.ndarray, counts: np.ndarray) -> np.ndarray:

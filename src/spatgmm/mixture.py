@@ -279,6 +279,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
                     solver.tie(thetas, responsibilities.sum(axis=0)),
                     self._family,
                     self.mean,
+                    scale,
                 )
                 for responsibilities, thetas in search.multistart(
                     complete.blocks, self._family, self.n_components, self.n_init, rng, self.mean
@@ -288,9 +289,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             if given is None:
                 flat = np.concatenate(complete.blocks, axis=1)
                 given = kmeans_responsibilities(flat, self.n_components, rng)
-            starts = [solver.start(complete, given, self._family, self.mean)]
-        for start in starts:
-            start.scale = scale
+            starts = [solver.start(complete, given, self._family, self.mean, scale)]
         with tqdm(desc="EM", unit=" iterations", disable=not self.verbose) as bar:
 
             def progress(log_likelihood: float) -> None:
@@ -307,8 +306,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         solver = Scoring()
         filled = Maps([np.nan_to_num(block) for block in maps.blocks])
         everyone = np.ones((len(maps), 1))
-        start = solver.start(filled.divided(scale), everyone, self._family, self.mean)
-        start.scale = scale
+        start = solver.start(filled.divided(scale), everyone, self._family, self.mean, scale)
         fit = em.run(maps, start, solver, self.mean, self.tol, _ITERATIONS_TO_COMPLETE)
         return _filled(maps, fit.mixture, 0)
 

@@ -61,7 +61,12 @@ class Scoring:
         self._shared = SHARED[sharing]
 
     def start(
-        self, maps: Maps, responsibilities: np.ndarray, family: SpatialCovariance, mean: str
+        self,
+        maps: Maps,
+        responsibilities: np.ndarray,
+        family: SpatialCovariance,
+        mean: str,
+        scale: np.ndarray | None = None,
     ) -> Mixture:
         """Covariances that suit the responsibilities at the starting shape."""
         shapes = None
@@ -71,7 +76,7 @@ class Scoring:
             shapes[0, 0] = self.beta_init
         thetas = search.profile(maps.blocks, family, responsibilities, shapes)
         thetas = self.tie(thetas, responsibilities.sum(axis=0))
-        return starting_mixture(maps, responsibilities, thetas, family, mean)
+        return starting_mixture(maps, responsibilities, thetas, family, mean, scale)
 
     def tie(self, thetas: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Shared parameters at their mean over the components."""

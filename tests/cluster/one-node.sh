@@ -67,6 +67,7 @@ pair = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
 print(*(one.getsockname()[1] for one in pair))')
 memory=$(awk '/MemTotal/ { print int($2 / 1024 * 0.9) }' /proc/meminfo)
 export SLURM_CONF=$base/slurm.conf
+export SPATGMM_ONE_NODE=1
 # No timings for accounting; a job over its memory is killed, as on a real cluster.
 cat >"$SLURM_CONF" <<CONF
 ClusterName=local

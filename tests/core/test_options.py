@@ -8,8 +8,12 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from sklearn.metrics import adjusted_rand_score as ari
 
-from spatgmm import SpatialGaussianMixture, select, simulate
-from spatgmm.geometry import grid_coordinates
+from spatgmm import SpatialGaussianMixture, decay, scales, select, simulate
+from spatgmm.covariance import SpatialCovariance, theta_from_alpha
+from spatgmm.em import Mixture
+from spatgmm.geometry import Geometry, grid_coordinates
+from spatgmm.kernel import Kernel
+from spatgmm.scoring import Scoring
 
 COMPONENTS = [{"alpha": [1, -0.9, 0.3], "beta": 2.5}, {"alpha": [1, -0.9, 0.3], "beta": 6}]
 ALPHA, BETAS = (1.0, -0.9, 0.3), (2.5, 6.0)
@@ -109,8 +113,6 @@ def test_the_observed_information_is_the_curvature_of_the_likelihood():
 
 def direct(model, X, level, theta):
     """Log-likelihood of one component by dense matrices; X may have missing pixels."""
-    from spatgmm.covariance import theta_from_alpha
-
     family = model._family
     blocks = family.matrix(theta_from_alpha(theta[:3], theta[3:]))
     assert len(blocks) == 1
@@ -180,12 +182,12 @@ def test_sharing_all_finds_clusters_that_differ_in_their_means_alone():
 
 def test_scales_of_locations_are_recovered():
     data = draw(n=600)
-    scales = np.exp(np.random.default_rng(5).normal(scale=0.4, size=36))
-    scales /= np.exp(np.log(scales).mean())
-    X = data.X * scales
+    truth = np.exp(np.random.default_rng(5).normal(scale=0.4, size=36))
+    truth /= np.exp(np.log(truth).mean())
+    X = data.X * truth
     model = SpatialGaussianMixture(2, (6, 6), variance="location", random_state=0).fit(X)
     plain = SpatialGaussianMixture(2, (6, 6), random_state=0).fit(X)
-    assert np.abs(np.log(model.scales_ / scales)).max() < 0.15
+    assert np.abs(np.log(model.scales_ / truth)).max() < 0.15
     assert np.exp(np.log(model.scales_).mean()) == pytest.approx(1)
     assert model.bic(X) < plain.bic(X)
     assert ari(data.labels, model.labels_) > ari(data.labels, plain.labels_) + 0.1
@@ -219,6 +221,17 @@ def test_stretched_coordinates_are_undone_by_a_metric_of_the_axes():
     ratio = model.geostatistics().set_index(["quantity", "component"])["estimate"]
     reached = ratio["relative_range_axis1"] / ratio["relative_range_axis2"]
     assert np.abs(reached - 3).max() < 0.4
+
+
+def test_a_constant_mean_stays_one_where_locations_have_scales():
+    data = draw()
+    truth = np.linspace(0.7, 1.4, 36)
+    X = 5 + (data.X - data.X.mean()) * truth
+    model = SpatialGaussianMixture(2, (6, 6), variance="location", mean="constant", random_state=0)
+    model.fit(X)
+    assert np.ptp(model.means_, axis=1).max() < 1e-8
+    assert np.corrcoef(model.scales_, truth)[0, 1] > 0.9
+    assert model.n_iter_ > 3
 
 
 # -- missing pixels --------------------------------------------------------------------------------
@@ -333,3 +346,58 @@ def test_one_dimension_has_no_directions():
     X = np.random.default_rng(0).normal(size=(20, 6))
     with pytest.raises(ValueError, match="metric='axes' needs coordinates of 2 or 3"):
         SpatialGaussianMixture(2, grid_coordinates((6,)), metric="axes").fit(X)
+
+
+# -- derivatives -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sharing", ["none", "beta", "alpha", "all"])
+def test_a_shared_step_is_uphill_on_the_total_and_keeps_what_is_shared(sharing):
+    family = SpatialCovariance(Kernel(Geometry(grid_coordinates((3, 4))), decay.get("sigmoid")))
+    rng = np.random.default_rng(2)
+    scatters = [[X.T @ X / 40] for X in rng.normal(size=(2, 40, 12)) + rng.normal(size=(2, 40, 1))]
+    solver, counts = Scoring(sharing=sharing), np.array([30.0, 10.0])
+    thetas = solver.tie(np.array([[0.3, 0.8, 0.7, 2.0], [0.5, 0.6, 0.9, 4.0]]), counts)
+
+    def total(covariances):
+        return sum(
+            n * c.objective(S) for n, c, S in zip(counts, covariances, scatters, strict=True)
+        )
+
+    before = [family.at(theta) for theta in thetas]
+    after = before
+    for _ in range(80):
+        after = solver.update(after, scatters, counts)
+    assert total(after) < total(before)
+    shared = solver.is_shared(4)
+    found = np.array([covariance.theta for covariance in after])
+    np.testing.assert_array_equal(found[0, shared], found[1, shared])
+    # At the end no shared and no own parameter has a slope left: central differences of the total.
+    lower, upper = family.kernel.lower[0], family.kernel.upper[0]
+    for k in range(4):
+        for which in [(0, 1)] if shared[k] else [(0,), (1,)]:
+            moved = []
+            for sign in (-1, 1):
+                thetas = found.copy()
+                thetas[list(which), k] += sign * 1e-5
+                moved.append(total([family.at(theta) for theta in thetas]))
+            inside = k < 3 or lower * 1.01 < found[which[0], 3] < upper * 0.999
+            assert not inside or abs(moved[1] - moved[0]) / 2e-5 < 0.05
+
+
+def test_scales_of_locations_go_where_the_slope_of_their_objective_vanishes():
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(60, 8)) * np.linspace(0.5, 2, 8)
+    family = SpatialCovariance(Kernel(Geometry(np.arange(8.0)[:, None]), decay.get("sigmoid")))
+    mixture = Mixture(np.ones(1), [[np.zeros(8)]], [family.at([0.2, 0.5, 0.5, 2.0])], np.ones(8))
+    for _ in range(200):
+        Y = X / mixture.scale
+        (covariance,) = mixture.covariances
+        before = 60 * covariance.objective([Y.T @ Y / 60])
+        mixture = scales.rescaled(mixture, [[Y.T @ Y / 60]], np.array([60.0]))
+        Y = X / mixture.scale
+        (covariance,) = mixture.covariances
+        assert 60 * covariance.objective([Y.T @ Y / 60]) <= before + 1e-8
+    # f(r) = r'Mr - 2n sum log r at r = 1: all slopes 2 (M1)_j - 2n are zero.
+    M = 60 * covariance.inverse[0] * (Y.T @ Y / 60)
+    np.testing.assert_allclose(M.sum(axis=1), 60, rtol=1e-4)

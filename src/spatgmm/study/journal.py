@@ -22,24 +22,20 @@ SUFFIX = ".rows"
 
 
 class Journal:
-    """The journal of one batch, opened for writing.
+    """The journal of one batch, opened for writing after what earlier processes left behind.
+
+    A last line that they left half-written is dropped.
 
     Parameters
     ----------
     path : Path
         Missing folders are made.
-
-    Attributes
-    ----------
-    rows : list of dict
-        What earlier processes left behind, a half-written last line dropped.
     """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._descriptor = _open_locked(path)
-        self.rows = list(read(path))
         os.ftruncate(self._descriptor, _complete(path.read_bytes()))
 
     def append(self, row: Mapping[str, Any]) -> None:

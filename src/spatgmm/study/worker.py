@@ -64,7 +64,9 @@ def rows(work: Work, replicates: Sequence[int], time_limit: float | None) -> Ite
 def _until_it_ends(work: Work, replicates: list[int], limit: float | None) -> Iterator[Row]:
     """Rows by one process, the last of which may be about its end."""
     receiving, sending = _FORK.Pipe(duplex=False)
-    process = _FORK.Process(target=_serve, args=(work, list(replicates), sending), daemon=True)
+    process = _FORK.Process(
+        target=_serve, args=(work, list(replicates), receiving, sending), daemon=True
+    )
     process.start()
     sending.close()
     started, deadline = {}, None
@@ -80,14 +82,14 @@ def _until_it_ends(work: Work, replicates: list[int], limit: float | None) -> It
                     kind, content = receiving.recv()
                 except (EOFError, OSError):  # whole messages only
                     process.join()
-                    yield started | _crash(process.exitcode, replicate)
+                    yield _crashed(started, process.exitcode, replicate)
                     return
                 if kind == "started":
                     started = content
                     deadline = None if limit is None else time.monotonic() + limit
             if kind == "error":
                 raise ReplicateError(content, replicate)
-            deadline = None
+            started, deadline = {}, None
             yield content
     finally:
         process.kill()
@@ -95,8 +97,11 @@ def _until_it_ends(work: Work, replicates: list[int], limit: float | None) -> It
         receiving.close()
 
 
-def _serve(work: Work, replicates: Sequence[int], sending: Connection) -> None:
+def _serve(
+    work: Work, replicates: Sequence[int], receiving: Connection, sending: Connection
+) -> None:
     _die_with_parent()
+    receiving.close()  # or sending would never fail once the parent is gone
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a whole terminal: the parent's to handle
     # Parallelism belongs to jobs, and a parent's OpenMP threads do not survive the fork.
     threadpool_limits(limits=1)
@@ -110,10 +115,11 @@ def _serve(work: Work, replicates: Sequence[int], sending: Connection) -> None:
         sending.send(("error", str(error)))
 
 
-def _crash(exitcode: int, replicate: int) -> Row:
-    if -exitcode in _CRASHES:
+def _crashed(started: Row, exitcode: int, replicate: int) -> Row:
+    """The row of a fit that has ended the process, unless it was not the fit's doing."""
+    if started and -exitcode in _CRASHES:
         name = signal.Signals(-exitcode).name
-        return {"status": "failed", "error": f"crashed with {name}", "seconds": None}
+        return started | {"status": "failed", "error": f"crashed with {name}", "seconds": None}
     ended = f"was killed by signal {-exitcode}" if exitcode < 0 else f"ended, status {exitcode}"
     likely = "; most likely memory ran out" if exitcode == -signal.SIGKILL else ""
     raise ReplicateError(f"replicate {replicate}: the fitting process {ended}{likely}", replicate)

@@ -28,24 +28,24 @@ def build(results: Results) -> Table:
     labels = start_labels(results, fits)
     footnotes = Footnotes()
     rows = []
-    for base, line in overall.set_index("base").iterrows():
-        failed = f"{line['n_failed']}"
-        if line["n_failed"]:
-            messages = fits.loc[(fits["base"] == base) & (fits["status"] != "ok"), "error"]
+    for line in overall.itertuples():
+        failed = f"{line.n_failed}"
+        if line.n_failed:
+            messages = fits.loc[(fits["base"] == line.base) & (fits["status"] != "ok"), "error"]
             failed += footnotes.mark(f"most often: {messages.mode().iloc[0]}")
         rows.append(
             {
-                "solver and start": labels[base],
-                "runs": f"{line['n']}",
+                "solver and start": labels[line.base],
+                "runs": f"{line.n}",
                 "failed": failed,
-                "component lost": f"{line['n_empty']}",
-                "likelihood fell": f"{line['n_fell']}",
-                "converged": f"{line['n_converged']}",
-                f"best reached (within {REACHED})": _percent(line["reached"]),
-                "median distance to it": number(line["median_gap"], 2),
-                "iterations, median": number(line["median_n_iter"], 0),
-                "condition number, median": significant(line["median_condition"], 3),
-                "largest": f"{line['largest_condition']:.1e}",
+                "component lost": f"{line.n_empty}",
+                "likelihood fell": f"{line.n_fell}",
+                "converged": f"{line.n_converged}",
+                f"best reached (within {REACHED})": _percent(line.reached),
+                "median distance to it": number(line.median_gap, 2),
+                "iterations, median": number(line.median_n_iter, 0),
+                "condition number, median": significant(line.median_condition, 3),
+                "largest": f"{line.largest_condition:.1e}",
             }
         )
     return Table(
