@@ -57,16 +57,16 @@ class Results:
         if problems:
             raise ValueError(f"configuration: {problems[0]}")
 
-    @cached_property
-    def fits(self) -> pd.DataFrame:
-        """Every fit of the run, one row each."""
-        fits = pd.read_parquet(self.directory / "fits.parquet")
-        # Absent labels are None in every version of pandas.
-        fits["labels"] = [None if np.ndim(cell) == 0 else cell for cell in fits["labels"]]
-        return fits
-
-    def of(self, *studies: str) -> pd.DataFrame:
+    def of(self, *studies: str, replicate: int | None = None) -> pd.DataFrame:
         """The fits of these studies, in the order of the configuration, each fit once.
+
+        Only these are held in memory: another study of the run may have millions.
+
+        Parameters
+        ----------
+        *studies : str
+        replicate : int or None
+            This replicate alone; None: all.
 
         Raises
         ------
@@ -75,14 +75,20 @@ class Results:
         """
         pairs = dict.fromkeys(pair for study in studies for pair in self.design.studies[study])
         wanted = pd.DataFrame(list(pairs), columns=["case", "method"])
-        there = set(zip(self.fits["case"], self.fits["method"], strict=True))
+        path = self.directory / "fits.parquet"
+        filters = [(name, "in", set(wanted[name])) for name in wanted]
+        if replicate is not None:
+            filters.append(("replicate", "==", replicate))
+        fits = pd.read_parquet(path, filters=filters)
+        # Absent labels are None in every version of pandas.
+        fits["labels"] = [None if np.ndim(cell) == 0 else cell for cell in fits["labels"]]
+        there = set(zip(fits["case"], fits["method"], strict=True))
         for case, method in pairs:
             if (case, method) not in there:
                 raise ValueError(
-                    f"{self.directory / 'fits.parquet'} holds no fit of case {case!r} by method "
-                    f"{method!r}; aggregate again"
+                    f"{path} holds no fit of case {case!r} by method {method!r}; aggregate again"
                 )
-        return wanted.merge(self.fits, on=["case", "method"])
+        return wanted.merge(fits, on=["case", "method"])
 
     def cells(self, study: str) -> pd.DataFrame:
         """Mean ARI per case and method of a study, without holding its fits in memory.

@@ -30,7 +30,7 @@ def test_summary_holds_every_output_with_its_finding(run):
 
 def test_provenance_counts_fits_versions_and_seconds(results):
     text = summary.provenance(results)
-    fits = results.fits
+    fits = results.of(*results.design.studies)
     status = fits["status"].value_counts()
     assert (
         f"Fits: {len(fits)}, of which {status['ok']} ok, {status['failed']} failed, "

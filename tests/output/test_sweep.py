@@ -40,7 +40,7 @@ def test_cells_are_means_over_the_fits(swept):
     results = Results(*swept)
     cells = results.cells("sweep").set_index(["case", "method"])
     assert len(cells) == 2 * 3 * 2 * 3
-    for (case, method), group in results.fits.groupby(["case", "method"]):
+    for (case, method), group in results.of("sweep").groupby(["case", "method"]):
         ok = group["status"] == "ok"
         mean, error = mean_and_error(group.loc[ok, "ari"])
         cell = cells.loc[(case, method)]
@@ -118,3 +118,57 @@ def test_fits_of_different_code_are_said_to_be_mixed(swept, made_up, tmp_path):
     assert results.mixed() == said
     assert said in tables.build("table10", results).notes
     assert said in summary.text(results)
+
+
+def test_whole_components_may_vary_and_keys_be_absent_at_some_points(made_up, tmp_path):
+    config = made_up.raw_config()
+    parts = [{"alpha": [1, -0.9, 0.3], "beta": beta} for beta in (2, 4, 7)]
+    two = {"components": [parts[0], parts[2]], "weights": [0.5, 0.5]}
+    three = {"components": parts, "weights": [0.4, 0.3, 0.3]}
+    config["studies"] = {
+        "sweep": {
+            "scenarios": ["grid"],
+            "vary": [{"n": 40} | two, {"n": 40} | three, {"n": 60} | three, two],
+            "methods": ["kmeans"],
+        }
+    }
+    config["outputs"] = ["table10", "figure10", "figure11"]
+    resolved, directory = made_up.make_run(tmp_path, config)
+    shown = tables.build("table10", Results(resolved, directory)).formatted
+    assert list(shown["components"]) == ["2", "3", "3", "2"]
+    assert list(shown["weights"]) == [
+        "(0.5; 0.5)",
+        "(0.4; 0.3; 0.3)",
+        "(0.4; 0.3; 0.3)",
+        "(0.5; 0.5)",
+    ]
+    assert list(shown["n"]) == ["40", "40", "60", sweep.ABSENT]
+    for name in ("figure10", "figure11"):
+        assert figures.write(name, resolved, directory)
+
+
+def test_components_of_one_number_are_told_apart(made_up, tmp_path):
+    config = made_up.raw_config()
+    near, far = (
+        [{"alpha": [1, -0.9, 0.3], "beta": beta} for beta in betas] for betas in ((2, 3), (2, 7))
+    )
+    config["studies"] = {
+        "sweep": {
+            "scenarios": ["grid"],
+            "vary": {"components": [near, far], "n": [40, 60]},
+            "methods": ["kmeans"],
+        }
+    }
+    config["outputs"] = ["table10"]
+    shown = tables.build("table10", Results(*made_up.make_run(tmp_path, config))).formatted
+    assert shown["components"].nunique() == 2
+    assert shown["components"].iloc[-1].endswith("beta 7)")
+
+
+def test_one_replicate_of_a_study(swept):
+    results = Results(*swept)
+    fits = results.of("sweep", replicate=2)
+    expected = results.of("sweep").query("replicate == 2").reset_index(drop=True)
+    # Counts are floats where a fit without any is read along.
+    pd.testing.assert_frame_equal(fits, expected, check_dtype=False)
+    assert len(fits) == len(results.design.studies["sweep"])

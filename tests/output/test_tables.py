@@ -76,7 +76,7 @@ def test_comparison_counts_failures_and_says_why_a_cell_is_empty(results, made_u
     raw = comparison.comparison(results.of("comparison")).set_index(["method", "case"])
     failed = raw.loc[("spatgmm-gls", "grid")]
     assert (failed["n_ok"], failed["n_failed"]) == (made_up.REPLICATES - 2, 2)
-    fits = results.fits
+    fits = results.of(*results.design.studies)
     ari = fits.loc[(fits["method"] == "spatgmm-gls") & (fits["case"] == "grid"), "ari"].dropna()
     assert failed["mean_ari"] == pytest.approx(ari.mean())
     assert failed["se_ari"] == pytest.approx(ari.std() / np.sqrt(len(ari)))

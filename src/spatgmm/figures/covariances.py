@@ -158,8 +158,8 @@ def _case(results: Results):
         for case, _ in results.design.studies[study]:
             shape = results.dataset(case).shape
             if shape is not None and len(shape) == 2:
-                fits = results.of(study)
-                return case, fits[(fits["case"] == case) & (fits["replicate"] == 0)]
+                fits = results.of(study, replicate=0)
+                return case, fits[fits["case"] == case]
     raise ValueError("no simulated case is on a grid of rows and columns")
 
 

@@ -128,8 +128,7 @@ def _panels(results: Results) -> list[tuple]:
     """(case, row): small and large recovery, then raw data sets, as many as fit."""
     recovery = "recovery" in results.config["studies"]
     study = "recovery" if recovery else results.simulated_studies()[0]
-    simulated = results.of(study)
-    simulated = simulated[simulated["replicate"] == 0]
+    simulated = results.of(study, replicate=0)
     sizes = [simulated["n"].min(), simulated["n"].max()]
     cases = list(dict.fromkeys(simulated.loc[simulated["n"].isin(sizes), "case"]))
     cases = [cases[0], cases[-1]] if len(cases) > 1 else cases

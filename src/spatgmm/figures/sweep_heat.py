@@ -6,19 +6,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from spatgmm.figures import style
-from spatgmm.figures.sweep_panels import panels, told
+from spatgmm.figures.sweep_panels import Panels, panels, ticks, told
 from spatgmm.results import Results
 from spatgmm.tables import sweep
 from spatgmm.tables.table import number
 
-#: Fields of a map that numbers still fit into.
-_MOST_FIELDS = 64
+#: Smaller numbers cannot be read.
+_SMALLEST_FONT = 4.0
 
 
 def caption(results: Results) -> str:
     arranged = panels(results)
     over = " and ".join(sweep.name(key) for key in (arranged.x, arranged.y) if key)
-    return f"Sweep: mean ARI (below it, its standard error) over {over} by method.{told(arranged)}"
+    errors = "below it" if _font_size(arranged) else "in Table 10"
+    return f"Sweep: mean ARI ({errors}, its standard error) over {over} by method.{told(arranged)}"
 
 
 def finding(results: Results) -> str:
@@ -40,6 +41,7 @@ def draw(results: Results):
     )
     xs = list(dict.fromkeys(arranged.cells[arranged.x]))
     ys = list(dict.fromkeys(arranged.cells[arranged.y])) if arranged.y else [""]
+    font_size = _font_size(arranged)
     image = None
     for i, (title, cells) in enumerate(arranged.rows):
         for j, method in enumerate(methods):
@@ -51,11 +53,10 @@ def draw(results: Results):
             image = ax.imshow(
                 mean, vmin=0, vmax=1, cmap=style.SEQUENTIAL, aspect="auto", origin="lower"
             )
-            if mean.size <= _MOST_FIELDS:
-                _write(ax, mean, error, len(methods) * len(xs))
-            ax.set(xticks=range(len(xs)), yticks=range(len(ys)))
-            ax.set_xticklabels(map(sweep.shown, xs))
-            ax.set_yticklabels(map(sweep.shown, ys))
+            if font_size:
+                _write(ax, mean, error, font_size)
+            ticks(ax.xaxis, xs)
+            ticks(ax.yaxis, ys)
             if i == 0:
                 ax.set_title(arranged.labels[method])
             if i == len(arranged.rows) - 1:
@@ -66,8 +67,15 @@ def draw(results: Results):
     return figure
 
 
-def _write(ax, mean: np.ndarray, error: np.ndarray, across: int) -> None:
-    size = min(5.5, 110 / across)
+def _font_size(arranged: Panels) -> float:
+    """Of the numbers in the fields; 0 where they would not fit."""
+    across = len(arranged.labels) * arranged.cells[arranged.x].nunique()
+    high = 2 * (arranged.cells[arranged.y].nunique() if arranged.y else 1)
+    size = min(5.5, 110 / across, 90 / high)
+    return size if size >= _SMALLEST_FONT else 0.0
+
+
+def _write(ax, mean: np.ndarray, error: np.ndarray, size: float) -> None:
     for (y, x), value in np.ndenumerate(mean):
         if np.isfinite(value):
             colour = "white" if value < 0.6 else "black"

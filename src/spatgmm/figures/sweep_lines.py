@@ -5,7 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 
 from spatgmm.figures import style
-from spatgmm.figures.sweep_panels import panels, told
+from spatgmm.figures.sweep_panels import panels, ticks, told
 from spatgmm.results import Results
 from spatgmm.tables import sweep
 from spatgmm.tables.table import listing, number
@@ -16,12 +16,12 @@ _MOST_COLUMNS = 6
 
 def caption(results: Results) -> str:
     arranged = panels(results)
-    text = (
-        f"Sweep: mean ARI along {sweep.name(arranged.x)} by method, with bars of one standard "
-        "error to either side."
-    )
+    text = f"Sweep: mean ARI along {sweep.name(arranged.x)} by method, with 95 % intervals (bars)."
     if arranged.y:
         text += f" Columns of panels: {sweep.name(arranged.y)}."
+        left_out = len(dict.fromkeys(arranged.cells[arranged.y])) - _MOST_COLUMNS
+        if left_out > 0:
+            text += f" {left_out} further values are in Table 10 only."
     return text + told(arranged)
 
 
@@ -78,7 +78,7 @@ def _draw_methods(ax, cells, xs, x: str, labels, results: Results) -> None:
         ax.errorbar(
             [xs.index(value) for value in block[x]],
             block["mean_ari"],
-            yerr=block["se_ari"].fillna(0),
+            yerr=1.96 * block["se_ari"].fillna(0),
             label=label,
             color=style.method_colour(results.design.methods[method].plugin),
             marker=style.method_marker(method),
@@ -86,5 +86,5 @@ def _draw_methods(ax, cells, xs, x: str, labels, results: Results) -> None:
             linewidth=1,
             capsize=1.5,
         )
-    ax.set_xticks(range(len(xs)), map(sweep.shown, xs))
+    ticks(ax.xaxis, xs)
     ax.set_ylim(top=1.05)

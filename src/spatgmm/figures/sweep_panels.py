@@ -13,6 +13,9 @@ from spatgmm.tables.table import listing
 #: Rows of panels on one page.
 MOST_ROWS = 6
 
+#: Names of values that fit along one axis of a panel.
+_MOST_TICKS = 10
+
 
 @dataclass(frozen=True)
 class Panels:
@@ -68,6 +71,13 @@ def told(arranged: Panels) -> str:
     if arranged.left_out:
         text += f" {arranged.left_out} further rows are in Table 10 only."
     return text
+
+
+def ticks(axis, values: list) -> None:
+    """Name the values at positions 0, 1, ... of an axis, every other one where they are many."""
+    every = -(-len(values) // _MOST_TICKS)
+    at = range(0, len(values), every)
+    axis.set_ticks(at, [sweep.shown(values[k]) for k in at])
 
 
 def _title(keys: list[str], values: tuple) -> str:

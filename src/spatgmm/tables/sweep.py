@@ -67,7 +67,7 @@ def cells(results: Results) -> pd.DataFrame:
         if len({shown(value) for value in table[key]} - {ABSENT}) < 2:
             del table[key]
         else:
-            table[key] = [tuple(v) if isinstance(v, list) else v for v in table[key]]
+            table[key] = _groupable(table[key])
     return table.merge(results.cells(STUDY), on=["case", "method"])
 
 
@@ -90,8 +90,12 @@ def name(key: str) -> str:
 
 def shown(value: Any) -> str:
     """A value of a varied key for readers."""
-    if isinstance(value, list | tuple):
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {shown(below)}" for key, below in value.items())
+    if isinstance(value, list | tuple) and all(isinstance(below, int) for below in value):
         return " × ".join(map(shown, value))
+    if isinstance(value, list | tuple):
+        return f"({'; '.join(map(shown, value))})"
     if isinstance(value, float):
         return ABSENT if pd.isna(value) else f"{value:g}"
     return str(value)
@@ -114,6 +118,31 @@ def finding(raw: pd.DataFrame, labels: dict[str, str], controls: set[str]) -> st
         sentences.append(f"{label}: mean ARI {told[0]}, up to {told[1]}")
     fits = int(raw[["n_ok", "n_failed"]].to_numpy().sum())
     return ". ".join([*sentences, f"{int(raw['n_failed'].sum())} of {fits} fits failed"]) + "."
+
+
+def _groupable(values: pd.Series) -> pd.Series:
+    """Values of a varied key that rows can be grouped by.
+
+    Lists become tuples; whole components, or what else holds mappings, become their number where
+    that tells them apart; what is absent becomes a text, since NaN differs from itself.
+    """
+    holds_mappings = [
+        value for value in values if isinstance(value, list) and any(map(_is_mapping, value))
+    ]
+    short = len({len(value) for value in holds_mappings}) == len(set(map(shown, holds_mappings)))
+
+    def groupable(value: Any) -> Any:
+        if isinstance(value, list):
+            if not any(map(_is_mapping, value)):
+                return tuple(value)
+            return len(value) if short else shown(value)
+        return shown(value) if _is_mapping(value) or pd.isna(value) else value
+
+    return values.astype(object).map(groupable)
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, dict)
 
 
 def _cell(cell: pd.Series) -> str:
