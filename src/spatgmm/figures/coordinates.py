@@ -42,7 +42,7 @@ def draw(results: Results):
         2, len(kinds), figsize=(style.PAGE, 3.8), sharex="col", sharey="row", squeeze=False
     )
     for column, kind in enumerate(kinds):
-        _, unchanged, unit = coordinates.DISTORTIONS[kind]
+        name, unchanged, unit = coordinates.DISTORTIONS[kind]
         for number_of_line, source in enumerate(sizes):
             own = raw[(raw["source"] == source) & raw["distortion"].isin(["none", kind])]
             level = np.where(own["distortion"] == "none", unchanged, own["level"])
@@ -56,9 +56,10 @@ def draw(results: Results):
             axes[0, column].errorbar(level, own["ari"], yerr=error, capsize=2, **look)
             axes[1, column].plot(level, own["bic_lost"] / sizes[source], **look)
         axes[1, column].axhline(0, color="0.85", linewidth=0.8, zorder=0)
-        axes[1, column].set_xlabel(f"{kind}: {unit}")
+        axes[1, column].set_xlabel(f"{name}: {unit}")
         style.letter(axes[0, column], column)
     axes[0, 0].set(ylabel="ARI", ylim=(-0.05, 1.05))
     axes[1, 0].set(ylabel="BIC lost per map", yscale="symlog")
+    axes[1, 0].set_ylim(top=3 * axes[1, 0].dataLim.ymax)
     axes[0, -1].legend(loc="lower left")
     return figure

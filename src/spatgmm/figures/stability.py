@@ -64,7 +64,8 @@ def draw(results: Results):
         shown = range(0, grid.shape[1], every)
         ax.set_xticks([k + 0.5 for k in shown], [f"{grid.columns[k]:g}" for k in shown])
         ax.set_xlabel("starting β")
-        ax.set_title(labels[base])
+        # Solver and start on lines of their own, or they run into the panel's letter.
+        ax.set_title("\n".join(labels[base].rsplit(", ", 1)))
         style.letter(ax, index)
     axes[0, 0].set_ylabel("data set (seed)")
     bar = figure.colorbar(image, ax=axes, ticks=range(len(_OUTCOMES)), shrink=0.8)
