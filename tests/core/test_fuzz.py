@@ -1,5 +1,6 @@
 """The first of the data sets of ``make fuzz``: no exception, no NaN, no fall, nothing unsaid."""
 
+import numpy as np
 import pytest
 
 
@@ -19,10 +20,10 @@ def test_data_sets_are_of_every_kind(fuzz):
     assert {made.n_components for made in problems} == {1, 2, 3, 4}
     assert {made.coordinates.shape[1] for made in problems} == {1, 2, 3}
     assert min(len(made.X) / made.X.shape[1] for made in problems) < 0.2
-    scales = [made.X.std() for made in problems]
+    scales = [np.nanstd(made.X) for made in problems]
     assert min(scales) < 1e-4
     assert max(scales) > 1e4
-    assert any(abs(made.X.mean()) > 9e5 for made in problems)
+    assert any(abs(np.nanmean(made.X)) > 9e5 for made in problems)
     assert any(len(set(map(bytes, made.X))) < len(made.X) for made in problems)
 
 

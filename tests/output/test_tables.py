@@ -40,7 +40,8 @@ def test_every_table_is_written_in_three_formats(run, tmp_path):
 
 def test_recovery_numbers(results, made_up):
     raw = recovery.recovery(results, results.of("recovery"))
-    fits = results.fits[(results.fits["method"] == "spatgmm-se") & (results.fits["n"] == 240)]
+    fits = results.of("recovery")
+    fits = fits[fits["n"] == 240]
     line = raw[(raw["n"] == 240) & (raw["component"] == 1) & (raw["parameter"] == "beta")].iloc[0]
     estimates = fits["estimate.1.beta"].to_numpy()
     assert line["truth"] == 7
@@ -128,7 +129,8 @@ def test_chosen_model_is_shown(tmp_path, made_up):
 def test_film_parameters(results):
     table = tables.build("table5", results)
     line = table.raw.iloc[0]
-    fits = results.fits[(results.fits["case"] == "film-raw")].set_index("method")
+    fits = results.of("film")
+    fits = fits[fits["case"] == "film-raw"].set_index("method")
     assert line["alpha2"] == fits.loc["spatgmm-se", "estimate.0.alpha2"]
     assert line["partial_sill"] == -line["alpha2"]
     assert line["partial_sill_se"] == fits.loc["spatgmm-se", "std_error.0.alpha2"]
