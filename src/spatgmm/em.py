@@ -28,6 +28,11 @@ _TRIAL_ITERATIONS, _N_TRIED, _N_FINISHED = 10, 20, 4
 _SAME_CLUSTERING = 0.95
 
 
+def empty(counts: np.ndarray) -> np.ndarray:
+    """Which of these expected numbers of maps are too few, by more than rounding."""
+    return counts < MIN_MAPS * (1 - 1e-9)
+
+
 class EmptyComponentError(ArithmeticError):
     """A component lost all its maps, and the solver (the paper's) cannot go on."""
 
@@ -143,7 +148,7 @@ class Fit:
     @property
     def rank(self) -> tuple[bool, float]:
         """Sorts fits: those with all components first, the highest log-likelihood first."""
-        return bool(self.responsibilities.sum(axis=0).min() < MIN_MAPS), -self.log_likelihood
+        return bool(empty(self.responsibilities.sum(axis=0)).any()), -self.log_likelihood
 
     @property
     def labels(self) -> np.ndarray:
@@ -179,7 +184,7 @@ def maximisation(
 
     def moments(g: int) -> Blocks | None:
         """Sets the component's mean; its scatter about it, None without maps."""
-        if counts[g] < MIN_MAPS:
+        if empty(counts[g]):
             if not solver.keeps_empty:
                 raise EmptyComponentError(f"solver='gls': component {g} became empty")
             return None

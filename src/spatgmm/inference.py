@@ -33,7 +33,7 @@ from spatgmm.covariance import (
     SpatialCovariance,
     alpha_from_theta,
 )
-from spatgmm.em import MIN_MAPS, Mixture
+from spatgmm.em import MIN_MAPS, Mixture, empty
 from spatgmm.fitted import COEFFICIENTS, NORMAL_95, FittedCovariance, at_bounds
 from spatgmm.geometry import MAX_DISTANCE
 from spatgmm.maps import Blocks, IncompleteMaps, Maps
@@ -163,7 +163,7 @@ class Information:
         self.weight_variance = np.full(len(self.counts), np.nan)
         self.theta_covariance = np.full((len(self.counts), size, size), np.nan)
         # Data say nothing about a component without maps; the others are what is estimated.
-        present = np.flatnonzero(self.counts >= MIN_MAPS)
+        present = np.flatnonzero(~empty(self.counts))
         G = len(present)
         if G == 0:
             return
@@ -424,11 +424,12 @@ def standard_errors(information: Information) -> pd.DataFrame:
     estimates = information.estimates
     covariances = alpha_covariances(information)
     rows = []
+    too_few = empty(information.counts)
     for g, fitted in enumerate(estimates.fitted()):
-        empty = _EMPTY_NOTE if information.counts[g] < MIN_MAPS else ""
+        none = _EMPTY_NOTE if too_few[g] else ""
         weight = estimates.mixture.weights[g]
         variance = information.weight_variance[g]
-        note = empty or (_NO_INFORMATION_NOTE if np.isnan(variance) else "")
+        note = none or (_NO_INFORMATION_NOTE if np.isnan(variance) else "")
         rows.append(_row(g, "weight", weight, variance, note=note))
         correction = 1.0
         if estimates.mean == "free":
@@ -437,7 +438,7 @@ def standard_errors(information: Information) -> pd.DataFrame:
         held = [""] * N_COEFFICIENTS + estimates.held(g)
         variances = np.diag(covariances[g])
         for k, (name, value, why) in enumerate(zip(estimates.names, values, held, strict=True)):
-            note = empty or why
+            note = none or why
             if not note and np.isnan(variances[k]):
                 note = _NO_INFORMATION_NOTE
             scaled = correction if k < N_COEFFICIENTS else 1.0

@@ -345,7 +345,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self.path_ = self._family.geometry.path
         self.condition_number_ = max(c.condition_number() for c in self._mixture.covariances)
         counts = fit.responsibilities.sum(axis=0)[order]
-        self.empty_components_ = np.flatnonzero(counts < em.MIN_MAPS).tolist()
+        self.empty_components_ = np.flatnonzero(em.empty(counts)).tolist()
         self._warn_unless_converged(stacklevel=3)
         if self.empty_components_:
             warnings.warn(

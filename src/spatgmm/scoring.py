@@ -147,7 +147,8 @@ class Scoring:
                     for weight, trial, scatter in zip(weights, trials, scatters, strict=True)
                     if weight > 0
                 )
-                if value <= present:
+                # Up to rounding, which alone would decide about the last, tiny steps.
+                if value <= present + _ROUNDING * abs(present):
                     return trials
             step = step / 2
         return covariances
