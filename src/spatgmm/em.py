@@ -248,10 +248,12 @@ def run(
     trace = [log_likelihood]
     since_leap = [log_likelihood]  # only plain steps tell how much is left to gain
     leaps = Leaps(len(maps), tol)
+    # A constant mean divided by scales does not stay one under a leap.
+    leaping = solver.leaps and (mean == "free" or mixture.scale is None)
     converged = False
     while not converged and len(trace) <= max_iter:
         step = maximisation(maps, responsibilities, mixture, mean, solver)
-        leap = leaps.propose(mixture, step) if solver.leaps else None
+        leap = leaps.propose(mixture, step) if leaping else None
         if leap is not None:
             reached, expected = leap.expectation(maps)
             if reached >= log_likelihood:
