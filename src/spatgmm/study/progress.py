@@ -85,7 +85,7 @@ class Progress(logging.Handler):
             elif event == "job_error":
                 # The job's own log, or else what the cluster kept of it.
                 told = filter(None, map(_last_line, map(Path, record.log)))
-                nothing = "its log is empty: cancelled or killed from outside"
+                nothing = "its log is empty: cancelled, killed, or no room on the disk"
                 self._say(f"{record.rule_name} failed: {next(told, nothing)}")
         except Exception:  # a line that cannot be said must not end the run
             self.handleError(record)
