@@ -105,7 +105,8 @@ def test_a_failed_job_says_why(results, tiny, tmp_path, capsys):
     listener = progress.Progress(design, results, {})
     listener.emit(record("job_error", rule_name="fit", log=[str(log), str(tmp_path / "absent")]))
     listener.emit(record("job_error", rule_name="data", log=[str(tmp_path / "absent")]))
-    said = "fit failed: spatgmm study: no room\ndata failed: its log is empty: cancelled, killed, or no room on the disk\n"
+    nothing = "its log is empty: cancelled, killed, or no room on the disk"
+    said = f"fit failed: spatgmm study: no room\ndata failed: {nothing}\n"
     assert capsys.readouterr().err == said
 
 
