@@ -79,11 +79,9 @@ def coordinates(results: Results) -> pd.DataFrame:
     raw = pd.DataFrame(rows)
     true = raw[raw["distortion"] == "none"].set_index("source")
     lost = raw["bic"] - raw["source"].map(true["bic"])
-    order = ["none", *DISTORTIONS]
-    return raw.assign(bic_lost=lost).sort_values(
-        ["distortion", "level"], key=lambda c: c.map(order.index) if c.name == "distortion" else c,
-        kind="stable", ignore_index=True,
-    )  # fmt: skip
+    order = pd.Categorical(raw["distortion"], ["none", *DISTORTIONS], ordered=True)
+    by_order = raw.assign(bic_lost=lost, order=order).sort_values(["order", "level"], kind="stable")
+    return by_order.drop(columns="order").reset_index(drop=True)
 
 
 def _describe(kind: str, level: float) -> str:
@@ -109,7 +107,6 @@ def _finding(raw: pd.DataFrame, sources: list[str]) -> str:
         sentences.append(
             f"{source}: ARI {number(true['ari'], 2)} at the true locations; " + "; ".join(parts)
         )
-    permuted = raw[(raw["distortion"] == "permute") & (raw["level"] == raw["level"].max())]
     permuted = raw[(raw["distortion"] == "permute") & np.isclose(raw["level"], 1)]
     true = raw[raw["distortion"] == "none"].set_index("source")["ari"]
     worse = permuted[(permuted["bic_lost"] > 0) & (permuted["ari"] < permuted["source"].map(true))]
