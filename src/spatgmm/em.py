@@ -6,31 +6,20 @@ What it needs of the data it asks of :class:`spatgmm.maps.Maps`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy.special import logsumexp
-from sklearn.metrics import adjusted_rand_score
 
 from spatgmm import scales
 from spatgmm.covariance import FactoredCovariance, SpatialCovariance
+from spatgmm.distinct import distinct
 from spatgmm.leaps import Leaps
 from spatgmm.maps import Blocks, Maps
-
-#: A component with fewer expected maps has no scatter to speak of: it is empty.
-MIN_MAPS = 1.5
+from spatgmm.parameters import Mixture, empty, weighted_mean
 
 #: Every distinct start gets some exact iterations; then the most promising few are finished.
 _TRIAL_ITERATIONS, _N_TRIED, _N_FINISHED = 10, 20, 4
-
-#: Labels that agree to this ARI are on the way to the same optimum.
-_SAME_CLUSTERING = 0.95
-
-
-def empty(counts: np.ndarray) -> np.ndarray:
-    """Which of these expected numbers of maps are too few, by more than rounding."""
-    return counts < MIN_MAPS * (1 - 1e-9)
 
 
 class EmptyComponentError(ArithmeticError):
@@ -81,61 +70,6 @@ class Solver(Protocol):
 
 
 @dataclass
-class Mixture:
-    """Parameters of a mixture.
-
-    Attributes
-    ----------
-    weights : ndarray of shape (G,)
-    means : list of Blocks
-        Of each component, of maps divided by `scale`.
-    covariances : list of FactoredCovariance
-        Likewise.
-    scale : ndarray of shape (p,) or None
-        What each location's values are divided by; geometric mean 1.  None: nothing.
-    """
-
-    weights: np.ndarray
-    means: list[Blocks]
-    covariances: list[FactoredCovariance]
-    scale: np.ndarray | None = None
-
-    @property
-    def thetas(self) -> np.ndarray:
-        return np.array([covariance.theta for covariance in self.covariances])
-
-    def reordered(self, order) -> Mixture:
-        """The same mixture with its components in another order."""
-        return replace(
-            self,
-            weights=self.weights[order],
-            means=[self.means[g] for g in order],
-            covariances=[self.covariances[g] for g in order],
-        )
-
-    def log_joint(self, maps: Maps) -> np.ndarray:
-        """``log(pi_g) + log N(x_i; mu_g, Xi_g)``, shape (n, G)."""
-        jacobian = 0.0 if self.scale is None else maps.log_volume(self.scale)
-        maps = maps.divided(self.scale)
-        with np.errstate(divide="ignore"):  # an emptied component has log weight -inf
-            log_weights = np.log(self.weights)
-        return np.column_stack(
-            [
-                log_weight + maps.log_density(mean, covariance) - jacobian
-                for log_weight, mean, covariance in zip(
-                    log_weights, self.means, self.covariances, strict=True
-                )
-            ]
-        )
-
-    def expectation(self, maps: Maps) -> tuple[float, np.ndarray]:
-        """Log-likelihood and responsibilities (n, G)."""
-        joint = self.log_joint(maps)
-        evidence = logsumexp(joint, axis=1)
-        return float(evidence.sum()), np.exp(joint - evidence[:, None])
-
-
-@dataclass
 class Fit:
     """Where EM stopped."""
 
@@ -155,25 +89,6 @@ class Fit:
         return self.responsibilities.argmax(axis=1)
 
 
-def distinct(candidates: list) -> list:
-    """The best of those with the same clustering, the best first; they have a rank and labels."""
-    kept: list = []
-    for candidate in sorted(candidates, key=lambda candidate: candidate.rank):
-        if all(
-            adjusted_rand_score(candidate.labels, other.labels) < _SAME_CLUSTERING for other in kept
-        ):
-            kept.append(candidate)
-    return kept
-
-
-def constant_mean(covariance: FactoredCovariance, mean: Blocks, ones: Blocks) -> Blocks:
-    """The GLS estimate of a mean that is constant over space, ``(1'W x) / (1'W 1)``."""
-    weighted = [W @ u for W, u in zip(covariance.inverse, ones, strict=True)]
-    level = sum(w @ m for w, m in zip(weighted, mean, strict=True))
-    level /= sum(w @ u for w, u in zip(weighted, ones, strict=True))
-    return [level * u for u in ones]
-
-
 def maximisation(
     maps: Maps, responsibilities: np.ndarray, mixture: Mixture, mean: str, solver: Solver
 ) -> Mixture:
@@ -190,7 +105,7 @@ def maximisation(
             return None
         weights = responsibilities[:, g]
         complete = maps.completed(mixture.means[g], mixture.covariances[g])
-        means[g] = _mean(complete, weights, mixture.covariances[g], mean, mixture.scale)
+        means[g] = weighted_mean(complete, weights, mixture.covariances[g], mean, mixture.scale)
         return complete.scatter(weights, means[g])
 
     everyone, of_all = range(len(counts)), []
@@ -204,15 +119,6 @@ def maximisation(
             of_all += scatters
     step = Mixture(counts / counts.sum(), means, covariances, mixture.scale)
     return step if mixture.scale is None else scales.rescaled(step, of_all, counts)
-
-
-def _mean(maps: Maps, weights, covariance, mean: str, scale: np.ndarray | None) -> Blocks:
-    """The weighted mean map, or its best constant; `maps` are divided by `scale` already."""
-    centre = maps.mean(weights)
-    if mean == "free":
-        return centre
-    ones = covariance.family.geometry.ones
-    return constant_mean(covariance, centre, ones if scale is None else [ones[0] / scale])
 
 
 def run(
@@ -326,24 +232,3 @@ def run_best(
     if not finished:
         raise failure
     return min(finished, key=lambda fit: fit.rank)
-
-
-def starting_mixture(
-    maps: Maps,
-    responsibilities: np.ndarray,
-    thetas: np.ndarray,
-    family: SpatialCovariance,
-    mean: str,
-    scale: np.ndarray | None = None,
-) -> Mixture:
-    """Weights and means of given responsibilities, with given covariance parameters.
-
-    Maps are complete and divided by `scale`.
-    """
-    counts = responsibilities.sum(axis=0)
-    covariances = [family.inside(theta) for theta in thetas]
-    means = [
-        _mean(maps, responsibilities[:, g], covariance, mean, scale)
-        for g, covariance in enumerate(covariances)
-    ]
-    return Mixture(counts / counts.sum(), means, covariances, scale)

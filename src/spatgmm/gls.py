@@ -11,8 +11,9 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from spatgmm.covariance import SHAPE, FactoredCovariance, SpatialCovariance, theta_from_alpha
-from spatgmm.em import Mixture, maximisation, starting_mixture
+from spatgmm.em import maximisation
 from spatgmm.maps import Blocks, Maps
+from spatgmm.parameters import Mixture, starting_mixture
 
 #: Where beta starts unless told otherwise.  The authors' package starts at 1 and breaks down on
 #: easy data; from 4 it did well.

@@ -33,10 +33,10 @@ from spatgmm.covariance import (
     SpatialCovariance,
     alpha_from_theta,
 )
-from spatgmm.em import MIN_MAPS, Mixture, empty
 from spatgmm.fitted import COEFFICIENTS, NORMAL_95, FittedCovariance, at_bounds
 from spatgmm.geometry import MAX_DISTANCE
 from spatgmm.maps import Blocks, IncompleteMaps, Maps
+from spatgmm.parameters import MIN_MAPS, Mixture, empty
 
 _EMPTY_NOTE = f"fewer than {MIN_MAPS} maps: no standard error"
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from spatgmm.anderson import Anderson
 from spatgmm.covariance import SHAPE
+from spatgmm.parameters import Mixture
 
 #: Leaping while the clusters still form can lead to another, worse, optimum: plain steps until one
 #: gains less than this, in units of the log-likelihood.
@@ -42,7 +43,7 @@ class Leaps:
         self._plain_left = 0
         self._anderson: Anderson | None = None
 
-    def propose(self, mixture, step):
+    def propose(self, mixture: Mixture, step: Mixture) -> Mixture | None:
         """A mixture beyond `step`, which is EM's update of `mixture`; None for a plain step."""
         if not self._settled:
             return None
@@ -72,7 +73,7 @@ class Leaps:
         """A plain step was taken, and gained that much."""
         self._settled |= gain < _SETTLED
 
-    def _metric(self, mixture) -> np.ndarray:
+    def _metric(self, mixture: Mixture) -> np.ndarray:
         """Roughly the root of each parameter's Fisher information, data being of unit variance."""
         counts = self._n_maps * mixture.weights
         p = sum(len(block) for block in mixture.means[0])
@@ -84,7 +85,7 @@ class Leaps:
         return np.concatenate(parts)
 
 
-def _flat(mixture) -> np.ndarray:
+def _flat(mixture: Mixture) -> np.ndarray:
     """A mixture's parameters as one array that may be moved freely."""
     parts = [np.log(np.maximum(mixture.weights, 1e-300))]
     parts += [block for mean in mixture.means for block in mean]
@@ -94,7 +95,7 @@ def _flat(mixture) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _mixture(flat: np.ndarray, like):
+def _mixture(flat: np.ndarray, like: Mixture) -> Mixture | None:
     """The mixture at these parameters; None outside the positive-definite cone."""
     G, size = like.thetas.shape
     sizes = [len(block) for block in like.means[0]]

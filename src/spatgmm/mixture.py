@@ -20,6 +20,7 @@ from spatgmm.gls import GLS
 from spatgmm.kernel import Kernel
 from spatgmm.likelihood import LikelihoodMixture
 from spatgmm.maps import IncompleteMaps, Maps
+from spatgmm.parameters import MIN_MAPS, Mixture, empty, starting_mixture
 from spatgmm.scoring import SHARED, Scoring
 from spatgmm.starts import kmeans_responsibilities
 from spatgmm.threads import blas_threads
@@ -273,7 +274,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         complete = self._completed(maps, scale).divided(scale)
         if given is None and self.init == "multistart":
             starts = [
-                em.starting_mixture(
+                starting_mixture(
                     complete,
                     responsibilities,
                     solver.tie(thetas, responsibilities.sum(axis=0)),
@@ -345,11 +346,11 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self.path_ = self._family.geometry.path
         self.condition_number_ = max(c.condition_number() for c in self._mixture.covariances)
         counts = fit.responsibilities.sum(axis=0)[order]
-        self.empty_components_ = np.flatnonzero(em.empty(counts)).tolist()
+        self.empty_components_ = np.flatnonzero(empty(counts)).tolist()
         self._warn_unless_converged(stacklevel=3)
         if self.empty_components_:
             warnings.warn(
-                f"components {self.empty_components_} hold fewer than {em.MIN_MAPS} maps; "
+                f"components {self.empty_components_} hold fewer than {MIN_MAPS} maps; "
                 f"n_components={G} is too many for these data",
                 ConvergenceWarning,
                 stacklevel=3,
@@ -575,7 +576,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             )
 
 
-def _filled(maps: Maps, mixture: em.Mixture, g: int) -> Maps:
+def _filled(maps: Maps, mixture: Mixture, g: int) -> Maps:
     """Maps with missing pixels at their expectation under one component, in units of the data."""
     complete = maps.divided(mixture.scale).completed(mixture.means[g], mixture.covariances[g])
     if mixture.scale is None:

@@ -24,6 +24,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from spatgmm.covariance import NU
 from spatgmm.maps import Blocks
+from spatgmm.parameters import Mixture
 
 _MAX_HALVINGS = 20
 
@@ -42,19 +43,19 @@ def starting_scale(X: np.ndarray) -> np.ndarray:
     return scale / np.exp(np.log(scale).mean())
 
 
-def rescaled(step, scatters: list[Blocks | None], counts: np.ndarray):
+def rescaled(step: Mixture, scatters: list[Blocks | None], counts: np.ndarray) -> Mixture:
     """The mixture `step` with better scales; means and covariances follow.
 
     Parameters
     ----------
-    step : spatgmm.em.Mixture
+    step : Mixture
     scatters : list of Blocks or None
         Each component's scatter about its mean in `step`, divided by ``step.scale``.
     counts : ndarray of shape (G,)
 
     Returns
     -------
-    spatgmm.em.Mixture
+    Mixture
     """
     M = sum(
         n * covariance.inverse[0] * scatter[0]

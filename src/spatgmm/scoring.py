@@ -12,8 +12,8 @@ import numpy as np
 
 from spatgmm import search
 from spatgmm.covariance import N_COEFFICIENTS, SHAPE, TAU, FactoredCovariance, SpatialCovariance
-from spatgmm.em import Mixture, starting_mixture
 from spatgmm.maps import Blocks, Maps
+from spatgmm.parameters import Mixture, starting_mixture
 
 #: What components may share: the coefficients alpha, the shape (beta), both.
 SHARED = {"none": (), "beta": ("shape",), "alpha": ("alpha",), "all": ("alpha", "shape")}

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from spatgmm.covariance import SpatialCovariance
-from spatgmm.em import MIN_MAPS, Mixture, distinct
+from spatgmm.distinct import distinct
 from spatgmm.kernel import Kernel
 from spatgmm.maps import Blocks, Maps
+from spatgmm.parameters import MIN_MAPS, Mixture
 from spatgmm.spectral import Basis, ShapeGrid
 from spatgmm.starts import random_responsibilities, starting_responsibilities
 

@@ -168,7 +168,7 @@ class Basis:
             on_q = _along(self.Z, now.q, means)
             qSq = _moment(weights, on_q, on_q)
             qSb = _moment(weights, on_q, _along(self.Z, now.q / now.d, means))
-            value = now.objective(s, qSq)
+            value = before = now.objective(s, qSq)
             step = now.scoring_step(s, qSq, qSb)
             for _ in range(_MAX_HALVINGS):
                 trial = self.at(coefficients + step)
@@ -180,7 +180,7 @@ class Basis:
                 step = np.where(better[:, None], 0.0, step / 2)
                 if better.all() or not step.any():
                     break
-            if (now.objective(s, qSq) - value < _SETTLED).all():
+            if (before - value < _SETTLED).all():
                 break
         return value, coefficients
 

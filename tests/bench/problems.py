@@ -12,6 +12,7 @@ from spatgmm.data import Dataset
 from spatgmm.geometry import Geometry, grid_coordinates
 from spatgmm.kernel import Kernel
 from spatgmm.maps import Maps
+from spatgmm.parameters import Mixture, starting_mixture
 from spatgmm.scoring import Scoring
 
 _REFERENCE = Path(__file__).parents[1] / "reference"
@@ -78,13 +79,11 @@ class ExactEM:
         self.family = SpatialCovariance(Kernel(geometry, decay.get("sigmoid")))
         self.maps = Maps(geometry.rotate(X))
         start = np.eye(n_components)[labels]
-        self.mixture = em.starting_mixture(
-            self.maps, start, thetas(n_components), self.family, "free"
-        )
+        self.mixture = starting_mixture(self.maps, start, thetas(n_components), self.family, "free")
         # The first iteration computes what later ones find in the covariance they start from.
         self.mixture = self.after(1)
 
-    def after(self, n_iterations: int) -> em.Mixture:
+    def after(self, n_iterations: int) -> Mixture:
         """The mixture that many iterations later."""
         mixture = self.mixture
         for _ in range(n_iterations):

@@ -10,9 +10,9 @@ from sklearn.metrics import adjusted_rand_score as ari
 
 from spatgmm import SpatialGaussianMixture, decay, scales, select, simulate
 from spatgmm.covariance import SpatialCovariance, theta_from_alpha
-from spatgmm.em import Mixture
 from spatgmm.geometry import Geometry, grid_coordinates
 from spatgmm.kernel import Kernel
+from spatgmm.parameters import Mixture
 from spatgmm.scoring import Scoring
 
 COMPONENTS = [{"alpha": [1, -0.9, 0.3], "beta": 2.5}, {"alpha": [1, -0.9, 0.3], "beta": 6}]
