@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import product
+from numbers import Integral
 
 import pandas as pd
 from tqdm import tqdm
 
 from spatgmm import decay as decays
 from spatgmm.mixture import AUTO, SpatialGaussianMixture
+
+#: Options whose one value may be a list.
+_ARRAYS = ("coordinates", "init")
 
 
 def select(X, n_components=(1, 2, 3, 4, 5), decay="sigmoid", verbose=False, **options):
@@ -26,7 +30,8 @@ def select(X, n_components=(1, 2, 3, 4, 5), decay="sigmoid", verbose=False, **op
         Whether to show progress on standard error.
     **options
         Other parameters of :class:`spatgmm.SpatialGaussianMixture`.  A list gives alternatives
-        (``metric=["isotropic", "rotated"]``), anything else holds for all fits.
+        (``metric=["isotropic", "rotated"]``), anything else holds for all fits; so do
+        ``coordinates`` and ``init``, lists or not.
 
     Returns
     -------
@@ -48,7 +53,11 @@ def select(X, n_components=(1, 2, 3, 4, 5), decay="sigmoid", verbose=False, **op
         "n_components": _alternatives(n_components),
         "decay": decays.names() if decay == AUTO else _alternatives(decay),
     }
-    choices |= {name: value for name, value in options.items() if isinstance(value, list)}
+    choices |= {
+        name: value
+        for name, value in options.items()
+        if isinstance(value, list) and name not in _ARRAYS
+    }
     for name, alternatives in choices.items():
         if not alternatives:
             raise ValueError(f"{name}: no alternatives to choose from")
@@ -75,4 +84,4 @@ def _row(point: Mapping, model: SpatialGaussianMixture, X) -> dict:
 
 
 def _alternatives(value) -> list:
-    return [value] if isinstance(value, str | int) else list(value)
+    return [value] if isinstance(value, str | Integral) else list(value)

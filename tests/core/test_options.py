@@ -319,6 +319,15 @@ def test_select_compares_every_combination():
         select(data.X, [], coordinates=(6, 6))
 
 
+def test_select_takes_lists_of_locations_and_labels_for_one_value():
+    data = draw()
+    given = {"coordinates": data.coordinates.tolist(), "init": data.labels.tolist()}
+    table = select(data.X, np.int64(2), **given)
+    assert len(table) == 1
+    model = SpatialGaussianMixture(2, (6, 6), init=data.labels).fit(data.X)
+    assert table["log_likelihood"][0] == pytest.approx(model.log_likelihood_)
+
+
 @pytest.mark.parametrize(
     "options",
     [
