@@ -162,13 +162,12 @@ class Results:
             the configuration, and one for every varied key, ``method.<parameter>`` for those of
             methods; empty where a case or method does not have it.
         """
-        fits = self.of(study)
         rows = []
-        for case, method in zip(fits["case"], fits["method"], strict=True):
+        for case, method in self.design.studies[study]:
             of_case, variant = self.design.cases[case], self.design.methods[method]
-            keys = design.varied(of_case, variant)
-            rows.append({"source": of_case.source, "base": variant.base} | keys)
-        return pd.concat([fits, pd.DataFrame(rows)], axis=1)
+            row = {"case": case, "method": method, "source": of_case.source, "base": variant.base}
+            rows.append(row | design.varied(of_case, variant))
+        return self.of(study).merge(pd.DataFrame(rows), on=["case", "method"])
 
     def simulated_studies(self) -> list[str]:
         """Studies that draw from scenarios."""
