@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from spatgmm.figures import style
-from spatgmm.figures.sweep_panels import Panels, panels, ticks, told
+from spatgmm.figures.sweep_panels import Panels, frame, panels, ticks, told
 from spatgmm.results import Results
 from spatgmm.tables import sweep
 from spatgmm.tables.table import number
@@ -30,22 +29,14 @@ def finding(results: Results) -> str:
 
 def draw(results: Results):
     arranged = panels(results)
-    methods = list(arranged.labels)
-    figure, axes = plt.subplots(
-        len(arranged.rows),
-        len(methods),
-        figsize=(style.PAGE, 0.4 + 1.7 * len(arranged.rows)),
-        squeeze=False,
-        sharex=True,
-        sharey=True,
-    )
+    label = sweep.name(arranged.y) if arranged.y else ""
+    figure, axes = frame(arranged, list(arranged.labels.values()), label, (0.4, 1.7))
     xs = list(dict.fromkeys(arranged.cells[arranged.x]))
     ys = list(dict.fromkeys(arranged.cells[arranged.y])) if arranged.y else [""]
     font_size = _font_size(arranged)
     image = None
-    for i, (title, cells) in enumerate(arranged.rows):
-        for j, method in enumerate(methods):
-            ax = axes[i, j]
+    for row, (_, cells) in zip(axes, arranged.rows, strict=True):
+        for ax, method in zip(row, arranged.labels, strict=True):
             mean, error = np.full((2, len(ys), len(xs)), np.nan)
             for cell in cells[cells["method"] == method].to_dict("records"):
                 at = ys.index(cell[arranged.y] if arranged.y else ""), xs.index(cell[arranged.x])
@@ -57,12 +48,6 @@ def draw(results: Results):
                 _write(ax, mean, error, font_size)
             ticks(ax.xaxis, xs)
             ticks(ax.yaxis, ys)
-            if i == 0:
-                ax.set_title(arranged.labels[method])
-            if i == len(arranged.rows) - 1:
-                ax.set_xlabel(sweep.name(arranged.x))
-        label = sweep.name(arranged.y) if arranged.y else ""
-        axes[i, 0].set_ylabel(f"{title}\n{label}" if title else label)
     figure.colorbar(image, ax=axes, label="mean ARI", shrink=0.8)
     return figure
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import matplotlib.pyplot as plt
-
 from spatgmm.figures import style
-from spatgmm.figures.sweep_panels import panels, ticks, told
+from spatgmm.figures.sweep_panels import frame, panels, ticks, told
 from spatgmm.results import Results
 from spatgmm.tables import sweep
 from spatgmm.tables.table import listing, number
@@ -47,25 +45,15 @@ def draw(results: Results):
     arranged = panels(results)
     columns = list(dict.fromkeys(arranged.cells[arranged.y])) if arranged.y else [""]
     columns = columns[:_MOST_COLUMNS]
-    figure, axes = plt.subplots(
-        len(arranged.rows),
-        len(columns),
-        figsize=(style.PAGE, 0.6 + 1.5 * len(arranged.rows)),
-        squeeze=False,
-        sharex=True,
-        sharey=True,
-    )
+    titles = [""]
+    if arranged.y:
+        titles = [f"{sweep.name(arranged.y)}\n= {sweep.shown(value)}" for value in columns]
+    figure, axes = frame(arranged, titles, "ARI", (0.6, 1.5))
     xs = list(dict.fromkeys(arranged.cells[arranged.x]))
-    for i, (title, cells) in enumerate(arranged.rows):
-        for j, value in enumerate(columns):
-            ax = axes[i, j]
+    for row, (_, cells) in zip(axes, arranged.rows, strict=True):
+        for ax, value in zip(row, columns, strict=True):
             shown = cells[cells[arranged.y] == value] if arranged.y else cells
             _draw_methods(ax, shown, xs, arranged.x, arranged.labels, results)
-            if i == 0 and arranged.y:
-                ax.set_title(f"{sweep.name(arranged.y)}\n= {sweep.shown(value)}")
-            if i == len(arranged.rows) - 1:
-                ax.set_xlabel(sweep.name(arranged.x))
-        axes[i, 0].set_ylabel(f"{title}\nARI" if title else "ARI")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=min(5, len(labels)))
     return figure

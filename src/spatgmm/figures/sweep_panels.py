@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import matplotlib.pyplot as plt
 import pandas as pd
 
+from spatgmm.figures import style
 from spatgmm.results import Results
 from spatgmm.tables import sweep
 from spatgmm.tables.table import listing
@@ -71,6 +73,39 @@ def told(arranged: Panels) -> str:
     if arranged.left_out:
         text += f" {arranged.left_out} further rows are in Table 10 only."
     return text
+
+
+def frame(arranged: Panels, titles: list[str], label: str, heights: tuple[float, float]):
+    """A figure with axes for every row of cells and every title, named at the edges.
+
+    Parameters
+    ----------
+    arranged : Panels
+    titles : list of str
+        Of the columns.
+    label : str
+        Of the vertical axes.
+    heights : (float, float)
+        Inches beside the rows, and of one row.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    axes : ndarray of Axes, shape (rows, columns)
+    """
+    beside, each = heights
+    rows = len(arranged.rows)
+    size = (style.PAGE, beside + each * rows)
+    figure, axes = plt.subplots(
+        rows, len(titles), figsize=size, squeeze=False, sharex=True, sharey=True
+    )
+    for ax, title in zip(axes[0], titles, strict=True):
+        ax.set_title(title)
+    for ax in axes[-1]:
+        ax.set_xlabel(sweep.name(arranged.x))
+    for ax, (title, _) in zip(axes[:, 0], arranged.rows, strict=True):
+        ax.set_ylabel(f"{title}\n{label}" if title else label)
+    return figure, axes
 
 
 def ticks(axis, values: list) -> None:
