@@ -5,9 +5,7 @@ The rows are those of a run on this machine, whatever happens to jobs or to Snak
 
 import json
 import os
-import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -23,24 +21,15 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def snakemake(folder, config, *options, wait=True, sources=ROOT):
-    """All of a configuration in a folder, on the cluster or, with other options, here.
+@pytest.fixture(scope="session")
+def snakemake(start_snakemake):
+    """All of a configuration in a folder: what Snakemake said, or with ``wait=False`` itself."""
 
-    What it said, or with ``wait=False`` the process.
-    """
-    command = [sys.executable, "-m", "snakemake", "--snakefile", sources / "Snakefile"]
-    command += ["--workflow-profile", sources / "profiles/default", "--directory", folder]
-    command += ["all", "--configfile", config, *options]
-    started = subprocess.Popen(
-        list(map(str, command)),
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-    )
-    if not wait:
-        return started
-    return to_the_end(started)
+    def run(folder, config, *options, wait=True, **where):
+        started = start_snakemake(folder, config, "all", *options, **where)
+        return to_the_end(started) if wait else started
+
+    return run
 
 
 def to_the_end(started):
@@ -65,7 +54,7 @@ def rows(folder, name):
     return fits.sort_values(["case", "method", "replicate"], ignore_index=True)
 
 
-def test_the_smoke_study_has_the_same_rows_as_here(tmp_path):
+def test_the_smoke_study_has_the_same_rows_as_here(snakemake, tmp_path):
     config = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
     config["outputs"] = ["table2"]  # the others say nothing about where fits were made
     said = {}
@@ -98,13 +87,10 @@ def fit(data, n_components, rng):
 
 
 @pytest.fixture(scope="module")
-def slow_study(tmp_path_factory):
+def slow_study(tmp_path_factory, copy_sources, snakemake):
     """A study that takes its time: (sources, configuration file, rows of a run here)."""
     folder = tmp_path_factory.mktemp("slow")
-    sources = folder / "sources"
-    for name in ("src", "workflow", "profiles", "envs"):
-        shutil.copytree(ROOT / name, sources / name)
-    shutil.copy(ROOT / "Snakefile", sources)
+    sources = copy_sources(folder / "sources")
     plugin = (sources / "src/spatgmm/methods/random.py").read_text().replace('"random"', '"slow"')
     (sources / "src/spatgmm/methods/slow.py").write_text(plugin.partition("\ndef fit(")[0] + SLOW)
     config = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
@@ -142,7 +128,9 @@ def assert_kept(folder, early):
 
 
 @pytest.mark.parametrize("profile", ["slurm", "cluster-generic"])
-def test_a_cancelled_job_is_submitted_again_and_loses_no_row(slow_study, tmp_path, profile):
+def test_a_cancelled_job_is_submitted_again_and_loses_no_row(
+    snakemake, slow_study, tmp_path, profile
+):
     sources, config, undisturbed = slow_study
     options = on_slurm(sources, profile)
     started = snakemake(tmp_path, config, *options, wait=False, sources=sources)
@@ -154,7 +142,7 @@ def test_a_cancelled_job_is_submitted_again_and_loses_no_row(slow_study, tmp_pat
     assert_kept(tmp_path, early)
 
 
-def test_a_job_over_its_memory_is_given_more(slow_study, tmp_path):
+def test_a_job_over_its_memory_is_given_more(snakemake, slow_study, tmp_path):
     sources, config, undisturbed = slow_study
     (tmp_path / "hungry").touch()
     limit = ["--set-resources", "fit:mem_mb=1000 * attempt"]
@@ -164,7 +152,7 @@ def test_a_job_over_its_memory_is_given_more(slow_study, tmp_path):
     pd.testing.assert_frame_equal(rows(tmp_path, "slow"), undisturbed)
 
 
-def test_after_a_kill_of_snakemake_the_same_command_goes_on(slow_study, tmp_path):
+def test_after_a_kill_of_snakemake_the_same_command_goes_on(snakemake, slow_study, tmp_path):
     sources, config, undisturbed = slow_study
     started = snakemake(tmp_path, config, *on_slurm(sources), wait=False, sources=sources)
     early = wait_for_rows(tmp_path, 3)
