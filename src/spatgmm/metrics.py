@@ -5,17 +5,35 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
-from sklearn.metrics import adjusted_rand_score
 
 
 def ari(true_labels: np.ndarray, labels: np.ndarray) -> float:
     """Adjusted Rand index: 1 for the same partition, 0 on average for a random one.
 
+    Not scikit-learn's: the search for the best fit compares a thousand pairs of labels, and the
+    checks of input there, 50 times the work itself, were a quarter of some fits.
+
+    Parameters
+    ----------
+    true_labels, labels : ndarray of shape (n,)
+        Groups, counted from 0.
+
     References
     ----------
     Hubert and Arabie (1985), "Comparing partitions", Journal of Classification 2.
     """
-    return float(adjusted_rand_score(true_labels, labels))
+    size = labels.max() + 1
+    together = _pairs(np.bincount(true_labels * size + labels))
+    in_true, in_labels = _pairs(np.bincount(true_labels)), _pairs(np.bincount(labels))
+    expected = in_true * in_labels / _pairs(np.array([len(labels)]))
+    largest = (in_true + in_labels) / 2
+    # All in one group, or each alone, in both.
+    return 1.0 if largest == expected else (together - expected) / (largest - expected)
+
+
+def _pairs(sizes: np.ndarray) -> float:
+    """Pairs within groups of these sizes, ``sum n (n - 1) / 2``."""
+    return float((sizes * (sizes - 1.0)).sum() / 2)
 
 
 def match(true_labels: np.ndarray, labels: np.ndarray, n_components: int) -> np.ndarray:

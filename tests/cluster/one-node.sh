@@ -68,7 +68,8 @@ print(*(one.getsockname()[1] for one in pair))')
 memory=$(awk '/MemTotal/ { print int($2 / 1024 * 0.9) }' /proc/meminfo)
 export SLURM_CONF=$base/slurm.conf
 export SPATGMM_ONE_NODE=1
-# No timings for accounting; a job over its memory is killed, as on a real cluster.
+# No timings for accounting; a job over its memory is killed, as on a real cluster. Twice the cores
+# that there are, since small jobs spend half their time on being started.
 cat >"$SLURM_CONF" <<CONF
 ClusterName=local
 SlurmctldHost=$host(127.0.0.1)
@@ -96,11 +97,12 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 MpiDefault=none
 MailProg=/bin/true
+SlurmdParameters=config_overrides
 ReturnToService=2
 MinJobAge=600
 KillWait=2
 SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=2
-NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$memory State=UNKNOWN
+NodeName=$host NodeAddr=127.0.0.1 CPUs=$((2 * $(nproc))) RealMemory=$memory State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES DefMemPerCPU=1000 MaxTime=INFINITE State=UP
 CONF
 # Snakemake's jobs drop SLURM_CONF before they call srun.

@@ -12,6 +12,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from threadpoolctl import threadpool_limits
+
+from spatgmm import study
+from spatgmm.cli import main
 
 ROOT = Path(__file__).parents[2]
 TIMINGS = ["seconds", "peak_memory_mb"]
@@ -23,10 +27,11 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="session")
 def snakemake(start_snakemake):
-    """All of a configuration in a folder: what Snakemake said, or with ``wait=False`` itself."""
+    """All fits of a configuration: what Snakemake said, or with ``wait=False`` itself."""
 
     def run(folder, config, *options, wait=True, **where):
-        started = start_snakemake(folder, config, "all", *options, **where)
+        fits = f"results/{config.stem}/fits.parquet"
+        started = start_snakemake(folder, config, fits, *options, **where)
         return to_the_end(started) if wait else started
 
     return run
@@ -38,15 +43,17 @@ def to_the_end(started):
     return said
 
 
-#: How soon a profile's executor asks for the state of jobs. A cluster of one node answers at once.
-SOON = {
-    "slurm": ["--slurm-init-seconds-before-status-checks", "2"],
-    "cluster-generic": ["--seconds-between-status-checks", "2"],
-}
+def on_slurm(sources=ROOT, profile="slurm", seconds=5):
+    """Options for jobs on Slurm, with a first look at their state after so many seconds.
 
-
-def on_slurm(sources=ROOT, profile="slurm"):
-    return ["--profile", sources / "profiles" / profile, "--latency-wait", "5", *SOON[profile]]
+    The executor for Slurm waits 10 s longer each time that no job has ended well since its last
+    look, so the first one should come when a job has.
+    """
+    ask = "slurm-init-seconds-before-status-checks"
+    if profile == "cluster-generic":
+        ask, seconds = "seconds-between-status-checks", 2
+    options = ["--latency-wait", 5, f"--{ask}", seconds]
+    return ["--profile", sources / "profiles" / profile, *options]
 
 
 def rows(folder, name):
@@ -54,22 +61,35 @@ def rows(folder, name):
     return fits.sort_values(["case", "method", "replicate"], ignore_index=True)
 
 
-def test_the_smoke_study_has_the_same_rows_as_here(snakemake, tmp_path):
+def test_the_smoke_study_has_the_same_rows_as_here(snakemake, tmp_path, monkeypatch):
     config = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
-    config["outputs"] = ["table2"]  # the others say nothing about where fits were made
-    said = {}
-    # One job per case and method is enough for Slurm.
-    for place, batch_size, options in (("cluster", 100, on_slurm()), ("here", 2, ["--cores", "2"])):
+    places = {"cluster": 100, "here": 2}  # batch sizes: Slurm takes seconds to start a job
+    for place, batch_size in places.items():
         (tmp_path / place).mkdir()
         path = tmp_path / place / "smoke.yaml"
         path.write_text(yaml.safe_dump(config | {"batch_size": batch_size}, sort_keys=False))
-        said[place] = snakemake(tmp_path / place, path, *options)
+    said = snakemake(tmp_path / "cluster", tmp_path / "cluster/smoke.yaml", *on_slurm())
+    monkeypatch.chdir(tmp_path / "here")
+    step_by_step("smoke.yaml")
     here, cluster = rows(tmp_path / "here", "smoke"), rows(tmp_path / "cluster", "smoke")
     assert len(here) == len(cluster) > 30
     assert set(here["status"]) <= {"ok", "failed", "unsupported"}
     pd.testing.assert_frame_equal(cluster, here, check_exact=False, rtol=1e-6)
     # A line per batch, wherever it ran.
-    assert f"{len(here)}/{len(here)} fits" in said["cluster"]
+    assert f"{len(here)}/{len(here)} fits" in said
+
+
+def step_by_step(config):
+    """The rules' commands, one after the other in this process."""
+    _, design = study.load(config)
+    steps = [["data", "--case", case.id] for case in design.cases.values() if not case.simulated]
+    for batch in design.batches():
+        replicates = f"{batch.first}-{batch.last}"
+        chosen = ["--case", batch.case, "--method", batch.method, "--replicates", replicates]
+        steps.append(["fit", *chosen])
+    with threadpool_limits(limits=1):  # as in a process of its own, to the last bit
+        for name, *options in [*steps, ["aggregate"]]:
+            assert main(["study", name, "--config", config, *options]) == 0
 
 
 # It survives its own hunger once only: where there is memory enough.
@@ -81,7 +101,7 @@ def fit(data, n_components, rng):
         hoard = bytearray(900_000_000)
         time.sleep(5)
         os.unlink("hungry")
-    time.sleep(0.3)
+    time.sleep(0.4)
     return FitResult(rng.integers(n_components, size=len(data.X)))
 """
 
@@ -94,8 +114,8 @@ def slow_study(tmp_path_factory, copy_sources, snakemake):
     plugin = (sources / "src/spatgmm/methods/random.py").read_text().replace('"random"', '"slow"')
     (sources / "src/spatgmm/methods/slow.py").write_text(plugin.partition("\ndef fit(")[0] + SLOW)
     config = yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
-    config |= {"name": "slow", "batch_size": 30, "outputs": [], "datasets": {}, "methods": {}}
-    config["studies"] = {"slow": {"scenarios": ["grid"], "methods": ["slow"], "replicates": 30}}
+    config |= {"name": "slow", "batch_size": 12, "outputs": [], "datasets": {}, "methods": {}}
+    config["studies"] = {"slow": {"scenarios": ["grid"], "methods": ["slow"], "replicates": 12}}
     path = folder / "slow.yaml"
     path.write_text(yaml.safe_dump(config, sort_keys=False))
     snakemake(folder, path, "--cores", "2", sources=sources)
@@ -132,7 +152,7 @@ def test_a_cancelled_job_is_submitted_again_and_loses_no_row(
     snakemake, slow_study, tmp_path, profile
 ):
     sources, config, undisturbed = slow_study
-    options = on_slurm(sources, profile)
+    options = on_slurm(sources, profile, seconds=9)
     started = snakemake(tmp_path, config, *options, wait=False, sources=sources)
     early = wait_for_rows(tmp_path, 3)
     subprocess.run(["scancel", *jobs()], check=True)
@@ -146,7 +166,7 @@ def test_a_job_over_its_memory_is_given_more(snakemake, slow_study, tmp_path):
     sources, config, undisturbed = slow_study
     (tmp_path / "hungry").touch()
     limit = ["--set-resources", "fit:mem_mb=1000 * attempt"]
-    said = snakemake(tmp_path, config, *on_slurm(sources), *limit, sources=sources)
+    said = snakemake(tmp_path, config, *on_slurm(sources, seconds=9), *limit, sources=sources)
     assert "fit failed" in said, "the first attempt is killed, and that is told"
     assert not (tmp_path / "hungry").exists(), "the second one has enough"
     pd.testing.assert_frame_equal(rows(tmp_path, "slow"), undisturbed)
@@ -159,6 +179,6 @@ def test_after_a_kill_of_snakemake_the_same_command_goes_on(snakemake, slow_stud
     started.kill()
     started.communicate()
     assert jobs(), "the job goes on without Snakemake, and the new one waits for it"
-    snakemake(tmp_path, config, *on_slurm(sources), sources=sources)
+    snakemake(tmp_path, config, *on_slurm(sources, seconds=9), sources=sources)
     pd.testing.assert_frame_equal(rows(tmp_path, "slow"), undisturbed)
     assert_kept(tmp_path, early)

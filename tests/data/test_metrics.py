@@ -3,8 +3,21 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import adjusted_rand_score
 
 from spatgmm import metrics
+
+pairs_of_labels = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), min_size=2, max_size=30)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(pairs_of_labels)
+def test_ari_is_that_of_scikit_learn(pairs):
+    true_labels, labels = np.array(pairs).T
+    expected = adjusted_rand_score(true_labels, labels)
+    assert metrics.ari(true_labels, labels) == pytest.approx(expected, abs=1e-12)
 
 
 def test_match_undoes_any_renumbering():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from spatgmm import methods, metrics, simulate
+from spatgmm import SpatialGaussianMixture, methods, metrics, simulate
 from spatgmm.data import Dataset
 from spatgmm.geometry import scaled_distances
 
@@ -51,6 +51,14 @@ def test_names_are_found_without_importing_any():
     assert {"gmm-diag", "gmm-full", "kmeans", "mclust", "random", "truth"} <= set(names.split())
     assert {"spatgmm", "spatgmm-gls"} <= set(names.split())
     assert imported.split() == ["spatgmm.methods._r"]
+
+
+@pytest.mark.parametrize("name", ["spatgmm", "spatgmm-gls"])
+def test_defaults_of_spatgmm_are_those_of_the_estimator(name):
+    defaults = dict(methods.get(name).defaults)
+    assert defaults.pop("standard_errors") is False
+    estimator = SpatialGaussianMixture().get_params()
+    assert defaults == {parameter: estimator[parameter] for parameter in defaults}
 
 
 def test_getting_one_imports_no_other():

@@ -16,6 +16,6 @@ rule aggregate:
         "../../envs/python.yaml"
     params:
         config=CONFIG_FILE,
-        code=provenance.code_hash("spatgmm.study.aggregate"),
+        code=code_of("spatgmm.study.aggregate"),
     shell:
         "python -m spatgmm study aggregate --config {params.config} 2> {log}"

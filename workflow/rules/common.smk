@@ -89,6 +89,11 @@ def fit_code(wildcards):
     return provenance.fit_code(DESIGN.methods[wildcards.method].plugin)
 
 
+def code_of(module):
+    """The hash of a module's code, for those jobs that are asked for."""
+    return lambda wildcards: provenance.code_hash(module)
+
+
 def environment(wildcards):
     """R comes with the environment of those methods only that need it."""
     uses_r = provenance.requires_r(DESIGN.methods[wildcards.method].plugin)

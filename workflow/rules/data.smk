@@ -14,6 +14,8 @@ rule data:
         f"{RESULTS}/logs/data/{{case}}.log",
     conda:
         "../../envs/r.yaml"
+    # Before the fits that wait for nothing: some fits of real data are the longest of all.
+    priority: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
@@ -37,6 +39,6 @@ rule design:
     params:
         config=CONFIG_FILE,
         studies=json.dumps(CONFIG["studies"]),
-        code=provenance.code_hash("spatgmm.study.aggregate"),
+        code=code_of("spatgmm.study.aggregate"),
     shell:
         "python -m spatgmm study design --config {params.config} 2> {log}"
