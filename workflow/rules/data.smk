@@ -12,10 +12,10 @@ rule data:
         f"{RESULTS}/data/{{case}}.npz",
     log:
         f"{RESULTS}/logs/data/{{case}}.log",
-    conda:
-        "../../envs/r.yaml"
     # Before the fits that wait for nothing: some fits of real data are the longest of all.
     priority: 1
+    conda:
+        "../../envs/r.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
