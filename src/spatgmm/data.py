@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.distance import pdist
 
-from spatgmm.geometry import check_coordinates
+from spatgmm.covariance.geometry import check_coordinates
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Truth:
     decay : str
         Name of the decay, one with a single parameter.
     metric : ndarray of shape (G, 2) or None
-        Parameters of :class:`spatgmm.metric.Rotated`; None where no component has a direction.
+        Parameters of :class:`spatgmm.covariance.metric.Rotated`; None where no component has a direction.
     """
 
     weights: np.ndarray

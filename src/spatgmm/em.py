@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from spatgmm import scales
-from spatgmm.covariance import FactoredCovariance, SpatialCovariance
+from spatgmm.covariance.family import FactoredCovariance, SpatialCovariance
 from spatgmm.distinct import distinct
 from spatgmm.leaps import Leaps
 from spatgmm.maps import Blocks, Maps

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from spatgmm.covariance import SHAPE, FactoredCovariance, SpatialCovariance, theta_from_alpha
+from spatgmm.covariance.family import SHAPE, FactoredCovariance, SpatialCovariance, theta_from_alpha
 from spatgmm.em import maximisation
 from spatgmm.maps import Blocks, Maps
 from spatgmm.parameters import Mixture, starting_mixture

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import cho_factor, cho_solve
 
-from spatgmm.covariance import (
+from spatgmm.covariance.family import (
     N_COEFFICIENTS,
     NU,
     SHAPE,
@@ -33,8 +33,8 @@ from spatgmm.covariance import (
     SpatialCovariance,
     alpha_from_theta,
 )
-from spatgmm.fitted import COEFFICIENTS, NORMAL_95, FittedCovariance, at_bounds
-from spatgmm.geometry import MAX_DISTANCE
+from spatgmm.covariance.fitted import COEFFICIENTS, NORMAL_95, FittedCovariance, at_bounds
+from spatgmm.covariance.geometry import MAX_DISTANCE
 from spatgmm.maps import Blocks, IncompleteMaps, Maps
 from spatgmm.parameters import MIN_MAPS, Mixture, empty
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from spatgmm.anderson import Anderson
-from spatgmm.covariance import SHAPE
+from spatgmm.covariance.family import SHAPE
 from spatgmm.parameters import Mixture
 
 #: Leaping while the clusters still form can lead to another, worse, optimum: plain steps until one

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from spatgmm.covariance import FactoredCovariance
+from spatgmm.covariance.family import FactoredCovariance
 
 Blocks = list[np.ndarray]
 
@@ -31,7 +31,7 @@ class Maps:
     Parameters
     ----------
     blocks : list of ndarray of shape (n, p_b)
-        The data in the rotated basis of :class:`spatgmm.geometry.Geometry`.
+        The data in the rotated basis of :class:`spatgmm.covariance.geometry.Geometry`.
     """
 
     def __init__(self, blocks: Blocks):

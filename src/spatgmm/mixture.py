@@ -10,14 +10,14 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 
-from spatgmm import decay as decays
 from spatgmm import em, inference, inputs, scales, search
-from spatgmm import metric as metrics
-from spatgmm.covariance import SHAPE, SpatialCovariance, alpha_from_theta
-from spatgmm.fitted import COEFFICIENTS
-from spatgmm.geometry import Geometry, check_coordinates, grid_coordinates
+from spatgmm.covariance.family import SHAPE, SpatialCovariance, alpha_from_theta
+from spatgmm.covariance.family import decay as decays
+from spatgmm.covariance.family import metric as metrics
+from spatgmm.covariance.fitted import COEFFICIENTS
+from spatgmm.covariance.geometry import Geometry, check_coordinates, grid_coordinates
+from spatgmm.covariance.kernel import Kernel
 from spatgmm.gls import GLS
-from spatgmm.kernel import Kernel
 from spatgmm.likelihood import LikelihoodMixture
 from spatgmm.maps import IncompleteMaps, Maps
 from spatgmm.parameters import MIN_MAPS, Mixture, empty, starting_mixture
@@ -52,7 +52,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         Locations in 1, 2 or 3 dimensions, in any unit; or a grid shape such as ``(10, 10)``.
         None: the grid of a multi-way ``X``, a line ``0 .. p-1`` for a two-way ``X``.
     decay : str, default="sigmoid"
-        How covariance falls with distance: one of :func:`spatgmm.decay.names`, or ``"auto"``, the
+        How covariance falls with distance: one of :func:`spatgmm.covariance.decay.names`, or ``"auto"``, the
         one with the lowest BIC.
     mean : {"free", "constant"}, default="free"
         One mean per location and component, or one per component.
@@ -74,7 +74,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         ``"scoring"``, 4 for ``"gls"``.
     metric : {"isotropic", "axes", "rotated"}, default="isotropic"
         Whether distance counts alike in all directions, has a stretch for each axis, or (2-D) for
-        two orthogonal directions that each component chooses (:mod:`spatgmm.metric`).
+        two orthogonal directions that each component chooses (:mod:`spatgmm.covariance.metric`).
     variance : {"constant", "location"}, default="constant"
         ``"location"``: ``Xi_g = diag(s) C_g diag(s)`` with a scale for each location that all
         components share (:mod:`spatgmm.scales`).

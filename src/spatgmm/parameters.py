@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import logsumexp
 
-from spatgmm.covariance import FactoredCovariance, SpatialCovariance
+from spatgmm.covariance.family import FactoredCovariance, SpatialCovariance
 from spatgmm.maps import Blocks, Maps
 
 #: A component with fewer expected maps has no scatter to speak of: it is empty.

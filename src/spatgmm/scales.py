@@ -22,7 +22,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from spatgmm.covariance import NU
+from spatgmm.covariance.family import NU
 from spatgmm.maps import Blocks
 from spatgmm.parameters import Mixture
 

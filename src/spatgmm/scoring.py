@@ -11,7 +11,13 @@ from __future__ import annotations
 import numpy as np
 
 from spatgmm import search
-from spatgmm.covariance import N_COEFFICIENTS, SHAPE, TAU, FactoredCovariance, SpatialCovariance
+from spatgmm.covariance.family import (
+    N_COEFFICIENTS,
+    SHAPE,
+    TAU,
+    FactoredCovariance,
+    SpatialCovariance,
+)
 from spatgmm.maps import Blocks, Maps
 from spatgmm.parameters import Mixture, starting_mixture
 

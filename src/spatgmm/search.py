@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spatgmm.covariance import SpatialCovariance
+from spatgmm.covariance.family import SpatialCovariance
+from spatgmm.covariance.kernel import Kernel
 from spatgmm.distinct import distinct
-from spatgmm.kernel import Kernel
 from spatgmm.maps import Blocks, Maps
 from spatgmm.parameters import MIN_MAPS, Mixture
 from spatgmm.spectral import Basis, ShapeGrid

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spatgmm import decay
-from spatgmm.covariance import SpatialCovariance, theta_from_alpha
+from spatgmm.covariance.family import SpatialCovariance, decay, theta_from_alpha
+from spatgmm.covariance.geometry import (
+    Geometry,
+    check_coordinates,
+    grid_coordinates,
+    scaled_distances,
+)
+from spatgmm.covariance.kernel import Kernel
+from spatgmm.covariance.metric import Rotated
 from spatgmm.data import Dataset, Truth
-from spatgmm.geometry import Geometry, check_coordinates, grid_coordinates, scaled_distances
-from spatgmm.kernel import Kernel
-from spatgmm.metric import Rotated
 
 #: Standard deviation of the bump in a mean map, in scaled distances (the largest is 2).
 BUMP_WIDTH = 0.4
@@ -183,7 +187,7 @@ def covariance(
     kind : str
         Name of the decay.
     stretch : ndarray of shape (2,), optional
-        Parameters of :class:`spatgmm.metric.Rotated`.
+        Parameters of :class:`spatgmm.covariance.metric.Rotated`.
 
     Returns
     -------

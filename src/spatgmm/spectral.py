@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spatgmm.covariance import SpatialCovariance
+from spatgmm.covariance.family import SpatialCovariance
 from spatgmm.maps import Blocks
 
 _MAX_HALVINGS = 5
@@ -40,7 +40,7 @@ class ShapeGrid:
     ----------
     shapes : ndarray of shape (k, q)
     between : ndarray of shape (k,)
-        Which lie between their neighbours (:meth:`spatgmm.decay.Decay.grid`).
+        Which lie between their neighbours (:meth:`spatgmm.covariance.decay.Decay.grid`).
     """
 
     def __init__(self, family: SpatialCovariance, shapes=None):

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from spatgmm import decay, em
-from spatgmm.covariance import SpatialCovariance
+from spatgmm import em
+from spatgmm.covariance.family import SpatialCovariance, decay
+from spatgmm.covariance.geometry import Geometry, grid_coordinates
+from spatgmm.covariance.kernel import Kernel
 from spatgmm.data import Dataset
-from spatgmm.geometry import Geometry, grid_coordinates
-from spatgmm.kernel import Kernel
 from spatgmm.maps import Maps
 from spatgmm.parameters import Mixture, starting_mixture
 from spatgmm.scoring import Scoring

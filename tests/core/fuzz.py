@@ -19,8 +19,9 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from spatgmm import SpatialGaussianMixture, decay, metric
-from spatgmm.geometry import grid_coordinates, scaled_distances
+from spatgmm import SpatialGaussianMixture
+from spatgmm.covariance.family import decay, metric
+from spatgmm.covariance.geometry import grid_coordinates, scaled_distances
 
 #: A component with fewer expected maps than this is empty and has to be reported.
 _MIN_MAPS = 1.5

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from spatgmm import decay
-from spatgmm.covariance import SpatialCovariance, alpha_from_theta, theta_from_alpha
-from spatgmm.geometry import Geometry, grid_coordinates
-from spatgmm.kernel import Kernel
+from spatgmm.covariance.family import SpatialCovariance, alpha_from_theta, decay, theta_from_alpha
+from spatgmm.covariance.geometry import Geometry, grid_coordinates
+from spatgmm.covariance.kernel import Kernel
 
 CASES = {
     "irregular": (np.random.default_rng(0).uniform(size=(11, 2)), False),

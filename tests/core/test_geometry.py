@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from spatgmm.geometry import Geometry, check_coordinates, grid_coordinates, scaled_distances
+from spatgmm.covariance.geometry import (
+    Geometry,
+    check_coordinates,
+    grid_coordinates,
+    scaled_distances,
+)
 
 SHAPES = [(10, 10), (5, 4), (3, 3, 4), (7,), (1, 6)]
 

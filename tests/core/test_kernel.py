@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from spatgmm import decay, metric
-from spatgmm.covariance import SpatialCovariance
-from spatgmm.geometry import Geometry, grid_coordinates
-from spatgmm.kernel import Kernel
+from spatgmm.covariance.family import SpatialCovariance, decay, metric
+from spatgmm.covariance.geometry import Geometry, grid_coordinates
+from spatgmm.covariance.kernel import Kernel
 
 IRREGULAR = np.random.default_rng(0).uniform(size=(9, 2))
 COORDINATES = {"irregular": IRREGULAR, "grid": grid_coordinates((3, 4))}

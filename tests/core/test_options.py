@@ -8,10 +8,10 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from sklearn.metrics import adjusted_rand_score as ari
 
-from spatgmm import SpatialGaussianMixture, decay, scales, select, simulate
-from spatgmm.covariance import SpatialCovariance, theta_from_alpha
-from spatgmm.geometry import Geometry, grid_coordinates
-from spatgmm.kernel import Kernel
+from spatgmm import SpatialGaussianMixture, scales, select, simulate
+from spatgmm.covariance.family import SpatialCovariance, decay, theta_from_alpha
+from spatgmm.covariance.geometry import Geometry, grid_coordinates
+from spatgmm.covariance.kernel import Kernel
 from spatgmm.parameters import Mixture
 from spatgmm.scoring import Scoring
 

@@ -5,12 +5,12 @@ import contextlib
 import numpy as np
 import pytest
 
-from spatgmm import SpatialGaussianMixture, decay
-from spatgmm.covariance import SpatialCovariance
+from spatgmm import SpatialGaussianMixture
+from spatgmm.covariance.family import SpatialCovariance, decay
+from spatgmm.covariance.geometry import Geometry, grid_coordinates
+from spatgmm.covariance.kernel import Kernel
 from spatgmm.em import EmptyComponentError
-from spatgmm.geometry import Geometry, grid_coordinates
 from spatgmm.gls import GLS
-from spatgmm.kernel import Kernel
 from spatgmm.maps import Maps
 
 BEST_KNOWN = {"spat_grid10": -37779.209, "spat_irregular": -24628.886, "spat_line": -3338.004}

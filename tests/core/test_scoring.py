@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from spatgmm import SpatialGaussianMixture, decay
-from spatgmm.covariance import SHAPE, SpatialCovariance
-from spatgmm.geometry import Geometry, grid_coordinates
-from spatgmm.kernel import Kernel
+from spatgmm import SpatialGaussianMixture
+from spatgmm.covariance.family import SHAPE, SpatialCovariance, decay
+from spatgmm.covariance.geometry import Geometry, grid_coordinates
+from spatgmm.covariance.kernel import Kernel
 from spatgmm.scoring import Scoring
 
 COORDINATES = grid_coordinates((3, 4))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from spatgmm import simulate
-from spatgmm.geometry import scaled_distances
+from spatgmm.covariance.geometry import scaled_distances
 
 GRID = {
     "locations": {"grid": [3, 4]},

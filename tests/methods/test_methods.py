@@ -12,8 +12,8 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from spatgmm import SpatialGaussianMixture, methods, metrics, simulate
+from spatgmm.covariance.geometry import scaled_distances
 from spatgmm.data import Dataset
-from spatgmm.geometry import scaled_distances
 
 
 def drawn(n=200, bump=0.0, grid=(10, 10)) -> Dataset:

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spatgmm import decay, figures, methods, simulate
+from spatgmm import figures, methods, simulate
+from spatgmm.covariance.family import decay
+from spatgmm.covariance.fitted import FittedCovariance, at_bounds
+from spatgmm.covariance.geometry import grid_coordinates, scaled_distances
 from spatgmm.figures import correlation, covariances, style
-from spatgmm.fitted import FittedCovariance, at_bounds
-from spatgmm.geometry import grid_coordinates, scaled_distances
 from spatgmm.results import Results
 
 SIGMOID = decay.get("sigmoid")

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from spatgmm.covariance.geometry import check_coordinates, grid_coordinates
 from spatgmm.data import Dataset
-from spatgmm.geometry import check_coordinates, grid_coordinates
 
 _GRID = re.compile(r"\d+(x\d+){0,2}")
 

@@ -11,10 +11,10 @@ from matplotlib.lines import Line2D
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
+from spatgmm.covariance.fitted import FittedCovariance
+from spatgmm.covariance.geometry import Geometry
 from spatgmm.data import Dataset
 from spatgmm.figures import correlation, maps, style
-from spatgmm.fitted import FittedCovariance
-from spatgmm.geometry import Geometry
 
 #: Maps shown of each cluster, beside its mean map.
 _EXAMPLES = 4

@@ -19,10 +19,11 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 import spatgmm
-from spatgmm import decay, methods, metric, mixture, scoring
+from spatgmm import methods, mixture, scoring
 from spatgmm.cli import _files, _pictures
+from spatgmm.covariance.family import decay, metric
+from spatgmm.covariance.fitted import fitted_components
 from spatgmm.data import Dataset, atomic_path
-from spatgmm.fitted import fitted_components
 
 #: Further parameters of the model, for methods that take them: choices and help.
 _OPTIONS = {

@@ -9,9 +9,9 @@ from importlib import metadata
 
 import numpy as np
 
+from spatgmm.covariance.geometry import grid_coordinates
 from spatgmm.data import Dataset
 from spatgmm.datasets import _check
-from spatgmm.geometry import grid_coordinates
 
 _PACKAGE = "dosepy"
 

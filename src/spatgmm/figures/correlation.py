@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from spatgmm.covariance.fitted import FittedCovariance
+from spatgmm.covariance.geometry import MAX_DISTANCE, scaled_distances
 from spatgmm.data import Dataset
 from spatgmm.figures import style
-from spatgmm.fitted import FittedCovariance
-from spatgmm.geometry import MAX_DISTANCE, scaled_distances
 
 #: With more distinct distances than this, they are put into bins of equally many pairs.
 _MAX_POINTS = 30

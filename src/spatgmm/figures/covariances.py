@@ -11,11 +11,12 @@ import textwrap
 import matplotlib.pyplot as plt
 import numpy as np
 
-from spatgmm import decay, metrics, simulate
+from spatgmm import metrics, simulate
+from spatgmm.covariance.family import decay
+from spatgmm.covariance.fitted import FittedCovariance, fitted_components
+from spatgmm.covariance.geometry import scaled_distances
 from spatgmm.data import Dataset
 from spatgmm.figures import style
-from spatgmm.fitted import FittedCovariance, fitted_components
-from spatgmm.geometry import scaled_distances
 from spatgmm.results import Results
 from spatgmm.tables.table import listing, number
 

@@ -7,10 +7,10 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from spatgmm import decay
+from spatgmm.covariance.family import decay
+from spatgmm.covariance.fitted import FittedCovariance, fitted_components
+from spatgmm.covariance.geometry import MAX_DISTANCE, scaled_distances
 from spatgmm.figures import correlation, style
-from spatgmm.fitted import FittedCovariance, fitted_components
-from spatgmm.geometry import MAX_DISTANCE, scaled_distances
 from spatgmm.results import STAND_IN, Results, shown_labels
 from spatgmm.tables.table import number
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 
+from spatgmm.covariance.fitted import fitted_components
+from spatgmm.covariance.geometry import MAX_DISTANCE
 from spatgmm.data import Dataset
 from spatgmm.figures import correlation, maps, style
-from spatgmm.fitted import fitted_components
-from spatgmm.geometry import MAX_DISTANCE
 from spatgmm.results import STAND_IN, Results, shown_labels
 from spatgmm.tables.table import listing, number
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from spatgmm.covariance.metric import DIRECTIONS
 from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
-from spatgmm.metric import DIRECTIONS
 
 if TYPE_CHECKING:
     from spatgmm.mixture import SpatialGaussianMixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from spatgmm.fitted import COEFFICIENTS, at_bounds, fitted_components
-from spatgmm.geometry import Geometry
+from spatgmm.covariance.fitted import COEFFICIENTS, at_bounds, fitted_components
+from spatgmm.covariance.geometry import Geometry
 from spatgmm.results import Results
 from spatgmm.tables.table import CONVENTION, Footnotes, Table, number, with_error
 

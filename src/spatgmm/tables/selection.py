@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from spatgmm import decay as decays
-from spatgmm.fitted import fitted_components
-from spatgmm.geometry import MAX_DISTANCE, Geometry
+from spatgmm.covariance.family import decay as decays
+from spatgmm.covariance.fitted import fitted_components
+from spatgmm.covariance.geometry import MAX_DISTANCE, Geometry
 from spatgmm.results import Results, counts, mean_and_error
 from spatgmm.tables.table import Table, failures, number, with_error
 

@@ -13,8 +13,8 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from spatgmm.decay import Decay
-from spatgmm.geometry import MAX_DISTANCE
+from spatgmm.covariance.decay import Decay
+from spatgmm.covariance.geometry import MAX_DISTANCE
 
 #: The coefficients of one component's covariance; the decay's parameters follow them.
 COEFFICIENTS = ("alpha1", "alpha2", "alpha3")

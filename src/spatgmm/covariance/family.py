@@ -9,7 +9,7 @@ sill and ``nu = a3`` the nugget: ``K`` falls from 1 at distance 0 to 0 at the la
 and the three coefficients are far less collinear than in ``(J, D, I)``.
 
 Here ``theta = (c, tau, nu, *shape)``, where the sigmoid decay's shape is ``beta`` alone; matrices
-come as lists of blocks (:mod:`spatgmm.geometry`).
+come as lists of blocks (:mod:`spatgmm.covariance.geometry`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import blas, lapack
 
-from spatgmm.kernel import Kernel
+from spatgmm.covariance.kernel import Kernel
 
 #: Smallest squared Cholesky pivot, in units of the data's variance: a covariance beyond it is
 #: outside the positive-definite cone for all practical purposes.

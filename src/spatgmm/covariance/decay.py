@@ -15,7 +15,7 @@ from scipy.interpolate import BSpline
 from scipy.optimize import brentq, nnls
 from scipy.special import expit, gammainc
 
-from spatgmm.geometry import MAX_DISTANCE
+from spatgmm.covariance.geometry import MAX_DISTANCE
 
 #: Values of beta that the global search looks at; 16 were a little coarse.
 N_BETAS = 20

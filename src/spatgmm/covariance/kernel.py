@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from spatgmm.decay import Decay
-from spatgmm.geometry import Geometry
-from spatgmm.metric import Isotropic, Metric
+from spatgmm.covariance.decay import Decay
+from spatgmm.covariance.geometry import Geometry
+from spatgmm.covariance.metric import Isotropic, Metric
 
 #: Relative step of the numerical second derivatives.
 _STEP = 1e-4
@@ -83,7 +83,7 @@ class Kernel:
     def grid(self) -> tuple[np.ndarray, np.ndarray]:
         """Shapes (k, q) for the global search, and which of them lie between their neighbours.
 
-        See :meth:`spatgmm.decay.Decay.grid`.  Stretched metrics go with every other decay only.
+        See :meth:`spatgmm.covariance.decay.Decay.grid`.  Stretched metrics go with every other decay only.
         """
         decays, between = self.decay.grid(self.geometry.smallest_distance)
         isotropic, *stretched = self.metric.grid(self._n_dimensions)
