@@ -10,19 +10,21 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 
-from spatgmm import em, inference, inputs, scales, search
+from spatgmm import inputs
 from spatgmm.covariance.family import SHAPE, SpatialCovariance, alpha_from_theta
 from spatgmm.covariance.family import decay as decays
 from spatgmm.covariance.family import metric as metrics
 from spatgmm.covariance.fitted import COEFFICIENTS
 from spatgmm.covariance.geometry import Geometry, check_coordinates, grid_coordinates
 from spatgmm.covariance.kernel import Kernel
-from spatgmm.gls import GLS
+from spatgmm.fitting import em, inference, scales
+from spatgmm.fitting.gls import GLS
+from spatgmm.fitting.maps import IncompleteMaps, Maps
+from spatgmm.fitting.scoring import SHARED, Scoring
+from spatgmm.fitting.search import search
+from spatgmm.fitting.search.starts import kmeans_responsibilities
+from spatgmm.fitting.state import MIN_MAPS, Mixture, empty, starting_mixture
 from spatgmm.likelihood import LikelihoodMixture
-from spatgmm.maps import IncompleteMaps, Maps
-from spatgmm.parameters import MIN_MAPS, Mixture, empty, starting_mixture
-from spatgmm.scoring import SHARED, Scoring
-from spatgmm.starts import kmeans_responsibilities
 from spatgmm.threads import blas_threads
 
 SOLVERS = ("scoring", "gls")
@@ -77,7 +79,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         two orthogonal directions that each component chooses (:mod:`spatgmm.covariance.metric`).
     variance : {"constant", "location"}, default="constant"
         ``"location"``: ``Xi_g = diag(s) C_g diag(s)`` with a scale for each location that all
-        components share (:mod:`spatgmm.scales`).
+        components share (:mod:`spatgmm.fitting.scales`).
     sharing : {"none", "beta", "alpha", "all"}, default="none"
         What all components have in common: nothing, the shape (beta and the metric's parameters),
         the coefficients alpha, or the whole covariance.
@@ -185,7 +187,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         ------
         ValueError
             For a bad argument or bad data; the message names the argument and the place.
-        spatgmm.em.EmptyComponentError
+        spatgmm.fitting.em.EmptyComponentError
             If ``solver="gls"`` loses a component.
         """
         self._check_parameters()
@@ -436,7 +438,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         pandas.DataFrame
             Columns component, parameter (weight, alpha1, alpha2, alpha3, beta), estimate,
             std_error, lower, upper, note.  A parameter at a bound has no standard error; the
-            note says why.  See :mod:`spatgmm.inference`.
+            note says why.  See :mod:`spatgmm.fitting.inference`.
         """
         return inference.standard_errors(self._information(X))
 

@@ -12,7 +12,7 @@ from measure import Measurement, side_by_side
 from problems import spat_grid10
 
 from spatgmm import SpatialGaussianMixture, methods, metrics
-from spatgmm.gls import STARTING_BETA
+from spatgmm.fitting.gls import STARTING_BETA
 from spatgmm.methods import _r
 
 PART = "fits of spat_grid10"

@@ -9,8 +9,8 @@ from measure import Measurement, side_by_side
 from problems import ExactEM
 from scipy.linalg import blas, lapack
 
-from spatgmm.inference import Estimates, Information
-from spatgmm.scoring import Scoring
+from spatgmm.fitting.inference import Estimates, Information
+from spatgmm.fitting.scoring import Scoring
 
 #: Iterations timed in a row.
 _N_ITERATIONS = 3

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from spatgmm import em
 from spatgmm.covariance.family import SpatialCovariance, decay
 from spatgmm.covariance.geometry import Geometry, grid_coordinates
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.data import Dataset
-from spatgmm.maps import Maps
-from spatgmm.parameters import Mixture, starting_mixture
-from spatgmm.scoring import Scoring
+from spatgmm.fitting import em
+from spatgmm.fitting.maps import Maps
+from spatgmm.fitting.scoring import Scoring
+from spatgmm.fitting.state import Mixture, starting_mixture
 
 _REFERENCE = Path(__file__).parents[1] / "reference"
 

@@ -8,12 +8,13 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from sklearn.metrics import adjusted_rand_score as ari
 
-from spatgmm import SpatialGaussianMixture, scales, select, simulate
+from spatgmm import SpatialGaussianMixture, select, simulate
 from spatgmm.covariance.family import SpatialCovariance, decay, theta_from_alpha
 from spatgmm.covariance.geometry import Geometry, grid_coordinates
 from spatgmm.covariance.kernel import Kernel
-from spatgmm.parameters import Mixture
-from spatgmm.scoring import Scoring
+from spatgmm.fitting import scales
+from spatgmm.fitting.scoring import Scoring
+from spatgmm.fitting.state import Mixture
 
 COMPONENTS = [{"alpha": [1, -0.9, 0.3], "beta": 2.5}, {"alpha": [1, -0.9, 0.3], "beta": 6}]
 ALPHA, BETAS = (1.0, -0.9, 0.3), (2.5, 6.0)

@@ -9,9 +9,9 @@ from spatgmm import SpatialGaussianMixture
 from spatgmm.covariance.family import SpatialCovariance, decay
 from spatgmm.covariance.geometry import Geometry, grid_coordinates
 from spatgmm.covariance.kernel import Kernel
-from spatgmm.em import EmptyComponentError
-from spatgmm.gls import GLS
-from spatgmm.maps import Maps
+from spatgmm.fitting.em import EmptyComponentError
+from spatgmm.fitting.gls import GLS
+from spatgmm.fitting.maps import Maps
 
 BEST_KNOWN = {"spat_grid10": -37779.209, "spat_irregular": -24628.886, "spat_line": -3338.004}
 

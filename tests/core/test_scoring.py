@@ -7,7 +7,7 @@ from spatgmm import SpatialGaussianMixture
 from spatgmm.covariance.family import SHAPE, SpatialCovariance, decay
 from spatgmm.covariance.geometry import Geometry, grid_coordinates
 from spatgmm.covariance.kernel import Kernel
-from spatgmm.scoring import Scoring
+from spatgmm.fitting.scoring import Scoring
 
 COORDINATES = grid_coordinates((3, 4))
 

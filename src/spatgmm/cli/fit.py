@@ -19,11 +19,12 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 import spatgmm
-from spatgmm import methods, mixture, scoring
+from spatgmm import methods, mixture
 from spatgmm.cli import _files, _pictures
 from spatgmm.covariance.family import decay, metric
 from spatgmm.covariance.fitted import fitted_components
 from spatgmm.data import Dataset, atomic_path
+from spatgmm.fitting import scoring
 
 #: Further parameters of the model, for methods that take them: choices and help.
 _OPTIONS = {

@@ -23,8 +23,8 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from spatgmm.covariance.family import NU
-from spatgmm.maps import Blocks
-from spatgmm.parameters import Mixture
+from spatgmm.fitting.maps import Blocks
+from spatgmm.fitting.state import Mixture
 
 _MAX_HALVINGS = 20
 

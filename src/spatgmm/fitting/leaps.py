@@ -1,7 +1,7 @@
 """Leaps ahead of a creeping EM: Anderson acceleration of a mixture's parameters.
 
 Where components overlap, EM gains little by little in the same direction.  A leap extrapolates the
-last steps; :func:`spatgmm.em.run` refuses one that lowers the log-likelihood, which a plain step
+last steps; :func:`spatgmm.fitting.em.run` refuses one that lowers the log-likelihood, which a plain step
 cannot, so that the trace is monotone with leaps as without.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from spatgmm.anderson import Anderson
 from spatgmm.covariance.family import SHAPE
-from spatgmm.parameters import Mixture
+from spatgmm.fitting.state import Mixture
 
 #: Leaping while the clusters still form can lead to another, worse, optimum: plain steps until one
 #: gains less than this, in units of the log-likelihood.

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spatgmm.covariance.family import SpatialCovariance
-from spatgmm.maps import Blocks
+from spatgmm.fitting.maps import Blocks
 
 _MAX_HALVINGS = 5
 

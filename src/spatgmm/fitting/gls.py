@@ -2,7 +2,7 @@
 
 Kept faithful, failures included: the GLS step is unconstrained and can leave the
 positive-definite cone, whereupon eigenvalues are floored as in the authors' package (SpatMix).
-The `scoring` solver (:mod:`spatgmm.scoring`) is the default.
+The `scoring` solver (:mod:`spatgmm.fitting.scoring`) is the default.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from spatgmm.covariance.family import SHAPE, FactoredCovariance, SpatialCovariance, theta_from_alpha
-from spatgmm.em import maximisation
-from spatgmm.maps import Blocks, Maps
-from spatgmm.parameters import Mixture, starting_mixture
+from spatgmm.fitting.em import maximisation
+from spatgmm.fitting.maps import Blocks, Maps
+from spatgmm.fitting.state import Mixture, starting_mixture
 
 #: Where beta starts unless told otherwise.  The authors' package starts at 1 and breaks down on
 #: easy data; from 4 it did well.

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from spatgmm.covariance.family import FactoredCovariance, SpatialCovariance
-from spatgmm.maps import Blocks, Maps
+from spatgmm.fitting.maps import Blocks, Maps
 
 #: A component with fewer expected maps has no scatter to speak of: it is empty.
 MIN_MAPS = 1.5

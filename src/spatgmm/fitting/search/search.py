@@ -1,7 +1,7 @@
 """The global search: EM on a grid of shapes, where an iteration costs O(n p) instead of O(n p^2).
 
-All starts run together, as matrix products in the bases of :mod:`spatgmm.spectral`.  Where the
-search stops, the exact EM (:mod:`spatgmm.em`) finishes.
+All starts run together, as matrix products in the bases of :mod:`spatgmm.fitting.search.spectral`.  Where the
+search stops, the exact EM (:mod:`spatgmm.fitting.em`) finishes.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy as np
 from spatgmm.covariance.family import SpatialCovariance
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.distinct import distinct
-from spatgmm.maps import Blocks, Maps
-from spatgmm.parameters import MIN_MAPS, Mixture
-from spatgmm.spectral import Basis, ShapeGrid
-from spatgmm.starts import random_responsibilities, starting_responsibilities
+from spatgmm.fitting.maps import Blocks, Maps
+from spatgmm.fitting.search.spectral import Basis, ShapeGrid
+from spatgmm.fitting.search.starts import random_responsibilities, starting_responsibilities
+from spatgmm.fitting.state import MIN_MAPS, Mixture
 
 #: Every component looks over the whole grid every so many iterations.
 _SCAN_EVERY = 3

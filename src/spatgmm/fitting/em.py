@@ -1,6 +1,6 @@
 """The EM loop of the spatial mixture, whatever the solver of its covariance step.
 
-What it needs of the data it asks of :class:`spatgmm.maps.Maps`.
+What it needs of the data it asks of :class:`spatgmm.fitting.maps.Maps`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Protocol
 
 import numpy as np
 
-from spatgmm import scales
 from spatgmm.covariance.family import FactoredCovariance, SpatialCovariance
 from spatgmm.distinct import distinct
-from spatgmm.leaps import Leaps
-from spatgmm.maps import Blocks, Maps
-from spatgmm.parameters import Mixture, empty, weighted_mean
+from spatgmm.fitting import scales
+from spatgmm.fitting.leaps import Leaps
+from spatgmm.fitting.maps import Blocks, Maps
+from spatgmm.fitting.state import Mixture, empty, weighted_mean
 
 #: Every distinct start gets some exact iterations; then the most promising few are finished.
 _TRIAL_ITERATIONS, _N_TRIED, _N_FINISHED = 10, 20, 4
@@ -27,12 +27,12 @@ class EmptyComponentError(ArithmeticError):
 
 
 class Solver(Protocol):
-    """What :class:`spatgmm.scoring.Scoring` and :class:`spatgmm.gls.GLS` provide."""
+    """What :class:`spatgmm.fitting.scoring.Scoring` and :class:`spatgmm.fitting.gls.GLS` provide."""
 
     #: Whether the log-likelihood is let fall from one iteration to the next.
     may_fall: bool
 
-    #: Whether EM may leap ahead of its steps (:mod:`spatgmm.leaps`).
+    #: Whether EM may leap ahead of its steps (:mod:`spatgmm.fitting.leaps`).
     leaps: bool
 
     #: Whether it goes on where a component has lost its maps.

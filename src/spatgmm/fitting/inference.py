@@ -35,8 +35,8 @@ from spatgmm.covariance.family import (
 )
 from spatgmm.covariance.fitted import COEFFICIENTS, NORMAL_95, FittedCovariance, at_bounds
 from spatgmm.covariance.geometry import MAX_DISTANCE
-from spatgmm.maps import Blocks, IncompleteMaps, Maps
-from spatgmm.parameters import MIN_MAPS, Mixture, empty
+from spatgmm.fitting.maps import Blocks, IncompleteMaps, Maps
+from spatgmm.fitting.state import MIN_MAPS, Mixture, empty
 
 _EMPTY_NOTE = f"fewer than {MIN_MAPS} maps: no standard error"
 

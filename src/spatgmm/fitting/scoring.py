@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from spatgmm import search
 from spatgmm.covariance.family import (
     N_COEFFICIENTS,
     SHAPE,
@@ -18,8 +17,9 @@ from spatgmm.covariance.family import (
     FactoredCovariance,
     SpatialCovariance,
 )
-from spatgmm.maps import Blocks, Maps
-from spatgmm.parameters import Mixture, starting_mixture
+from spatgmm.fitting.maps import Blocks, Maps
+from spatgmm.fitting.search import search
+from spatgmm.fitting.state import Mixture, starting_mixture
 
 #: What components may share: the coefficients alpha, the shape (beta), both.
 SHARED = {"none": (), "beta": ("shape",), "alpha": ("alpha",), "all": ("alpha", "shape")}

@@ -7,8 +7,8 @@ import warnings
 import numpy as np
 from scipy.cluster.vq import kmeans2
 
-from spatgmm.maps import Blocks
-from spatgmm.spectral import ShapeGrid
+from spatgmm.fitting.maps import Blocks
+from spatgmm.fitting.search.spectral import ShapeGrid
 
 #: Dirichlet concentrations of random starts: near the corners and flat find different optima.
 _CONCENTRATIONS = (0.05, 1.0)
