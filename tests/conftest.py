@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spatgmm.methods import _r
+from spatgmm.common import r as _r
 
 ROOT = Path(__file__).parents[1]
 

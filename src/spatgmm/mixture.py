@@ -10,7 +10,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 
-from spatgmm import inputs
+from spatgmm.common import checks as inputs
+from spatgmm.common.base import LikelihoodMixture
+from spatgmm.common.threads import blas_threads
 from spatgmm.covariance.family import SHAPE, SpatialCovariance, alpha_from_theta
 from spatgmm.covariance.family import decay as decays
 from spatgmm.covariance.family import metric as metrics
@@ -24,8 +26,6 @@ from spatgmm.fitting.scoring import SHARED, Scoring
 from spatgmm.fitting.search import search
 from spatgmm.fitting.search.starts import kmeans_responsibilities
 from spatgmm.fitting.state import MIN_MAPS, Mixture, empty, starting_mixture
-from spatgmm.likelihood import LikelihoodMixture
-from spatgmm.threads import blas_threads
 
 SOLVERS = ("scoring", "gls")
 MEANS = ("free", "constant")

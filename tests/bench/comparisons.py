@@ -11,9 +11,10 @@ import pandas as pd
 from measure import Measurement, side_by_side
 from problems import spat_grid10
 
-from spatgmm import SpatialGaussianMixture, methods, metrics
+from spatgmm import SpatialGaussianMixture, methods
+from spatgmm.common import agreement as metrics
+from spatgmm.common import r as _r
 from spatgmm.fitting.gls import STARTING_BETA
-from spatgmm.methods import _r
 
 PART = "fits of spat_grid10"
 

@@ -7,11 +7,11 @@ import pytest
 from sklearn.cluster import KMeans
 
 from spatgmm import datasets
+from spatgmm.common import r as _r
+from spatgmm.common.agreement import ari
 from spatgmm.data import Dataset
 from spatgmm.datasets import climate, film, raman
 from spatgmm.datasets import texture as texture_module
-from spatgmm.methods import _r
-from spatgmm.metrics import ari
 
 NAMES = ["climate", "film", "raman", "texture"]
 FOUR = {"months": ("Jan", "Apr", "Jul", "Oct")}

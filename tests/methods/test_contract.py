@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from spatgmm import methods, simulate
-from spatgmm.methods import _r
+from spatgmm.common import r as _r
 
 SCENARIO = simulate.Scenario.from_config(
     "contract",

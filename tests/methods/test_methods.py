@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from spatgmm import SpatialGaussianMixture, methods, metrics, simulate
+from spatgmm import SpatialGaussianMixture, methods, simulate
+from spatgmm.common import agreement as metrics
 from spatgmm.covariance.geometry import scaled_distances
 from spatgmm.data import Dataset
 
@@ -50,7 +51,7 @@ def test_names_are_found_without_importing_any():
     names, imported = answer.stdout.splitlines()
     assert {"gmm-diag", "gmm-full", "kmeans", "mclust", "random", "truth"} <= set(names.split())
     assert {"spatgmm", "spatgmm-gls"} <= set(names.split())
-    assert imported.split() == ["spatgmm.methods._r"]
+    assert imported.split() == ["spatgmm.common.r"]
 
 
 @pytest.mark.parametrize("name", ["spatgmm", "spatgmm-gls"])
@@ -153,7 +154,7 @@ def test_gaussian_mixtures_count_their_parameters(name, in_covariance):
 def test_mclust_gives_what_r_gives():
     small = drawn(n=80, bump=3.0, grid=(2, 3))
     result = run("mclust", small)
-    from spatgmm.methods import _r
+    from spatgmm.common import r as _r
 
     with _r.session("mclust") as ro:
         classes, bic, name = ro.r(
@@ -177,7 +178,7 @@ def test_errors_of_r_become_one_line():
 
 @pytest.mark.r
 def test_r_is_silent_and_conversion_ends_with_the_session(capfd):
-    from spatgmm.methods import _r
+    from spatgmm.common import r as _r
 
     with _r.session() as ro:
         ro.r('cat("hello\\n"); message("hello"); warning("hello")')

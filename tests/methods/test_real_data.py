@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spatgmm import datasets, methods
-from spatgmm.metrics import ari
+from spatgmm.common.agreement import ari
 
 FOUR = {"months": ("Jan", "Apr", "Jul", "Oct")}
 

@@ -250,6 +250,6 @@ def test_refit_of_baselines_uses_the_seed_of_the_run(run, made_up):
     )
     data = results.dataset("grid")
     labels = covariances._refit(results, "gmm-diag", "grid", data)
-    from spatgmm import metrics
+    from spatgmm.common import agreement as metrics
 
     assert metrics.ari(data.labels, labels) == pytest.approx(row["ari"], abs=1e-12)

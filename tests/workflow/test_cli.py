@@ -35,7 +35,7 @@ def test_an_unknown_command_lists_the_known_ones(capsys):
 
 
 def test_methods_lists_all_with_what_keeps_them_from_running(capsys, monkeypatch):
-    monkeypatch.setattr("spatgmm.methods._r.missing", lambda packages: "no R" if packages else None)
+    monkeypatch.setattr("spatgmm.common.r.missing", lambda packages: "no R" if packages else None)
     assert main(["methods"]) == 0
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert set(methods.names()) <= set(lines)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spatgmm.anderson import Anderson
+from spatgmm.common.anderson import Anderson
 
 # Extrapolating while the clusters still form can jump into another, often worse, optimum: plain EM
 # until one step gains less than this, in units of the total log-likelihood, or for so many steps.

@@ -8,8 +8,8 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.cluster import KMeans
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from spatgmm import inputs
-from spatgmm.threads import one_blas_thread
+from spatgmm.common import checks as inputs
+from spatgmm.common.threads import one_blas_thread
 
 # A cluster's covariance gets this share of the embedding's variance on its diagonal: a cluster of
 # few rows, or of rows on a line, still has a distance.

@@ -10,10 +10,10 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from spatgmm import inputs
 from spatgmm.baselines import starts
 from spatgmm.baselines.acceleration import EMResult
-from spatgmm.likelihood import LikelihoodMixture
+from spatgmm.common import checks as inputs
+from spatgmm.common.base import LikelihoodMixture
 
 
 class Units(NamedTuple):

@@ -9,11 +9,11 @@ import numpy as np
 from scipy.linalg import eigh
 from sklearn.utils.validation import check_is_fitted
 
-from spatgmm import inputs
 from spatgmm.baselines.acceleration import pack, posterior, run_best
 from spatgmm.baselines.likelihood import Baseline, Units
 from spatgmm.baselines.starts import starting_responsibilities
-from spatgmm.threads import one_blas_thread
+from spatgmm.common import checks as inputs
+from spatgmm.common.threads import one_blas_thread
 
 # A row or column covariance whose eigenvalues differ by more is held back: it would turn a few
 # collinear rows into an infinite density.

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from spatgmm import inputs
 from spatgmm.baselines import noise, starts
 from spatgmm.baselines.acceleration import run_best
 from spatgmm.baselines.factor_analyzers import FactorAnalyzers, Sample, Start
 from spatgmm.baselines.likelihood import Baseline, Units
-from spatgmm.threads import one_blas_thread
+from spatgmm.common import checks as inputs
+from spatgmm.common.threads import one_blas_thread
 
 # First letter: loadings constrained (C) to be the same in all components or not (U). The rest: the
 # noise, as the class names say.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.cluster import KMeans
 
-from spatgmm import inputs
+from spatgmm.common import checks as inputs
 
 INITS = ("kmeans", "random")
 # Dirichlet concentrations of random starts, in turn: near the simplex's corners and flat ones

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from spatgmm.common import r as _r
 from spatgmm.data import Dataset
 from spatgmm.datasets import _check
-from spatgmm.methods import _r
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 

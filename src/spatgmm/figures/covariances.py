@@ -11,7 +11,8 @@ import textwrap
 import matplotlib.pyplot as plt
 import numpy as np
 
-from spatgmm import metrics, simulate
+from spatgmm import simulate
+from spatgmm.common import agreement as metrics
 from spatgmm.covariance.family import decay
 from spatgmm.covariance.fitted import FittedCovariance, fitted_components
 from spatgmm.covariance.geometry import scaled_distances

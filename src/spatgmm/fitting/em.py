@@ -11,8 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
+from spatgmm.common.distinct import distinct
 from spatgmm.covariance.family import FactoredCovariance, SpatialCovariance
-from spatgmm.distinct import distinct
 from spatgmm.fitting import scales
 from spatgmm.fitting.leaps import Leaps
 from spatgmm.fitting.maps import Blocks, Maps

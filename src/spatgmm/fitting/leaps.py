@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from spatgmm.anderson import Anderson
+from spatgmm.common.anderson import Anderson
 from spatgmm.covariance.family import SHAPE
 from spatgmm.fitting.state import Mixture
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from spatgmm.common import r as _r
 from spatgmm.data import Dataset
-from spatgmm.methods import _r
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from spatgmm.common import r as _r
 from spatgmm.data import Dataset
-from spatgmm.methods import FitResult, _r
+from spatgmm.methods import FitResult
 
 NAME = "mclust"
 LABEL = "MCLUST"

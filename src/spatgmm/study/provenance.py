@@ -103,7 +103,7 @@ def versions(plugin: str) -> dict[str, str | None]:
 
 
 def _r_version() -> str | None:
-    from spatgmm.methods import _r
+    from spatgmm.common import r as _r
 
     try:
         with _r.session() as ro:

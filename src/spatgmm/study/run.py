@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from spatgmm import methods, metrics, simulate
+from spatgmm import methods, simulate
+from spatgmm.common import agreement as metrics
 from spatgmm.data import Dataset
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spatgmm.common.distinct import distinct
 from spatgmm.covariance.family import SpatialCovariance
 from spatgmm.covariance.kernel import Kernel
-from spatgmm.distinct import distinct
 from spatgmm.fitting.maps import Blocks, Maps
 from spatgmm.fitting.search.spectral import Basis, ShapeGrid
 from spatgmm.fitting.search.starts import random_responsibilities, starting_responsibilities

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spatgmm.metrics import ari
+from spatgmm.common.agreement import ari
 
 #: Labels that agree to this ARI are on the way to the same optimum.
 _SAME_CLUSTERING = 0.95
