@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spatgmm.baselines.acceleration import run_best, run_em
+from spatgmm.baselines.em import run_best, run_em
 
 
 def climb(rates, start, tol=1e-9, max_iter=5000, **changed):

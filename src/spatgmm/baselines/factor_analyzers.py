@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 from sklearn.utils.extmath import randomized_svd
 
-from spatgmm.baselines.acceleration import pack, posterior
-from spatgmm.baselines.likelihood import Units
+from spatgmm.baselines.base import Units
+from spatgmm.baselines.em import pack, posterior
 from spatgmm.baselines.noise import Noise
 
 # A noise variance may not fall below this share of its column's variance: a factor that takes a

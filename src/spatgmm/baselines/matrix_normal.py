@@ -9,8 +9,8 @@ import numpy as np
 from scipy.linalg import eigh
 from sklearn.utils.validation import check_is_fitted
 
-from spatgmm.baselines.acceleration import pack, posterior, run_best
-from spatgmm.baselines.likelihood import Baseline, Units
+from spatgmm.baselines.base import Baseline, Units
+from spatgmm.baselines.em import pack, posterior, run_best
 from spatgmm.baselines.starts import starting_responsibilities
 from spatgmm.common import checks as inputs
 from spatgmm.common.threads import one_blas_thread

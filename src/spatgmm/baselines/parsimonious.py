@@ -9,9 +9,9 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from spatgmm.baselines import noise, starts
-from spatgmm.baselines.acceleration import run_best
+from spatgmm.baselines.base import Baseline, Units
+from spatgmm.baselines.em import run_best
 from spatgmm.baselines.factor_analyzers import FactorAnalyzers, Sample, Start
-from spatgmm.baselines.likelihood import Baseline, Units
 from spatgmm.common import checks as inputs
 from spatgmm.common.threads import one_blas_thread
 

@@ -11,7 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from spatgmm.baselines import starts
-from spatgmm.baselines.acceleration import EMResult
+from spatgmm.baselines.em import EMResult
 from spatgmm.common import checks as inputs
 from spatgmm.common.base import LikelihoodMixture
 
