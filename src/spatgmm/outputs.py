@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-#: What a configuration lacks for an output, None if nothing: see :mod:`spatgmm.needs`.
+#: What a configuration lacks for an output, None if nothing: see :mod:`spatgmm.study.needs`.
 Need = Callable[[Mapping], str | None]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from spatgmm import SpatialGaussianMixture
-from spatgmm.study.run import peak_memory_mb, reset_peak_memory
+from spatgmm.study.fit import peak_memory_mb, reset_peak_memory
 
 path, n_components, *shape = sys.argv[1:]
 shape = tuple(map(int, shape))

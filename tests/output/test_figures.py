@@ -232,7 +232,7 @@ def test_divergence():
 
 def test_refit_of_baselines_uses_the_seed_of_the_run(run, made_up):
     results = Results(*run)
-    from spatgmm.study import run as study_run
+    from spatgmm.study import fit as study_run
 
     case = results.design.cases["grid"]
     draw = study_run.source("grid", True, case.settings, made_up.ROOT_SEED, None)

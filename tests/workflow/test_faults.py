@@ -17,7 +17,8 @@ import yaml
 
 from spatgmm import methods, study
 from spatgmm.cli import main
-from spatgmm.study import journal, locks, run
+from spatgmm.study import fit as run
+from spatgmm.study import journal, locks
 
 TIMINGS = ["seconds", "peak_memory_mb"]
 

@@ -120,7 +120,7 @@ def test_all_that_a_fit_imports_is_in_its_hash(name):
     plugin = provenance.plugin_module(name)
     program = (
         "import sys, spatgmm.study; before = set(sys.modules);"
-        f"import {plugin}, spatgmm.study.run;"
+        f"import {plugin}, spatgmm.study.fit;"
         "print(*[n for n, m in sys.modules.items() if n not in before"
         " and n.startswith('spatgmm') and not m.__file__.endswith('__init__.py')])"
     )
@@ -128,13 +128,13 @@ def test_all_that_a_fit_imports_is_in_its_hash(name):
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     ).stdout.split()
     assert plugin in loaded
-    closure = provenance.closure("spatgmm.study.run", plugin)
+    closure = provenance.closure("spatgmm.study.fit", plugin)
     assert set(loaded) <= closure | brought_along(closure)
 
 
 @pytest.mark.parametrize("name", methods.names())
 def test_no_fit_depends_on_tables_figures_or_another_method(name):
-    closure = provenance.closure("spatgmm.study.run", provenance.plugin_module(name))
+    closure = provenance.closure("spatgmm.study.fit", provenance.plugin_module(name))
     public = {provenance.plugin_module(other) for other in methods.names()}
     assert closure & public == {provenance.plugin_module(name)}
     assert not [module for module in closure if "tables" in module or "figures" in module]

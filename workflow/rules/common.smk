@@ -116,7 +116,7 @@ def batches_to_do(dag):
 
 def check_user_files(dag):
     """A user's file that cannot be read ends the run before any job starts."""
-    from spatgmm.study import real_data
+    from spatgmm.study import cases as real_data
 
     for job in dag.needrun_jobs():
         if job.rule.name == "data" and user_files(job.wildcards):

@@ -60,7 +60,7 @@ def _load(arguments: argparse.Namespace) -> tuple[dict[str, Any], Design, Path]:
 
 
 def _data(arguments: argparse.Namespace) -> None:
-    from spatgmm.study import real_data
+    from spatgmm.study import cases as real_data
 
     _, design, results = _load(arguments)
     real = {id: case for id, case in design.cases.items() if not case.simulated}
@@ -71,7 +71,7 @@ def _data(arguments: argparse.Namespace) -> None:
 def _fit(arguments: argparse.Namespace) -> None:
     from spatgmm.study import batch as batches
     from spatgmm.study import progress
-    from spatgmm.study.run import ReplicateError
+    from spatgmm.study.fit import ReplicateError
 
     _, design, results = _load(arguments)
     _known(design.cases, arguments.case, "case")

@@ -7,8 +7,8 @@ one line here; with it comes the plotting library.  ``write(name, config, result
 
 from __future__ import annotations
 
-from spatgmm import needs
 from spatgmm.outputs import Registry
+from spatgmm.study import needs
 
 
 def _save(name, module, results, directory):

@@ -15,7 +15,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from spatgmm import methods
-from spatgmm.study import journal, provenance, rows, run, worker
+from spatgmm.study import fit as run
+from spatgmm.study import journal, provenance, rows, worker
 from spatgmm.study.design import Batch, Design, data_path, digest, fits_path
 
 Row = dict[str, Any]
@@ -41,7 +42,7 @@ def complete(
 
     Raises
     ------
-    spatgmm.study.run.ReplicateError
+    spatgmm.study.fit.ReplicateError
         See :func:`fit`.
     OSError
         If the disk is full; rows written before are kept.
@@ -65,7 +66,7 @@ def fit(results: Path, design: Design, batch: Batch, replicates: Sequence[int]) 
 
     Raises
     ------
-    spatgmm.study.run.ReplicateError
+    spatgmm.study.fit.ReplicateError
         If maps cannot be had or the process was killed.
     """
     case, variant = design.cases[batch.case], design.methods[batch.method]

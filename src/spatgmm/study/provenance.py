@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 
 def fit_code(plugin: str) -> str:
     """Hash of all that a fit by this method runs through."""
-    return code_hash("spatgmm.study.run", plugin_module(plugin))
+    return code_hash("spatgmm.study.fit", plugin_module(plugin))
 
 
 def data_code(loader: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from spatgmm.study.run import ReplicateError
+from spatgmm.study.fit import ReplicateError
 
 Row = dict[str, Any]
 #: Rows of these replicates; calls back with the known part of a row before each fit.

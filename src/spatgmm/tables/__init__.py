@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spatgmm import needs
 from spatgmm.outputs import Registry
+from spatgmm.study import needs
 
 
 def _save(name, module, results, directory):
