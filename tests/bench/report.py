@@ -16,7 +16,7 @@ from tabulate import tabulate
 from threadpoolctl import threadpool_info
 
 from spatgmm.data import atomic_path
-from spatgmm.figures import style
+from spatgmm.report.figures import style
 
 
 def line(measurement: Measurement) -> list[str]:

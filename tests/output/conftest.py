@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from spatgmm import simulate
-from spatgmm.results import Results
+from spatgmm.report.results import Results
 from spatgmm.study import aggregate, config, design, rows
 
 ROOT_SEED = 7

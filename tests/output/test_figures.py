@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spatgmm import figures, methods, simulate
+from spatgmm import methods, simulate
 from spatgmm.covariance.family import decay
 from spatgmm.covariance.fitted import FittedCovariance, at_bounds
 from spatgmm.covariance.geometry import grid_coordinates, scaled_distances
-from spatgmm.figures import correlation, covariances, style
-from spatgmm.results import Results
+from spatgmm.report import figures
+from spatgmm.report.figures import correlation, covariances, style
+from spatgmm.report.results import Results
 
 SIGMOID = decay.get("sigmoid")
 
@@ -99,7 +100,7 @@ def test_colour_depends_on_the_name_alone(monkeypatch):
 def test_no_method_is_named_in_tables_or_figures():
     from pathlib import Path
 
-    from spatgmm import tables
+    from spatgmm.report import tables
 
     for package in (figures, tables):
         for path in Path(package.__file__).parent.glob("*.py"):

@@ -6,9 +6,9 @@ import re
 
 import pandas as pd
 
-from spatgmm import figures
-from spatgmm.results import Results
-from spatgmm.tables import summary, writer
+from spatgmm.report import figures, summary
+from spatgmm.report.results import Results
+from spatgmm.report.tables import writer
 
 
 def test_summary_holds_every_output_with_its_finding(run):
@@ -62,7 +62,7 @@ def test_a_part_of_the_study(tmp_path, made_up):
 def test_every_output_has_a_caption_for_the_report():
     from pathlib import Path
 
-    from spatgmm import tables
+    from spatgmm.report import tables
 
     folder = Path(__file__).parents[2] / "workflow" / "report"
     captions = {path.stem for path in folder.glob("*.rst")}

@@ -5,9 +5,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from spatgmm import figures, tables
-from spatgmm.results import Results, mean_and_error
-from spatgmm.tables import summary, sweep
+from spatgmm.report import figures, summary, tables
+from spatgmm.report.results import Results, mean_and_error
+from spatgmm.report.tables import sweep
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spatgmm import tables
-from spatgmm.results import Results
-from spatgmm.tables import (
+from spatgmm.report import tables
+from spatgmm.report.results import Results
+from spatgmm.report.tables import (
     anisotropy,
     comparison,
     coordinates,
@@ -17,7 +17,7 @@ from spatgmm.tables import (
     stability,
     writer,
 )
-from spatgmm.tables.table import Footnotes, Table, number, significant
+from spatgmm.report.tables.table import Footnotes, Table, number, significant
 
 
 def test_every_table_is_written_in_three_formats(run, tmp_path):

@@ -8,7 +8,7 @@ import yaml
 
 from spatgmm import methods, study
 from spatgmm.cli import main
-from spatgmm.results import Results
+from spatgmm.report.results import Results
 from spatgmm.study import aggregate, rows
 from spatgmm.study import fit as run
 from spatgmm.study.design import fits_path

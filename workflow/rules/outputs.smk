@@ -34,7 +34,7 @@ for name in TABLES:
             config=CONFIG_FILE,
             name=name,
             study=json.dumps(CONFIG),
-            code=code_of("spatgmm.tables"),
+            code=code_of("spatgmm.report.tables"),
         shell:
             "python -m spatgmm study table --config {params.config} {params.name} 2> {log}"
 
@@ -65,7 +65,7 @@ for name in FIGURES:
             config=CONFIG_FILE,
             name=name,
             study=json.dumps(CONFIG),
-            code=code_of("spatgmm.figures"),
+            code=code_of("spatgmm.report.figures"),
         shell:
             "python -m spatgmm study figure --config {params.config} {params.name} 2> {log}"
 
@@ -84,7 +84,7 @@ rule summary:
     params:
         config=CONFIG_FILE,
         study=json.dumps(CONFIG),
-        code=code_of("spatgmm.tables"),
+        code=code_of("spatgmm.report.tables"),
     shell:
         "python -m spatgmm study summary --config {params.config} 2> {log}"
 

@@ -14,7 +14,7 @@ from scipy.spatial.distance import pdist
 from spatgmm.covariance.fitted import FittedCovariance
 from spatgmm.covariance.geometry import Geometry
 from spatgmm.data import Dataset
-from spatgmm.figures import correlation, maps, style
+from spatgmm.report.figures import correlation, maps, style
 
 #: Maps shown of each cluster, beside its mean map.
 _EXAMPLES = 4

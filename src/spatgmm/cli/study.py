@@ -126,7 +126,7 @@ def _aggregate(arguments: argparse.Namespace) -> None:
 
 
 def _table_or_figure(arguments: argparse.Namespace) -> None:
-    from spatgmm import figures, tables
+    from spatgmm.report import figures, tables
 
     config, _, results = _load(arguments)
     kind = tables if arguments.name in tables.names() else figures
@@ -134,7 +134,7 @@ def _table_or_figure(arguments: argparse.Namespace) -> None:
 
 
 def _summary(arguments: argparse.Namespace) -> None:
-    from spatgmm.tables import summary
+    from spatgmm.report import summary
 
     config, _, results = _load(arguments)
     summary.write(config, results)

@@ -88,7 +88,7 @@ def _methods(design: Design) -> list[str]:
 
 
 def _outputs(config: Mapping[str, Any]) -> list[str]:
-    from spatgmm import figures, tables
+    from spatgmm.report import figures, tables
 
     found = []
     for number, name in enumerate(config["outputs"]):

@@ -1,0 +1,1 @@
+"""What a finished run becomes: tables, figures and a summary."""

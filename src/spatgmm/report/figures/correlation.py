@@ -1,0 +1,84 @@
+"""Correlation by distance as drawn in several figures: empirical points, fitted curve, band."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from spatgmm.covariance.fitted import FittedCovariance
+from spatgmm.covariance.geometry import MAX_DISTANCE, scaled_distances
+from spatgmm.data import Dataset
+from spatgmm.report.figures import style
+
+#: With more distinct distances than this, they are put into bins of equally many pairs.
+_MAX_POINTS = 30
+
+
+def empirical(X: np.ndarray, delta: np.ndarray) -> pd.DataFrame:
+    """Mean empirical correlation of pairs of locations by distance.
+
+    Covariances of one group's maps about their mean map, divided by the mean variance: the model
+    has one variance for all locations.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p)
+        Maps of one group.
+    delta : ndarray of shape (p, p)
+        Scaled distances.
+
+    Returns
+    -------
+    DataFrame
+        Columns delta, correlation.
+    """
+    covariance = pd.DataFrame(X).cov().to_numpy()  # pixels may be missing
+    above = np.triu_indices(len(delta), 1)
+    distances = np.round(delta[above], 9)
+    pairs = pd.DataFrame(
+        {"delta": distances, "correlation": covariance[above] / np.diag(covariance).mean()}
+    )
+    if pairs["delta"].nunique() > _MAX_POINTS:
+        bins = pd.qcut(pairs["delta"], _MAX_POINTS, duplicates="drop", labels=False)
+    else:
+        bins = pairs["delta"]
+    return pairs.groupby(bins.to_numpy()).mean().reset_index(drop=True)
+
+
+def nearest(data: Dataset) -> float:
+    """Smallest scaled distance between two locations."""
+    delta = scaled_distances(data.coordinates)
+    return float(delta[delta > 0].min())
+
+
+def draw(ax, data: Dataset, labels: np.ndarray, fitted: dict[int, FittedCovariance | None]) -> None:
+    """Points, curves and bands of every group of one data set.
+
+    Parameters
+    ----------
+    ax : matplotlib axes
+    data : Dataset
+    labels : ndarray of shape (n,)
+        Group of each map, for the empirical points.
+    fitted : dict
+        By group; None where there is no fit.
+    """
+    delta = scaled_distances(data.coordinates)
+    # The curve starts at the nearest neighbours: at 0 the nugget makes it jump to 1.
+    curve = np.linspace(nearest(data), MAX_DISTANCE, 200)
+    for group, covariance in fitted.items():
+        colour = style.group_colour(group)
+        members = data.X[labels == group]
+        if len(members) > 1:
+            points = empirical(members, delta)
+            ax.plot(points["delta"], points["correlation"], ".", color=colour, ms=3, alpha=0.6)
+        if covariance is None:
+            continue
+        band = covariance.band(curve)
+        if band is not None:
+            ax.fill_between(curve, *band, color=colour, alpha=0.2, linewidth=0)
+        ax.plot(curve, covariance.correlation(curve), color=colour)
+    ax.axhline(0, color="0.8", linewidth=0.6, zorder=0)
+    # Up to 1 there is room for a legend above curves that fall.
+    ax.set(xlim=(0, MAX_DISTANCE), ylim=(None, 1.02))
+    ax.set(xlabel="scaled distance δ (largest = 2)", ylabel="correlation")

@@ -1,0 +1,163 @@
+"""Figure 2: the sigmoid family, and fitted decay curves over the empirical correlations."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from spatgmm.covariance.family import decay
+from spatgmm.covariance.fitted import FittedCovariance, fitted_components
+from spatgmm.covariance.geometry import MAX_DISTANCE, scaled_distances
+from spatgmm.report.figures import correlation, style
+from spatgmm.report.results import STAND_IN, Results, shown_labels
+from spatgmm.report.tables.table import number
+
+#: Members of the family shown: from the straight line to a steep step.
+_BETAS = (0.001, 2, 3, 4, 6, 8, 12)
+
+#: Panels with fits, beside the one with the family.
+_PANELS = 5
+
+
+def caption(results: Results) -> str:
+    names = [
+        f"{_name(results, case)}, n = {len(results.dataset(case).X)}"
+        for case, _ in _panels(results)
+    ]
+    return (
+        "(a) The sigmoid decay s(δ; β); at the lower bound of β it is a straight line. Other "
+        f"panels ({'; '.join(names)}): fitted correlation by scaled distance per component "
+        "(lines), its pointwise 95 % band by the delta method from the fit's observed information "
+        "(shaded; none where a fit came without), the truth of simulated data (dashed), "
+        "and mean empirical correlations of pairs of locations about the component's mean map "
+        "(points; components by true labels in simulated data, by fitted ones in real data). "
+        "Simulated: replicate 0."
+    )
+
+
+def finding(results: Results) -> str:
+    """How far fitted curves lie from the truth, or from the empirical correlations."""
+    parts = []
+    for case, row in _panels(results):
+        data = results.dataset(case)
+        delta = scaled_distances(data.coordinates)
+        simulated = results.design.cases[case].simulated
+        errors = []
+        for g, fitted in fitted_components(row, results.decay(row)).items():
+            points = correlation.empirical(data.X[shown_labels(data, row) == g], delta)
+            at = points["delta"].to_numpy()
+            reference = (
+                _true(data, g).correlation(at) if simulated else points["correlation"].to_numpy()
+            )
+            errors.append(float(np.abs(fitted.correlation(at) - reference).max()))
+        what = "the true one" if simulated else "the empirical one"
+        label = f"{_name(results, case)} (n = {len(data.X)})"
+        parts.append(f"on {label} by {number(max(errors), 3)} from {what}")
+    if not parts:
+        return "No fit gave a spatial covariance, so only the family of curves is shown."
+    return "The fitted correlation differs at most " + ", ".join(parts) + "."
+
+
+def draw(results: Results):
+    panels = _panels(results)
+    columns = min(3, 1 + len(panels))
+    rows = -(-(1 + len(panels)) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(2.4 * columns, 2.15 * rows + 0.25), squeeze=False
+    )
+    axes = axes.ravel()
+    _draw_family(axes[0])
+    style.letter(axes[0], 0)
+    for index, (ax, (case, row)) in enumerate(zip(axes[1:], panels, strict=False), 1):
+        data = results.dataset(case)
+        fitted = fitted_components(row, results.decay(row))
+        correlation.draw(ax, data, shown_labels(data, row), fitted)
+        if results.design.cases[case].simulated:
+            curve = np.linspace(correlation.nearest(data), MAX_DISTANCE, 200)
+            for g in fitted:
+                ax.plot(curve, _true(data, g).correlation(curve), "k--", linewidth=0.8)
+        ax.set_title(f"{results.design.cases[case].source}, n = {len(data.X)}")
+        if results.is_stand_in(case):
+            ax.text(0.03, 0.03, STAND_IN, transform=ax.transAxes, fontstyle="italic")
+        style.letter(ax, index)
+        ax.legend(
+            handles=[
+                Line2D([], [], color=style.group_colour(g), label=_short(data.label_names[g]))
+                for g in fitted
+            ],
+            loc="upper right",
+            handlelength=0.9,
+            columnspacing=0.8,
+            ncols=1 if len(fitted) <= 3 else 2,
+        )
+    for ax in axes[1 + len(panels) :]:
+        ax.axis("off")
+    if panels:
+        figure.legend(
+            handles=[
+                Line2D([], [], color="0.3", label="fitted"),
+                Patch(color="0.3", alpha=0.2, linewidth=0, label="95 % band"),
+                Line2D([], [], color="k", linestyle="--", linewidth=0.8, label="truth"),
+                Line2D([], [], color="0.3", marker=".", linestyle="", label="empirical"),
+            ],
+            loc="outside lower center",
+            ncols=4,
+        )
+    return figure
+
+
+def _draw_family(ax) -> None:
+    delta = np.linspace(0, MAX_DISTANCE, 200)
+    sigmoid = decay.get("sigmoid")
+    colours = plt.get_cmap(style.SEQUENTIAL)(np.linspace(0, 0.9, len(_BETAS)))
+    for beta, colour in zip(_BETAS, colours, strict=True):
+        ax.plot(delta, sigmoid.value(delta, beta), color=colour, label=f"{beta:g}")
+    ax.set(
+        xlabel="scaled distance δ (largest = 2)",
+        ylabel="decay s(δ; β)",
+        xlim=(0, MAX_DISTANCE),
+        ylim=(0, 1.02),
+    )
+    ax.set_title("sigmoid family")
+    ax.legend(title="β", loc="lower right", handlelength=1, labelspacing=0.2, title_fontsize=6.5)
+
+
+def _panels(results: Results) -> list[tuple]:
+    """(case, row): small and large recovery, then raw data sets, as many as fit."""
+    recovery = "recovery" in results.config["studies"]
+    study = "recovery" if recovery else results.simulated_studies()[0]
+    simulated = results.of(study, replicate=0)
+    sizes = [simulated["n"].min(), simulated["n"].max()]
+    cases = list(dict.fromkeys(simulated.loc[simulated["n"].isin(sizes), "case"]))
+    cases = [cases[0], cases[-1]] if len(cases) > 1 else cases
+    fits = [simulated[simulated["case"] == case] for case in cases]
+    seen = set()
+    real = results.of(*results.real_studies())
+    for case, group in real.groupby("case", sort=False):
+        if not results.is_centred(case) and results.family(case) not in seen:
+            seen.add(results.family(case))
+            fits.append(group)
+    panels = []
+    for group in fits:
+        row = results.spatial_fit(group)
+        if row is not None:
+            panels.append((row["case"], row))
+    return panels[:_PANELS]
+
+
+def _name(results: Results, case: str) -> str:
+    name = results.design.cases[case].source
+    return f"{name}, {STAND_IN}" if results.is_stand_in(case) else name
+
+
+def _true(data, component: int) -> FittedCovariance:
+    truth = data.truth
+    return FittedCovariance(
+        truth.alpha[component], truth.beta[component : component + 1], None, decay.get(truth.decay)
+    )
+
+
+def _short(name: str) -> str:
+    return name.replace("component", "comp.")

@@ -1,0 +1,173 @@
+"""Figure 6: maps, clusters and fitted correlation of real data, by dose or other groups."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from spatgmm.covariance.fitted import fitted_components
+from spatgmm.covariance.geometry import MAX_DISTANCE
+from spatgmm.data import Dataset
+from spatgmm.report.figures import correlation, maps, style
+from spatgmm.report.results import STAND_IN, Results, shown_labels
+from spatgmm.report.tables.table import listing, number
+
+#: Example maps drawn per data set, shared by its groups.
+_MAPS = 4
+
+#: What the values of a loader's maps are; the unit of a user's own maps is not known.
+_UNITS = {
+    "film": "dose difference (Gy)",
+    "climate": "temperature (°C)",
+    "texture": "intensity (SD)",
+}
+
+
+def caption(results: Results) -> str:
+    stand_ins = [
+        _title(case, other) for case, other in _families(results) if results.is_stand_in(case)
+    ]
+    text = (
+        "Data sets, one per row. Left: example maps of each group. Middle: true groups against "
+        "clusters, in the raw data and with each group's mean map subtracted (numbers of maps; "
+        "colour: share of the group). Right: fitted correlation by scaled distance per cluster "
+        "(lines; raw data where they were fitted, else centred), 95 % band by the delta method "
+        "from the fit's observed information, and mean empirical correlations about the cluster's "
+        "mean map (points); colours as in the maps' frames. Coefficients α for J all ones."
+    )
+    if stand_ins:
+        text += f" {listing(stand_ins)}: {STAND_IN}, simulated and not measured."
+    return text
+
+
+def finding(results: Results) -> str:
+    """How the fall of correlation with distance differs between groups."""
+    parts = []
+    for case, _ in _families(results):
+        row = results.spatial_fit(results.of(*results.real_studies()).query("case == @case"))
+        name = results.dataset_label(case)
+        if row is None:
+            parts.append(f"{name}: no spatial covariance was fitted")
+            continue
+        data = results.dataset(case)
+        fitted = fitted_components(row, results.decay(row))
+        at = np.array([correlation.nearest(data), MAX_DISTANCE / 2])
+        falls = []
+        for g, covariance in fitted.items():
+            near, far = covariance.correlation(at)
+            falls.append(f"{data.label_names[g]} {number(near, 2)} to {number(far, 2)}")
+        parts.append(f"{name} (ARI {number(row['ari'], 2)}): {listing(falls)}")
+    return (
+        "The fitted correlation falls from nearest neighbours to half the largest distance: "
+        + "; ".join(parts)
+        + "."
+    )
+
+
+def draw(results: Results):
+    families = _families(results)
+    fits = results.of(*results.real_studies())
+    figure = plt.figure(figsize=(style.PAGE, 1.75 * len(families)))
+    rows = figure.subfigures(len(families), 1, squeeze=False)[:, 0]
+    for row, (case, other) in zip(rows, families, strict=True):
+        data = results.dataset(case)
+        left, middle, after, right = row.subfigures(1, 4, width_ratios=[1.4, 1, 1, 1.4])
+        title = _title(case, other)
+        if results.is_stand_in(case):
+            title += f" ({STAND_IN})"
+        row.suptitle(title, fontweight="bold", fontsize=7.5, x=0.01, ha="left")
+        _draw_maps(left, data, _UNITS.get(results.design.cases[case].settings["load"], "value"))
+        for shown in filter(None, (case, other)):
+            _draw_confusion(after if results.is_centred(shown) else middle, results, fits, shown)
+        ax = right.subplots()
+        chosen = results.spatial_fit(fits[fits["case"] == case])
+        if chosen is None:
+            ax.axis("off")
+            ax.text(0.5, 0.5, "no spatial covariance\nwas fitted", ha="center", va="center")
+            continue
+        fitted = fitted_components(chosen, results.decay(chosen))
+        correlation.draw(ax, data, shown_labels(data, chosen), fitted)
+    return figure
+
+
+def _title(case: str, other: str | None) -> str:
+    """What the ids of a data set's variants have in common: film-raw, film-centred -> film."""
+    pairs = zip(case.split("-"), (other or case).split("-"), strict=False)
+    return "-".join(first for first, second in pairs if first == second) or case
+
+
+def _draw_maps(panel, data: Dataset, unit: str) -> None:
+    """A few maps of each group, groups told apart by the colour of name and frame."""
+    groups = len(data.label_names)
+    each = max(1, _MAPS // groups)
+    shown = [(g, i) for g in range(groups) for i in np.flatnonzero(data.labels == g)[:each]]
+    across = each if each > 1 else -(-len(shown) // 2)
+    axes = panel.subplots(-(-len(shown) // across), across, squeeze=False).ravel()
+    values = data.X[[i for _, i in shown]]
+    low, high = np.percentile(values, [1, 99])
+    # Values on both sides of zero, and not just a few frosts.
+    signed = low < -high / 3 < 0
+    if signed:
+        low, high = -max(-low, high), max(-low, high)
+    artist = None
+    for ax, (g, i) in zip(axes, shown, strict=False):
+        artist = maps.draw(
+            ax,
+            data.X[i],
+            data,
+            cmap=style.DIVERGING if signed else style.SEQUENTIAL,
+            vmin=low,
+            vmax=high,
+        )
+        for spine in ax.spines.values():
+            spine.set(visible=True, edgecolor=style.group_colour(g), linewidth=1)
+        if i == shown[[s[0] for s in shown].index(g)][1]:
+            ax.set_title(data.label_names[g], color=style.group_colour(g), fontsize=6.5, pad=2)
+    for ax in axes[len(shown) :]:
+        ax.axis("off")
+    bar = panel.colorbar(artist, ax=list(axes), pad=0.02, aspect=14, extend="both")
+    bar.ax.tick_params(labelsize=5.5)
+    bar.set_label(unit, fontsize=6)
+    bar.outline.set_linewidth(0.4)
+
+
+def _draw_confusion(panel, results: Results, fits, case: str) -> None:
+    row = results.spatial_fit(fits[fits["case"] == case])
+    if row is None or row["labels"] is None:
+        return
+    ax = panel.subplots()
+    data = results.dataset(case)
+    groups = len(data.label_names)
+    counts = np.zeros((groups, groups), dtype=int)
+    np.add.at(counts, (data.labels, np.asarray(row["labels"], dtype=int)), 1)
+    share = counts / counts.sum(axis=1, keepdims=True)
+    ax.imshow(share, cmap="Greys", vmin=0, vmax=1.25)
+    for g in range(groups):
+        for k in range(groups):
+            colour = "white" if share[g, k] > 0.6 else "black"
+            ax.text(k, g, counts[g, k], ha="center", va="center", color=colour, fontsize=6)
+    names = [name.removesuffix(" dose").removeprefix("dose ") for name in data.label_names]
+    ax.set(
+        xticks=range(groups),
+        xticklabels=range(1, groups + 1),
+        yticks=range(groups),
+        yticklabels=names,
+        xlabel="cluster",
+        ylabel="true group",
+    )
+    kind = "centred" if results.is_centred(case) else "raw"
+    ax.set_title(f"{kind}: ARI {number(row['ari'], 2)}")
+
+
+def _families(results: Results) -> list[tuple[str, str | None]]:
+    """(case to show, its centred counterpart or None) of every data set."""
+    variants: dict[tuple, dict[bool, str]] = {}
+    for study in results.real_studies():
+        for case, _ in results.design.studies[study]:
+            if not results.design.cases[case].simulated:
+                kinds = variants.setdefault(results.family(case), {})
+                kinds.setdefault(results.is_centred(case), case)
+    return [
+        (kinds[False], kinds.get(True)) if False in kinds else (kinds[True], None)
+        for kinds in variants.values()
+    ]

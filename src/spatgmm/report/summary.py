@@ -1,0 +1,114 @@
+"""``summary.md``: every table and figure of a run, what each shows, and where it all comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from spatgmm.data import atomic_path
+from spatgmm.report import figures, tables
+from spatgmm.report.results import STAND_IN, VERSIONS, Results
+from spatgmm.report.tables import writer
+from spatgmm.report.tables.table import significant
+
+
+def write(config: Mapping, results_dir) -> Path:
+    """Write ``<results_dir>/summary.md``.
+
+    It holds the outputs that the configuration names, in their order; figures are linked as
+    ``figures/<name>.png``.
+
+    Parameters
+    ----------
+    config : mapping
+        The validated study configuration.
+    results_dir : path-like
+        ``results/<name>`` of that configuration.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    FileNotFoundError
+        If the run's fits are not there.
+    """
+    path = Path(results_dir) / "summary.md"
+    with atomic_path(path) as temporary:
+        temporary.write_text(text(Results(config, results_dir)), encoding="utf-8")
+    return path
+
+
+def text(results: Results) -> str:
+    """The summary in Markdown."""
+    config = results.config
+    parts = [f"# Results of the configuration `{config['name']}`", _synthetic(results)]
+    for name in config["outputs"]:
+        parts.append(f"## {writer.title(name)}")
+        if name in tables.names():
+            table = tables.build(name, results)
+            parts += [f"**What it shows.** {table.finding}", writer.to_markdown(name, table)]
+        else:
+            figure = figures.module(name)
+            parts += [
+                f"**What it shows.** {figure.finding(results)}",
+                f"![{writer.title(name)}](figures/{name}.png)",
+                f"**{writer.title(name)}.** {figure.caption(results)}",
+            ]
+    parts.append(provenance(results))
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
+
+
+def provenance(results: Results) -> str:
+    """Fits by outcome, seconds, versions and code, as a section in Markdown."""
+    tally = results.tally()
+    ended = _ended(tally)
+    lines = [
+        "## Provenance",
+        "",
+        f"- Fits: {tally['fits'].sum()}, of which {ended['ok']} ok, {ended['failed']} failed, "
+        f"{ended['unsupported']} not applicable to their data",
+        f"- Seconds spent in fits, all processes together: {significant(tally['seconds'].sum())}",
+        f"- Root seed: {results.design.root_seed}",
+    ]
+    for column, label in VERSIONS.items():
+        found = sorted(str(version) for version in tally[column].dropna().unique())
+        if found:
+            lines.append(f"- {label}: {', '.join(found)}")
+    lines += [
+        "",
+        "| method | plug-in | code | fits ok | failed | not applicable | seconds |",
+        "|:--|:--|:--|--:|--:|--:|--:|",
+    ]
+    for method, group in tally.groupby("method", sort=False):
+        ended = _ended(group)
+        hashes = ", ".join(sorted(group["code_hash"].dropna().unique()))
+        lines.append(
+            f"| {method} | {group['plugin'].iloc[0]} | `{hashes}` | {ended['ok']} | "
+            f"{ended['failed']} | {ended['unsupported']} | "
+            f"{significant(float(group['seconds'].sum()))} |"
+        )
+    if mixed := results.mixed():
+        lines += ["", f"**{mixed}**"]
+    return "\n".join(lines)
+
+
+def _ended(tally: pd.DataFrame) -> dict[str, int]:
+    fits = tally.groupby("status")["fits"].sum()
+    ended = {name: int(fits.get(name, 0)) for name in ("ok", "unsupported")}
+    return ended | {"failed": int(fits.sum()) - sum(ended.values())}
+
+
+def _synthetic(results: Results) -> str:
+    cases = [case.id for case in results.design.cases.values() if not case.simulated]
+    stand_ins = [case for case in cases if results.is_stand_in(case)]
+    if not stand_ins:
+        return ""
+    return (
+        f"**{', '.join(stand_ins)}: {STAND_IN}.** These maps were simulated from documented "
+        "parameters in place of measurements that only a user can bring; their numbers say "
+        "nothing about real samples."
+    )

@@ -1,0 +1,121 @@
+"""Table 2: who finds clusters that differ in spatial covariance only?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from spatgmm.report.results import Results, counts, mean_and_error, one_line
+from spatgmm.report.tables.table import Footnotes, Table, failures, listing, number, with_error
+
+STUDY = "comparison"
+
+#: Differences in mean ARI that a reader need not tell apart.
+_CLOSE = 0.02
+_NEAR_ZERO = 0.03
+
+
+def build(results: Results) -> Table:
+    """One row per method; per scenario mean (standard error), median, fits ok / failed."""
+    fits = results.of(STUDY)
+    raw = comparison(fits)
+    labels = results.method_labels(fits)
+    footnotes = Footnotes()
+    cases = list(dict.fromkeys(raw["case"]))
+    cells = raw.set_index(["method", "case"])
+    rows = []
+    for method, label in labels.items():
+        row = {("method", ""): label}
+        for case in cases:
+            cell = _cell(cells.loc[(method, case)], footnotes)
+            for header, text in zip(("mean (SE)", "median", "ok/failed"), cell, strict=True):
+                row[(case, header)] = text
+        rows.append(row)
+    formatted = pd.DataFrame(rows)
+    formatted.columns = pd.MultiIndex.from_tuples(formatted.columns)
+    return Table(
+        caption=(
+            "Adjusted Rand index (ARI) by method and scenario, over replicates that every method "
+            "shares: mean (standard error of the mean), median, and fits that succeeded / failed. "
+            "Classification by the true parameters gives the best possible ARI."
+        ),
+        raw=raw,
+        formatted=formatted,
+        notes=footnotes.notes(),
+        finding=_finding(raw, labels, results.controls(fits)),
+    )
+
+
+def comparison(fits: pd.DataFrame) -> pd.DataFrame:
+    """Mean, standard error and median of ARI per method and case, failures counted.
+
+    Parameters
+    ----------
+    fits : DataFrame
+        Rows of ``fits.parquet``.
+
+    Returns
+    -------
+    DataFrame
+        ``reason`` is the most frequent message of fits that failed or are not supported.
+    """
+    rows = []
+    for (case, method), group in fits.groupby(["case", "method"], sort=False):
+        ok = group["status"] == "ok"
+        ari = group.loc[ok, "ari"].to_numpy(dtype=float)
+        mean, error = mean_and_error(ari)
+        messages = group.loc[~ok, "error"].dropna()
+        rows.append(
+            {
+                "case": case,
+                "method": method,
+                "mean_ari": mean,
+                "se_ari": error,
+                "median_ari": float(np.median(ari)) if len(ari) else np.nan,
+                **counts(group),
+                "reason": one_line(messages.mode().iloc[0]) if len(messages) else "",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _cell(cell: pd.Series, footnotes: Footnotes) -> tuple[str, str, str]:
+    if cell["n_unsupported"] and not cell["n_ok"] + cell["n_failed"]:
+        return f"–{footnotes.mark('not applicable: ' + cell['reason'])}", "–", "–"
+    ended = f"{cell['n_ok']}/{cell['n_failed']}"
+    if cell["n_failed"]:
+        what = "every fit failed" if not cell["n_ok"] else "failed fits"
+        ended += footnotes.mark(f"{what}, most often: {cell['reason']}")
+    return with_error(cell["mean_ari"], cell["se_ari"]), number(cell["median_ari"]), ended
+
+
+def _finding(raw: pd.DataFrame, labels: dict[str, str], controls: set[str]) -> str:
+    shown = raw[raw["n_ok"] > 0]
+    if shown.empty:
+        return f"No method can be compared: {failures(raw)}."
+    reference = shown[shown["method"].isin(controls)]
+    what = "best possible" if len(reference) else "highest"
+    tops = (reference if len(reference) else shown).groupby("case", sort=False)["mean_ari"].max()
+    sentences = [
+        f"The {what} mean ARI is "
+        + listing([f"{number(value)} on {case}" for case, value in tops.items()])
+    ]
+    compared = shown[~shown["method"].isin(controls) & shown["case"].isin(tops.index)]
+    behind = compared["case"].map(tops) - compared["mean_ari"]
+    close = (behind <= _CLOSE).groupby(compared["method"]).all()
+    zero = (compared["mean_ari"].abs() <= _NEAR_ZERO).groupby(compared["method"]).all()
+    everywhere = "on every scenario they apply to"
+    groups = ((close, f"Within {_CLOSE} of it"), (zero, f"Within {_NEAR_ZERO} of zero"))
+    for chosen, words in groups:
+        names = [labels[method] for method in labels if chosen.get(method, False)]
+        if names:
+            sentences.append(f"{words} {everywhere}: {listing(names)}")
+    for method in labels:
+        if method in close.index and not close[method] and not zero[method]:
+            block = compared.loc[compared["method"] == method, "mean_ari"]
+            span = number(block.min())
+            if len(block) > 1:
+                span += f" to {number(block.max())}"
+            sentences.append(f"{labels[method]}: {span}")
+    sentences.append(failures(raw))
+    return ". ".join(sentences) + "."

@@ -1,0 +1,166 @@
+"""Table 9: does BIC choose the right number of components, and the right decay?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from spatgmm.covariance.family import decay as decays
+from spatgmm.covariance.fitted import fitted_components
+from spatgmm.covariance.geometry import MAX_DISTANCE, Geometry
+from spatgmm.report.results import Results, counts, mean_and_error
+from spatgmm.report.tables.table import Table, failures, number, with_error
+
+STUDY = "selection"
+
+#: The study of the decay, where there is one.
+DECAYS = "selection-decay"
+
+#: Where a curve and its band are compared with the truth.
+_POINTS = 50
+
+
+def build(results: Results) -> Table:
+    """One row per scenario, question and option."""
+    raw, choices = selection(results)
+    rows, before = [], None
+    for line in raw.itertuples():
+        block = (line.scenario, line.question)
+        rows.append(
+            {
+                "scenario": line.scenario if block != before else "",
+                "choice of": line.question if block != before else "",
+                "option": line.option + (" (true)" if line.true else ""),
+                "chosen by BIC": _percent(line.by_bic),
+                "chosen by ICL": _percent(line.by_icl),
+                "BIC above the lowest, mean": number(line.bic_above, 1),
+                "ARI, mean (SE)": with_error(line.ari, line.se_ari),
+                "truth in the 95 % band": _percent(line.coverage),
+            }
+        )
+        before = block
+    return Table(
+        caption=(
+            "Model selection: how often each number of components G, or each decay, has the lowest "
+            "BIC or ICL of its replicate; how far its BIC lies above the lowest; ARI; and, where "
+            "standard errors were asked for, the share of distances at which the pointwise band "
+            "of the fitted correlation holds the true one, over components and replicates."
+        ),
+        raw=raw,
+        formatted=pd.DataFrame(rows),
+        notes=(),
+        finding=_finding(raw, choices),
+    )
+
+
+def selection(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Options, and choices: the ARI of what BIC chose in every replicate.
+
+    Returns
+    -------
+    options : DataFrame
+        One row per scenario, question and option.
+    choices : DataFrame
+        Columns scenario, question, ari_of_choice, se_of_choice.
+    """
+    questions = [(STUDY, "method.n_components", "components")]
+    if DECAYS in results.design.studies:
+        questions.append((DECAYS, "method.decay", "decay"))
+    options, choices = [], []
+    for study, path, question in questions:
+        fits = results.varied(study)
+        for scenario, every in fits.groupby("source", sort=False):
+            group = every[every["status"] == "ok"]
+            by_replicate = group.groupby("replicate")
+            lowest = {
+                criterion: group.loc[by_replicate[criterion].idxmin()]
+                for criterion in ("bic", "extra.icl")
+                if criterion in group
+            }
+            above = group["bic"] - by_replicate["bic"].transform("min")
+            truth = results.dataset(every["case"].iloc[0]).truth
+            for option, tried in every.groupby(path, sort=False):
+                own = group[group[path] == option]
+                ari, se_ari = mean_and_error(own["ari"])
+                options.append(
+                    {
+                        "scenario": scenario,
+                        "question": question,
+                        "option": f"{option:g}" if question == "components" else option,
+                        "true": option in (len(truth.beta), truth.decay),
+                        "by_bic": _share(lowest.get("bic"), path, option),
+                        "by_icl": _share(lowest.get("extra.icl"), path, option),
+                        "bic_above": mean_and_error(above[own.index])[0],
+                        "ari": ari,
+                        "se_ari": se_ari,
+                        "coverage": _coverage(results, own),
+                        **counts(tried),
+                    }
+                )
+            ari, error = mean_and_error(lowest["bic"]["ari"])
+            choices.append(
+                {
+                    "scenario": scenario,
+                    "question": question,
+                    "ari_of_choice": ari,
+                    "se_of_choice": error,
+                }
+            )
+    return pd.DataFrame(options), pd.DataFrame(choices)
+
+
+def _share(chosen: pd.DataFrame | None, path: str, option) -> float:
+    """In how many of the replicates a criterion chose this option; NaN where it never could."""
+    return float((chosen[path] == option).mean()) if chosen is not None and len(chosen) else np.nan
+
+
+def _coverage(results: Results, fits: pd.DataFrame) -> float:
+    """Share of distances at which the band of the correlation holds the true correlation."""
+    inside = []
+    for _, row in fits.iterrows():
+        data = results.dataset(row["case"])
+        truth = data.truth
+        delta = np.linspace(Geometry(data.coordinates).smallest_distance, MAX_DISTANCE, _POINTS)
+        for g, fitted in fitted_components(row, results.decay(row)).items():
+            band = fitted.band(delta)
+            if band is None or g >= len(truth.beta):
+                continue
+            a1, a2, a3 = truth.alpha[g]
+            s = decays.get(truth.decay).value(delta, truth.beta[g])
+            true = (a1 + a2 * s) / (a1 + a3)
+            inside.append(np.mean((band[0] <= true) & (true <= band[1])))
+    return float(np.mean(inside)) if inside else np.nan
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if np.isfinite(share) else "–"
+
+
+def _finding(raw: pd.DataFrame, choices: pd.DataFrame) -> str:
+    sentences = []
+    for (scenario, question), block in raw.groupby(["scenario", "question"], sort=False):
+        true = block[block["true"]]
+        if true.empty:
+            continue
+        right, n = true.iloc[0], int(block["n_ok"].max())
+        text = (
+            f"{scenario}: BIC chooses the true {question} ({right['option']}) in "
+            f"{_percent(right['by_bic'])} of {n} replicates, ICL in {_percent(right['by_icl'])}"
+        )
+        if question == "decay":
+            chosen = choices.set_index(["scenario", "question"]).loc[(scenario, question)]
+            sigmoid = block.set_index("option").loc["sigmoid"]
+            text += (
+                f"; mean ARI {number(chosen['ari_of_choice'])} with the decay that BIC chooses, "
+                f"{number(sigmoid['ari'])} with the sigmoid, whose BIC lies "
+                f"{number(sigmoid['bic_above'], 1)} above the lowest on average"
+            )
+            splines = block[block["option"] == "ispline"]
+            if len(splines):
+                text += (
+                    "; the band of the I-spline curve holds the true correlation at "
+                    f"{_percent(splines['coverage'].iloc[0])} of distances"
+                )
+        sentences.append(text)
+    sentences.append(failures(raw))
+    return ". ".join(sentences) + "."

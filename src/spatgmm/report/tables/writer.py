@@ -1,0 +1,162 @@
+"""A table as CSV (raw numbers), Markdown and LaTeX (formatted)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+from tabulate import tabulate
+
+from spatgmm.data import atomic_path
+from spatgmm.report.tables.table import Table
+
+_LATEX = {
+    "α₁": r"$\alpha_1$",
+    "α₂": r"$\alpha_2$",
+    "α₃": r"$\alpha_3$",
+    "α": r"$\alpha$",
+    "β": r"$\beta$",
+    "π": r"$\pi$",
+    "Ξ": r"$\Xi$",
+    "δ": r"$\delta$",
+    "√": r"$\surd$",
+    "−": r"$-$",
+    "×": r"$\times$",
+    "≤": r"$\le$",
+    "≥": r"$\ge$",
+    "²": r"$^2$",
+    "–": "--",
+    "…": r"\ldots{}",
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "|": r"\textbar{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}
+_LATEX_PATTERN = re.compile("|".join(re.escape(k) for k in sorted(_LATEX, key=len, reverse=True)))
+_MARK = re.compile(r"\[([a-z]{1,2})\]")
+
+#: Tables with more columns than this do not fit upright pages at text size.
+_WIDE = 8
+
+
+def write(name: str, table: Table, directory: Path) -> list[Path]:
+    """Write the three files; each is complete or not written.
+
+    Returns
+    -------
+    list of Path
+        The CSV, LaTeX and Markdown files.
+    """
+    contents = {
+        ".csv": table.raw.to_csv(index=False),
+        ".tex": to_latex(name, table),
+        ".md": to_markdown(name, table),
+    }
+    paths = []
+    for suffix, text in contents.items():
+        path = Path(directory) / f"{name}{suffix}"
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        paths.append(path)
+    return paths
+
+
+def to_markdown(name: str, table: Table) -> str:
+    """A pipe table below its caption, notes after it."""
+    headers = [" ".join(filter(None, _levels(column))) for column in table.formatted.columns]
+    body = tabulate(
+        [[cell.replace("|", "\\|") for cell in row] for row in table.formatted.to_numpy(dtype=str)],
+        headers=headers,
+        tablefmt="pipe",
+        disable_numparse=True,
+        colalign=["left" if left else "right" for left in _left_columns(table.formatted)],
+    )
+    parts = [f"**{title(name)}.** {table.caption}", body, *table.notes]
+    return "\n\n".join(parts) + "\n"
+
+
+def to_latex(name: str, table: Table) -> str:
+    """A ``booktabs`` table; wide ones lie on their side (package ``rotating``)."""
+    frame = table.formatted
+    columns = [_levels(column) for column in frame.columns]
+    wide = len(columns) > _WIDE
+    environment = "sidewaystable" if wide else "table"
+    lines = [
+        r"% needs \usepackage{booktabs,graphicx,rotating}",
+        rf"\begin{{{environment}}}",
+        r"\centering",
+        rf"\caption{{{escape(table.caption)}}}",
+        rf"\label{{tab:{name}}}",
+    ]
+    spec = "".join("l" if left else "r" for left in _left_columns(frame))
+    tabular = [rf"\begin{{tabular}}{{{spec}}}", r"\toprule", *_latex_head(columns), r"\midrule"]
+    tabular += [
+        " & ".join(_superscript(escape(cell)) for cell in row) + r" \\"
+        for row in frame.to_numpy(dtype=str)
+    ]
+    tabular += [r"\bottomrule", r"\end{tabular}"]
+    if wide:
+        tabular = [r"\resizebox{\textwidth}{!}{%", *tabular, "}"]
+    lines += tabular
+    if table.notes:
+        notes = r" \\ ".join(_superscript(escape(note)) for note in table.notes)
+        lines.append(r"\par\smallskip\begin{minipage}{\textwidth}\footnotesize")
+        lines += [notes, r"\end{minipage}"]
+    lines.append(rf"\end{{{environment}}}")
+    return "\n".join(lines) + "\n"
+
+
+def title(name: str) -> str:
+    """``table2`` -> ``Table 2``."""
+    return re.sub(r"(\d+)$", r" \1", name).capitalize()
+
+
+def escape(text: str) -> str:
+    """Text as LaTeX: symbols in mathematics, special characters escaped."""
+    return _LATEX_PATTERN.sub(lambda found: _LATEX[found.group()], text)
+
+
+def _superscript(text: str) -> str:
+    # In front of a row's first cell "[a]" would be read as an argument of the line end before it.
+    return _MARK.sub(r"\\textsuperscript{\1}", text)
+
+
+def _levels(column) -> tuple[str, ...]:
+    return tuple(map(str, column)) if isinstance(column, tuple) else (str(column),)
+
+
+def _left_columns(frame: pd.DataFrame) -> list[bool]:
+    """Words are set left, numbers right."""
+    return [
+        not frame.iloc[:, i].astype(str).str.match(r"^[−–\d]").any() for i in range(frame.shape[1])
+    ]
+
+
+def _latex_head(columns: list[tuple[str, ...]]) -> list[str]:
+    """Header rows; equal neighbours of the upper level are joined."""
+    if len(columns[0]) == 1:
+        return [" & ".join(escape(column[0]) for column in columns) + r" \\"]
+    upper, rules, start = [], [], 0
+    while start < len(columns):
+        stop = start + 1
+        while stop < len(columns) and columns[stop][0] == columns[start][0]:
+            stop += 1
+        text = _superscript(escape(columns[start][0]))
+        if stop - start == 1:
+            upper.append(text)
+        else:
+            upper.append(rf"\multicolumn{{{stop - start}}}{{c}}{{{text}}}")
+            rules.append(rf"\cmidrule(lr){{{start + 1}-{stop}}}")
+        start = stop
+    lower = " & ".join(escape(column[1]) for column in columns) + r" \\"
+    return [" & ".join(upper) + r" \\", "".join(rules), lower]
