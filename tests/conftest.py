@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spatgmm.common import r as _r
+from spatgmm.common import r
 
 ROOT = Path(__file__).parents[1]
 
@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(items):
     if os.environ.get("SPATGMM_REQUIRE_R") == "1":
         return
     needing = [item for item in items if item.get_closest_marker("r")]
-    reason = _r.missing(("mclust", "fields")) if needing else None
+    reason = r.missing(("mclust", "fields")) if needing else None
     if reason is not None:
         for item in needing:
             item.add_marker(pytest.mark.skip(reason=reason))

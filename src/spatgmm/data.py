@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from scipy.spatial.distance import pdist
 
-from spatgmm.covariance.geometry import check_coordinates
+from spatgmm.common.files import atomic_path
+from spatgmm.common.locations import check_coordinates
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +26,8 @@ class Truth:
     decay : str
         Name of the decay, one with a single parameter.
     metric : ndarray of shape (G, 2) or None
-        Parameters of :class:`spatgmm.covariance.metric.Rotated`; None where no component has a direction.
+        Parameters of :class:`spatgmm.covariance.metric.Rotated`; None where no component has a
+        direction.
     """
 
     weights: np.ndarray
@@ -210,30 +208,3 @@ class Dataset:
                 source=str(file["source"]),
                 truth=Truth(**truth) if truth else None,
             )
-
-
-@contextmanager
-def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place once the block ends without error.
-
-    Readers see the old file or the whole new one, never half a file.  The temporary name keeps
-    the suffix, from which writers such as matplotlib and numpy choose the format.
-
-    Parameters
-    ----------
-    path : path-like
-        The file to write; missing folders are made.
-
-    Yields
-    ------
-    Path
-        Where to write.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

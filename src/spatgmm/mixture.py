@@ -10,14 +10,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 
-from spatgmm.common import checks as inputs
+from spatgmm.common import checks
 from spatgmm.common.base import LikelihoodMixture
+from spatgmm.common.locations import check_coordinates, grid_coordinates
 from spatgmm.common.threads import blas_threads
+from spatgmm.covariance import decay as decays
+from spatgmm.covariance import metric as metrics
 from spatgmm.covariance.family import SHAPE, SpatialCovariance, alpha_from_theta
-from spatgmm.covariance.family import decay as decays
-from spatgmm.covariance.family import metric as metrics
 from spatgmm.covariance.fitted import COEFFICIENTS
-from spatgmm.covariance.geometry import Geometry, check_coordinates, grid_coordinates
+from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.fitting import em, inference, scales
 from spatgmm.fitting.gls import GLS
@@ -54,8 +55,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         Locations in 1, 2 or 3 dimensions, in any unit; or a grid shape such as ``(10, 10)``.
         None: the grid of a multi-way ``X``, a line ``0 .. p-1`` for a two-way ``X``.
     decay : str, default="sigmoid"
-        How covariance falls with distance: one of :func:`spatgmm.covariance.decay.names`, or ``"auto"``, the
-        one with the lowest BIC.
+        How covariance falls with distance: one of :func:`spatgmm.covariance.decay.names`, or
+        ``"auto"``, the one with the lowest BIC.
     mean : {"free", "constant"}, default="free"
         One mean per location and component, or one per component.
     solver : {"scoring", "gls"}, default="scoring"
@@ -202,12 +203,12 @@ class SpatialGaussianMixture(LikelihoodMixture):
         if p < 2:
             raise ValueError(f"X has {p} feature(s); a spatial covariance needs 2 locations")
         self.coordinates_ = check_coordinates(self._locations(shape), p)
-        rng = inputs.random_generator(self.random_state)
+        rng = checks.random_generator(self.random_state)
         given = None
         if not isinstance(self.init, str):
-            given = inputs.responsibilities_from(self.init, n, self.n_components)
-        inputs.check_rows_differ(X)
-        inputs.warn_constant_columns(X)
+            given = checks.responsibilities_from(self.init, n, self.n_components)
+        checks.check_rows_differ(X)
+        checks.warn_constant_columns(X)
         standardised = self._standardise(X)
 
         self._family = self._covariances_of(standardised)
@@ -369,8 +370,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         labels : ndarray of shape (n_samples,)
         """
         check_is_fitted(self)
-        inputs.check_integer("n_samples", n_samples, 1)
-        rng = inputs.random_generator(self.random_state)
+        checks.check_integer("n_samples", n_samples, 1)
+        rng = checks.random_generator(self.random_state)
         labels = rng.choice(len(self.weights_), size=n_samples, p=self.weights_)
         X = np.empty((n_samples, len(self._centre)))
         for g, covariance in enumerate(self._mixture.covariances):
@@ -527,7 +528,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         X = validate_data(
             self, X, reset=reset, dtype=np.float64, ensure_all_finite=False, ensure_min_samples=1
         )
-        inputs.check_finite(X, missing_allowed=self.missing == "em")
+        checks.check_finite(X, missing_allowed=self.missing == "em")
         return X, shape
 
     def _locations(self, shape):
@@ -538,22 +539,22 @@ class SpatialGaussianMixture(LikelihoodMixture):
         return grid_coordinates((self.n_features_in_,))
 
     def _check_parameters(self) -> None:
-        inputs.check_integer("n_components", self.n_components, 1)
+        checks.check_integer("n_components", self.n_components, 1)
         if self.decay != AUTO:
             decays.get(self.decay)
-        inputs.check_choice("mean", self.mean, MEANS)
-        inputs.check_choice("solver", self.solver, SOLVERS)
-        inputs.check_integer("n_init", self.n_init, 1)
+        checks.check_choice("mean", self.mean, MEANS)
+        checks.check_choice("solver", self.solver, SOLVERS)
+        checks.check_integer("n_init", self.n_init, 1)
         if isinstance(self.init, str):
-            inputs.check_choice("init", self.init, ("multistart", "kmeans"))
-        inputs.check_positive("tol", self.tol)
-        inputs.check_integer("max_iter", self.max_iter, 1)
+            checks.check_choice("init", self.init, ("multistart", "kmeans"))
+        checks.check_positive("tol", self.tol)
+        checks.check_integer("max_iter", self.max_iter, 1)
         if self.beta_init is not None:
-            inputs.check_positive("beta_init", self.beta_init)
-        inputs.check_choice("metric", self.metric, metrics.names())
-        inputs.check_choice("variance", self.variance, VARIANCES)
-        inputs.check_choice("sharing", self.sharing, SHARED)
-        inputs.check_choice("missing", self.missing, MISSING)
+            checks.check_positive("beta_init", self.beta_init)
+        checks.check_choice("metric", self.metric, metrics.names())
+        checks.check_choice("variance", self.variance, VARIANCES)
+        checks.check_choice("sharing", self.sharing, SHARED)
+        checks.check_choice("missing", self.missing, MISSING)
         if self.solver == "gls":
             self._check_paper_only()
 

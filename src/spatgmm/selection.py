@@ -9,7 +9,7 @@ from numbers import Integral
 import pandas as pd
 from tqdm import tqdm
 
-from spatgmm.covariance.family import decay as decays
+from spatgmm.covariance import decay as decays
 from spatgmm.mixture import AUTO, SpatialGaussianMixture
 
 #: Options whose one value may be a list.

@@ -9,13 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spatgmm.covariance.family import SpatialCovariance, decay, theta_from_alpha
-from spatgmm.covariance.geometry import (
-    Geometry,
-    check_coordinates,
-    grid_coordinates,
-    scaled_distances,
-)
+from spatgmm.common.locations import check_coordinates, grid_coordinates
+from spatgmm.covariance import decay
+from spatgmm.covariance.family import SpatialCovariance, theta_from_alpha
+from spatgmm.covariance.geometry import Geometry, scaled_distances
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.covariance.metric import Rotated
 from spatgmm.data import Dataset, Truth

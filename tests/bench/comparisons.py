@@ -12,8 +12,7 @@ from measure import Measurement, side_by_side
 from problems import spat_grid10
 
 from spatgmm import SpatialGaussianMixture, methods
-from spatgmm.common import agreement as metrics
-from spatgmm.common import r as _r
+from spatgmm.common import agreement, r
 from spatgmm.fitting.gls import STARTING_BETA
 
 PART = "fits of spat_grid10"
@@ -50,7 +49,7 @@ def run() -> tuple[list[Measurement], pd.DataFrame]:
                 "seconds": seconds[name],
                 "times the default fit": seconds[name] / default,
                 "log-likelihood": log_likelihood,
-                "ARI": metrics.ari(data.labels, labels),
+                "ARI": agreement.ari(data.labels, labels),
             }
             for name, (labels, log_likelihood) in outcomes.items()
         ]
@@ -116,7 +115,7 @@ def _fits(data, start) -> dict:
         return result.labels, result.log_likelihood
 
     def spatmix():
-        with _r.session("SpatMix") as ro:
+        with r.session("SpatMix") as ro:
             labels, log_likelihood = ro.r(_SPATMIX)(data.X, G, data.coordinates).values()
         return np.asarray(labels, dtype=int) - 1, float(log_likelihood[0])
 
@@ -130,7 +129,7 @@ def _fits(data, start) -> dict:
         "scikit-learn, full covariance": partial(plugin, "gmm-full"),
     }
     for package, fit in (("mclust", partial(plugin, "mclust")), ("SpatMix", spatmix)):
-        reason = _r.missing((package,))
+        reason = r.missing((package,))
         if reason is None:
             fits[f"R, {package}"] = fit
         else:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from spatgmm.covariance.family import SpatialCovariance, decay
-from spatgmm.covariance.geometry import Geometry, grid_coordinates
+from spatgmm.common.locations import grid_coordinates
+from spatgmm.covariance import decay
+from spatgmm.covariance.family import SpatialCovariance
+from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.data import Dataset
 from spatgmm.fitting import em

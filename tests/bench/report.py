@@ -15,7 +15,7 @@ from measure import Measurement
 from tabulate import tabulate
 from threadpoolctl import threadpool_info
 
-from spatgmm.data import atomic_path
+from spatgmm.common.files import atomic_path
 from spatgmm.report.figures import style
 
 

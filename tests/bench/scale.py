@@ -22,7 +22,7 @@ from measure import Measurement
 from tqdm import tqdm
 
 from spatgmm import study
-from spatgmm.data import atomic_path
+from spatgmm.common.files import atomic_path
 from spatgmm.study import rows
 from spatgmm.study.design import Design, fits_path
 

@@ -20,8 +20,9 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from spatgmm import SpatialGaussianMixture
-from spatgmm.covariance.family import decay, metric
-from spatgmm.covariance.geometry import grid_coordinates, scaled_distances
+from spatgmm.common.locations import grid_coordinates
+from spatgmm.covariance import decay, metric
+from spatgmm.covariance.geometry import scaled_distances
 
 #: A component with fewer expected maps than this is empty and has to be reported.
 _MIN_MAPS = 1.5

@@ -11,9 +11,10 @@ from sklearn.metrics import adjusted_rand_score
 
 from spatgmm import SpatialGaussianMixture, methods
 from spatgmm.cli import _files, _pictures, main
-from spatgmm.covariance.family import decay
+from spatgmm.common.locations import grid_coordinates
+from spatgmm.covariance import decay
 from spatgmm.covariance.fitted import FittedCovariance
-from spatgmm.covariance.geometry import grid_coordinates, scaled_distances
+from spatgmm.covariance.geometry import scaled_distances
 from spatgmm.data import Dataset
 
 COMPONENTS = [(0.5, 0.0, (1.0, -0.9, 0.3), 2.5), (0.5, 3.0, (1.2, -0.8, 0.4), 5.0)]

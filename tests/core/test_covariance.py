@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from spatgmm.covariance.family import SpatialCovariance, alpha_from_theta, decay, theta_from_alpha
-from spatgmm.covariance.geometry import Geometry, grid_coordinates
+from spatgmm.common.locations import grid_coordinates
+from spatgmm.covariance import decay
+from spatgmm.covariance.family import SpatialCovariance, alpha_from_theta, theta_from_alpha
+from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
 
 CASES = {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import gamma, kv
 
-from spatgmm.covariance.family import decay
+from spatgmm.covariance import decay
 
 BETAS = [1e-3, 0.01, 0.3, 1.0, 2.5, 6.0, 20.0, 80.0]
 DELTA = np.array([0.0, 1e-6, 0.05, 0.3, 0.9, 1.5, 1.999, 2.0])

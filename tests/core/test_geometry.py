@@ -3,12 +3,8 @@
 import numpy as np
 import pytest
 
-from spatgmm.covariance.geometry import (
-    Geometry,
-    check_coordinates,
-    grid_coordinates,
-    scaled_distances,
-)
+from spatgmm.common.locations import check_coordinates, grid_coordinates
+from spatgmm.covariance.geometry import Geometry, scaled_distances
 
 SHAPES = [(10, 10), (5, 4), (3, 3, 4), (7,), (1, 6)]
 

@@ -9,7 +9,7 @@ from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
 
 from spatgmm import SpatialGaussianMixture
-from spatgmm.covariance.geometry import grid_coordinates
+from spatgmm.common.locations import grid_coordinates
 
 COMPONENTS = [(0.6, 0.0, (4.0, -3.6, 1.6), 2.5), (0.4, 3.0, (6.0, -4.0, 2.4), 6.0)]
 LARGEST = 18.0  # distance between the ends of the line

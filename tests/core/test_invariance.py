@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from sklearn.exceptions import ConvergenceWarning
 
 from spatgmm import SpatialGaussianMixture
-from spatgmm.covariance.geometry import grid_coordinates
+from spatgmm.common.locations import grid_coordinates
 
 # Derandomised: the same examples in every run.
 few = settings(max_examples=8, deadline=None, derandomize=True)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
-from spatgmm.covariance.family import SpatialCovariance, decay, metric
-from spatgmm.covariance.geometry import Geometry, grid_coordinates
+from spatgmm.common.locations import grid_coordinates
+from spatgmm.covariance import decay, metric
+from spatgmm.covariance.family import SpatialCovariance
+from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
 
 IRREGULAR = np.random.default_rng(0).uniform(size=(9, 2))

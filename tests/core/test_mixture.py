@@ -7,8 +7,9 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from spatgmm import SpatialGaussianMixture, mixture
+from spatgmm.common.locations import grid_coordinates
 from spatgmm.common.threads import blas_threads, one_blas_thread
-from spatgmm.covariance.geometry import Geometry, grid_coordinates
+from spatgmm.covariance.geometry import Geometry
 
 COMPONENTS = [(0.6, 0.0, (1.0, -0.9, 0.3), 2.5), (0.4, 0.8, (1.2, -0.8, 0.5), 7.0)]
 

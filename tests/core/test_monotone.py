@@ -7,7 +7,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from spatgmm import SpatialGaussianMixture
-from spatgmm.covariance.geometry import grid_coordinates
+from spatgmm.common.locations import grid_coordinates
 
 SHAPES = [(4, 4), (3, 5), (9,), (2, 3, 3), (1, 7), (6, 6)]
 

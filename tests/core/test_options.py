@@ -9,8 +9,10 @@ from scipy.stats import multivariate_normal
 from sklearn.metrics import adjusted_rand_score as ari
 
 from spatgmm import SpatialGaussianMixture, select, simulate
-from spatgmm.covariance.family import SpatialCovariance, decay, theta_from_alpha
-from spatgmm.covariance.geometry import Geometry, grid_coordinates
+from spatgmm.common.locations import grid_coordinates
+from spatgmm.covariance import decay
+from spatgmm.covariance.family import SpatialCovariance, theta_from_alpha
+from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.fitting import scales
 from spatgmm.fitting.scoring import Scoring

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from spatgmm import SpatialGaussianMixture
-from spatgmm.covariance.family import SpatialCovariance, decay
-from spatgmm.covariance.geometry import Geometry, grid_coordinates
+from spatgmm.common.locations import grid_coordinates
+from spatgmm.covariance import decay
+from spatgmm.covariance.family import SpatialCovariance
+from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.fitting.em import EmptyComponentError
 from spatgmm.fitting.gls import GLS

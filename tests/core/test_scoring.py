@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from spatgmm import SpatialGaussianMixture
-from spatgmm.covariance.family import SHAPE, SpatialCovariance, decay
-from spatgmm.covariance.geometry import Geometry, grid_coordinates
+from spatgmm.common.locations import grid_coordinates
+from spatgmm.covariance import decay
+from spatgmm.covariance.family import SHAPE, SpatialCovariance
+from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.fitting.scoring import Scoring
 

@@ -11,7 +11,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from spatgmm import SpatialGaussianMixture
-from spatgmm.covariance.geometry import grid_coordinates
+from spatgmm.common.locations import grid_coordinates
 
 COMPONENTS = [(0.5, 0.0, (1.0, -0.9, 0.3), 2.5), (0.5, 6.0, (1.0, -0.8, 0.3), 7.0)]
 

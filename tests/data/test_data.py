@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from spatgmm.data import Dataset, Truth, atomic_path
+from spatgmm.common.files import atomic_path
+from spatgmm.data import Dataset, Truth
 
 
 @pytest.fixture

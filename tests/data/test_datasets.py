@@ -7,7 +7,7 @@ import pytest
 from sklearn.cluster import KMeans
 
 from spatgmm import datasets
-from spatgmm.common import r as _r
+from spatgmm.common import r
 from spatgmm.common.agreement import ari
 from spatgmm.data import Dataset
 from spatgmm.datasets import climate, film, raman
@@ -137,7 +137,7 @@ def test_climate_distances_agree_with_great_circles():
     rng = np.random.default_rng(5)
     degrees = rng.uniform((-109, 37), (-102, 41), size=(30, 2))
     flat = climate._kilometres(degrees)
-    with _r.session("fields") as ro:
+    with r.session("fields") as ro:
         great_circle = np.array(ro.r("function(x) rdist.earth(x, miles = FALSE)")(degrees))
     planar = np.linalg.norm(flat[:, None] - flat[None], axis=-1)
     off = ~np.eye(30, dtype=bool)
@@ -218,8 +218,8 @@ def test_missing_packages_are_one_clear_line(monkeypatch):
     monkeypatch.setattr(film.metadata, "distribution", absent)
     with pytest.raises(RuntimeError, match=r"^data set 'film': .*pip install --no-deps dosepy"):
         datasets.load("film")
-    monkeypatch.setattr(_r, "_has", lambda package: False)
-    monkeypatch.setattr(_r, "_start", lambda: None)
+    monkeypatch.setattr(r, "_has", lambda package: False)
+    monkeypatch.setattr(r, "_start", lambda: None)
     with pytest.raises(RuntimeError, match=r"^data set 'climate': .*apt-get install r-cran-fields"):
         datasets.load("climate")
 

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 
 from spatgmm import methods, simulate
-from spatgmm.common import r as _r
 
 SCENARIO = simulate.Scenario.from_config(
     "contract",
@@ -147,8 +146,8 @@ WITH_R = [name for name in methods.names() if methods.get(name).requires]
 
 @pytest.mark.parametrize("name", WITH_R)
 def test_absent_r_packages_are_a_reason_not_a_crash(name, monkeypatch):
-    monkeypatch.setattr(_r, "_start", lambda: None)
-    monkeypatch.setattr(_r, "_has", lambda package: False)
+    monkeypatch.setattr(r, "_start", lambda: None)
+    monkeypatch.setattr(r, "_has", lambda package: False)
     package = methods.get(name).requires[0]
     assert f"apt-get install r-cran-{package}" in methods.get(name).supports(DATA, 2)
 
@@ -158,7 +157,7 @@ def test_absent_r_is_a_reason_not_a_crash(name, monkeypatch):
     def no_r():
         raise RuntimeError("R cannot be started")
 
-    monkeypatch.setattr(_r, "_start", no_r)
+    monkeypatch.setattr(r, "_start", no_r)
     assert methods.get(name).supports(DATA, 2) == "R cannot be started"
 
 

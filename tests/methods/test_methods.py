@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from spatgmm import SpatialGaussianMixture, methods, simulate
-from spatgmm.common import agreement as metrics
+from spatgmm.common import agreement
 from spatgmm.covariance.geometry import scaled_distances
 from spatgmm.data import Dataset
 
@@ -115,7 +115,7 @@ def test_truth_classifies_by_bayes_rule(data):
     result = run("truth", data)
     np.testing.assert_array_equal(result.labels, joint.argmax(axis=1))
     assert result.log_likelihood == pytest.approx(np.logaddexp(*joint.T).sum(), rel=1e-10)
-    assert metrics.ari(data.labels, result.labels) > 0.9
+    assert agreement.ari(data.labels, result.labels) > 0.9
 
 
 def test_truth_needs_a_truth_of_that_many_components(data):
@@ -126,7 +126,7 @@ def test_truth_needs_a_truth_of_that_many_components(data):
 
 def test_random_labels_score_about_nothing(data):
     scores = [
-        metrics.ari(
+        agreement.ari(
             data.labels, methods.get("random").fit(data, 2, np.random.default_rng(seed)).labels
         )
         for seed in range(200)
@@ -138,10 +138,10 @@ def test_random_labels_score_about_nothing(data):
     "name", ["kmeans", "gmm-diag", "gmm-full", pytest.param("mclust", marks=pytest.mark.r)]
 )
 def test_baselines_find_means_and_not_spatial_covariance(name, data):
-    assert abs(metrics.ari(data.labels, run(name, data).labels)) < 0.05
+    assert abs(agreement.ari(data.labels, run(name, data).labels)) < 0.05
     # A diagonal covariance misses the correlation, and with it some maps.
     apart = drawn(n=300, bump=6.0, grid=(4, 5))
-    assert metrics.ari(apart.labels, run(name, apart).labels) > 0.7
+    assert agreement.ari(apart.labels, run(name, apart).labels) > 0.7
 
 
 @pytest.mark.parametrize(("name", "in_covariance"), [("gmm-full", 10), ("gmm-diag", 4)])
@@ -154,9 +154,9 @@ def test_gaussian_mixtures_count_their_parameters(name, in_covariance):
 def test_mclust_gives_what_r_gives():
     small = drawn(n=80, bump=3.0, grid=(2, 3))
     result = run("mclust", small)
-    from spatgmm.common import r as _r
+    from spatgmm.common import r
 
-    with _r.session("mclust") as ro:
+    with r.session("mclust") as ro:
         classes, bic, name = ro.r(
             "function(X) { f <- Mclust(X, G = 2, verbose = FALSE);"
             " list(f$classification, f$bic, f$modelName) }"
@@ -178,9 +178,9 @@ def test_errors_of_r_become_one_line():
 
 @pytest.mark.r
 def test_r_is_silent_and_conversion_ends_with_the_session(capfd):
-    from spatgmm.common import r as _r
+    from spatgmm.common import r
 
-    with _r.session() as ro:
+    with r.session() as ro:
         ro.r('cat("hello\\n"); message("hello"); warning("hello")')
         assert isinstance(ro.r("c(1, 2)"), np.ndarray)
     assert "hello" not in "".join(capfd.readouterr())
@@ -207,7 +207,7 @@ def test_spatgmm_reports_estimates_always_and_errors_where_asked(name):
 
 def test_spatgmm_finds_what_differs_in_covariance_only(data):
     result = run("spatgmm", data)
-    best = metrics.ari(data.labels, run("truth", data).labels)
-    assert metrics.ari(data.labels, result.labels) > best - 0.05
+    best = agreement.ari(data.labels, run("truth", data).labels)
+    assert agreement.ari(data.labels, result.labels) > best - 0.05
     assert result.n_parameters == 1 + 2 * 100 + 8
     assert result.log_likelihood > run("truth", data).log_likelihood

@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 
 from spatgmm import methods, simulate
-from spatgmm.covariance.family import decay
+from spatgmm.common.locations import grid_coordinates
+from spatgmm.covariance import decay
 from spatgmm.covariance.fitted import FittedCovariance, at_bounds
-from spatgmm.covariance.geometry import grid_coordinates, scaled_distances
+from spatgmm.covariance.geometry import scaled_distances
 from spatgmm.report import figures
 from spatgmm.report.figures import correlation, covariances, style
 from spatgmm.report.results import Results
@@ -251,6 +252,6 @@ def test_refit_of_baselines_uses_the_seed_of_the_run(run, made_up):
     )
     data = results.dataset("grid")
     labels = covariances._refit(results, "gmm-diag", "grid", data)
-    from spatgmm.common import agreement as metrics
+    from spatgmm.common import agreement
 
-    assert metrics.ari(data.labels, labels) == pytest.approx(row["ari"], abs=1e-12)
+    assert agreement.ari(data.labels, labels) == pytest.approx(row["ari"], abs=1e-12)

@@ -12,7 +12,7 @@ SOURCES = os.path.join(workflow.basedir, "src")
 sys.path.insert(0, SOURCES)
 
 from spatgmm import study
-from spatgmm.data import atomic_path
+from spatgmm.common.files import atomic_path
 from spatgmm.study import design, locks, progress, provenance
 
 # Jobs run the package as it is here, in whatever environment they have.
@@ -116,12 +116,12 @@ def batches_to_do(dag):
 
 def check_user_files(dag):
     """A user's file that cannot be read ends the run before any job starts."""
-    from spatgmm.study import cases as real_data
+    from spatgmm.study import cases
 
     for job in dag.needrun_jobs():
         if job.rule.name == "data" and user_files(job.wildcards):
             try:
-                real_data.load(DESIGN.cases[job.wildcards.case])
+                cases.load(DESIGN.cases[job.wildcards.case])
             except ValueError as error:
                 raise WorkflowError(str(error)) from None
 

@@ -84,7 +84,7 @@ rule summary:
     params:
         config=CONFIG_FILE,
         study=json.dumps(CONFIG),
-        code=code_of("spatgmm.report.tables"),
+        code=code_of("spatgmm.report.summary"),
     shell:
         "python -m spatgmm study summary --config {params.config} 2> {log}"
 

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from spatgmm.baselines import starts
 from spatgmm.baselines.em import EMResult
-from spatgmm.common import checks as inputs
+from spatgmm.common import checks
 from spatgmm.common.base import LikelihoodMixture
 
 
@@ -46,10 +46,10 @@ class Baseline(LikelihoodMixture):
         """``log(pi_g) + log f_g(x_i)`` (n, G) at the fitted parameters, in the data's units."""
 
     def _check_settings(self) -> None:
-        inputs.check_integer("n_components", self.n_components, 1)
-        inputs.check_integer("n_init", self.n_init, 1)
-        inputs.check_integer("max_iter", self.max_iter, 1)
-        inputs.check_positive("tol", self.tol)
+        checks.check_integer("n_components", self.n_components, 1)
+        checks.check_integer("n_init", self.n_init, 1)
+        checks.check_integer("max_iter", self.max_iter, 1)
+        checks.check_positive("tol", self.tol)
         starts.check_init(self.init)
 
     def _check_rows(self, X, reset: bool) -> np.ndarray:
@@ -57,14 +57,14 @@ class Baseline(LikelihoodMixture):
         X = validate_data(
             self, X, reset=reset, dtype=np.float64, order="C", ensure_all_finite=False
         )
-        inputs.check_finite(X)
+        checks.check_finite(X)
         if reset and len(X) <= self.n_components:
             raise ValueError(
                 f"X has {len(X)} rows (n_samples = {len(X)}); "
                 f"n_components={self.n_components} needs more"
             )
         if reset:
-            inputs.check_rows_differ(X)
+            checks.check_rows_differ(X)
         return X
 
     def _take(self, X: np.ndarray, result: EMResult, degenerate: np.ndarray) -> None:

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.cluster import KMeans
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from spatgmm.common import checks as inputs
+from spatgmm.common import checks
 from spatgmm.common.threads import one_blas_thread
 
 # A cluster's covariance gets this share of the embedding's variance on its diagonal: a cluster of
@@ -76,20 +76,20 @@ class COPO(ClusterMixin, BaseEstimator):
             If an argument is wrong, `X` holds NaN or infinity, there are not more rows (distinct
             ones, too) than clusters need, or `rank` is larger than X allows.
         """
-        inputs.check_integer("n_components", self.n_components, 1)
-        inputs.check_integer("n_iter", self.n_iter, 1)
+        checks.check_integer("n_components", self.n_components, 1)
+        checks.check_integer("n_iter", self.n_iter, 1)
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite=False)
-        inputs.check_finite(X)
+        checks.check_finite(X)
         n, p = X.shape
         if n <= self.n_components:
             raise ValueError(
                 f"X has {n} rows (n_samples = {n}); n_components={self.n_components} needs more"
             )
         rank = min(self.n_components, n, p) if self.rank is None else self.rank
-        inputs.check_integer("rank", rank, 1)
+        checks.check_integer("rank", rank, 1)
         if rank > min(n, p):
             raise ValueError(f"rank={rank} is too large for X of shape {X.shape}")
-        rng = inputs.random_generator(self.random_state)
+        rng = checks.random_generator(self.random_state)
         with one_blas_thread():
             self._embed(X, rank)
             kmeans = KMeans(self.n_components, n_init=10, random_state=int(rng.integers(2**31)))
@@ -148,5 +148,5 @@ class COPO(ClusterMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite=False)
-        inputs.check_finite(X)
+        checks.check_finite(X)
         return self._distances(X @ self._projection).argmin(axis=1)

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from spatgmm.baselines.base import Baseline, Units
 from spatgmm.baselines.em import pack, posterior, run_best
 from spatgmm.baselines.starts import starting_responsibilities
-from spatgmm.common import checks as inputs
+from spatgmm.common import checks
 from spatgmm.common.threads import one_blas_thread
 
 # A row or column covariance whose eigenvalues differ by more is held back: it would turn a few
@@ -116,7 +116,7 @@ class MatrixNormalMixture(Baseline):
         shape = self._rows_and_columns(np.shape(X))
         X = self._check_rows(X, reset=True)
         self.shape_ = shape
-        rng = inputs.random_generator(self.random_state)
+        rng = checks.random_generator(self.random_state)
         with one_blas_thread():
             starts = starting_responsibilities(X, self.n_components, self.init, self.n_init, rng)
             self._units = Units.of(X)

@@ -12,7 +12,7 @@ from spatgmm.baselines import noise, starts
 from spatgmm.baselines.base import Baseline, Units
 from spatgmm.baselines.em import run_best
 from spatgmm.baselines.factor_analyzers import FactorAnalyzers, Sample, Start
-from spatgmm.common import checks as inputs
+from spatgmm.common import checks
 from spatgmm.common.threads import one_blas_thread
 
 # First letter: loadings constrained (C) to be the same in all components or not (U). The rest: the
@@ -153,8 +153,8 @@ class ParsimoniousGaussianMixture(Baseline):
 
     def _check_settings(self) -> None:
         super()._check_settings()
-        inputs.check_choice("model", self.model, MODELS)
-        inputs.check_integer("n_factors", self.n_factors, 1)
+        checks.check_choice("model", self.model, MODELS)
+        checks.check_integer("n_factors", self.n_factors, 1)
 
     def _check_factors(self, n_features: int) -> None:
         largest = largest_n_factors(n_features)
@@ -206,7 +206,7 @@ class ParsimoniousGaussianMixture(Baseline):
 
 
 def _starts(model, X: np.ndarray, sample: Sample, max_factors: int) -> list[Start]:
-    rng = inputs.random_generator(model.random_state)
+    rng = checks.random_generator(model.random_state)
     given = starts.starting_responsibilities(X, model.n_components, model.init, model.n_init, rng)
     return [Start(sample, responsibilities, max_factors) for responsibilities in given]
 

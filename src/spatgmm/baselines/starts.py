@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.cluster import KMeans
 
-from spatgmm.common import checks as inputs
+from spatgmm.common import checks
 
 INITS = ("kmeans", "random")
 # Dirichlet concentrations of random starts, in turn: near the simplex's corners and flat ones
@@ -16,7 +16,7 @@ _CONCENTRATIONS = (0.05, 1.0)
 def check_init(init) -> None:
     """Refuse a name of no known start, before any work."""
     if isinstance(init, str):
-        inputs.check_choice("init", init, INITS)
+        checks.check_choice("init", init, INITS)
 
 
 def starting_responsibilities(
@@ -71,4 +71,4 @@ def _given(init, n: int, n_components: int) -> np.ndarray:
             raise ValueError(
                 f"init has {values.size} distinct labels, but n_components={n_components}"
             )
-    return inputs.responsibilities_from(given, n, n_components)
+    return checks.responsibilities_from(given, n, n_components)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from spatgmm.covariance.geometry import check_coordinates, grid_coordinates
+from spatgmm.common.locations import check_coordinates, grid_coordinates
 from spatgmm.data import Dataset
 
 _GRID = re.compile(r"\d+(x\d+){0,2}")

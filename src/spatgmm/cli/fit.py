@@ -21,9 +21,10 @@ from tqdm import tqdm
 import spatgmm
 from spatgmm import methods, mixture
 from spatgmm.cli import _files, _pictures
-from spatgmm.covariance.family import decay, metric
+from spatgmm.common.files import atomic_path
+from spatgmm.covariance import decay, metric
 from spatgmm.covariance.fitted import fitted_components
-from spatgmm.data import Dataset, atomic_path
+from spatgmm.data import Dataset
 from spatgmm.fitting import scoring
 
 #: Further parameters of the model, for methods that take them: choices and help.

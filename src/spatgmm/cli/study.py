@@ -60,12 +60,12 @@ def _load(arguments: argparse.Namespace) -> tuple[dict[str, Any], Design, Path]:
 
 
 def _data(arguments: argparse.Namespace) -> None:
-    from spatgmm.study import cases as real_data
+    from spatgmm.study import cases
 
     _, design, results = _load(arguments)
     real = {id: case for id, case in design.cases.items() if not case.simulated}
     case = _known(real, arguments.case, "data set")
-    real_data.load(case).save(data_path(results, case.id))
+    cases.load(case).save(data_path(results, case.id))
 
 
 def _fit(arguments: argparse.Namespace) -> None:

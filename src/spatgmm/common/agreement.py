@@ -6,6 +6,9 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
+#: Labels that agree to this ARI are on the way to the same optimum.
+_SAME_CLUSTERING = 0.95
+
 
 def ari(true_labels: np.ndarray, labels: np.ndarray) -> float:
     """Adjusted Rand index: 1 for the same partition, 0 on average for a random one.
@@ -89,3 +92,14 @@ def relabel_parameters(parameters: pd.DataFrame, matched: np.ndarray) -> pd.Data
     components = matched[parameters["component"].to_numpy()]
     renumbered = parameters.assign(component=components)
     return renumbered.sort_values("component", kind="stable", ignore_index=True)
+
+
+def distinct(candidates: list) -> list:
+    """The best of those with the same clustering, the best first; they have a rank and labels."""
+    kept, labels_kept = [], []
+    for candidate in sorted(candidates, key=lambda candidate: candidate.rank):
+        labels = candidate.labels
+        if all(ari(labels, others) < _SAME_CLUSTERING for others in labels_kept):
+            kept.append(candidate)
+            labels_kept.append(labels)
+    return kept

@@ -83,7 +83,8 @@ class Kernel:
     def grid(self) -> tuple[np.ndarray, np.ndarray]:
         """Shapes (k, q) for the global search, and which of them lie between their neighbours.
 
-        See :meth:`spatgmm.covariance.decay.Decay.grid`.  Stretched metrics go with every other decay only.
+        See :meth:`spatgmm.covariance.decay.Decay.grid`.  Stretched metrics go with every other
+        decay only.
         """
         decays, between = self.decay.grid(self.geometry.smallest_distance)
         isotropic, *stretched = self.metric.grid(self._n_dimensions)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spatgmm.common import r as _r
+from spatgmm.common import r
 from spatgmm.data import Dataset
 from spatgmm.datasets import _check
 
@@ -18,7 +18,7 @@ _EARTH_RADIUS_KM = 6371.0
 
 
 def missing(**settings) -> str | None:
-    return _r.missing(("fields",))
+    return r.missing(("fields",))
 
 
 def load(
@@ -97,7 +97,7 @@ function() {
 
 def _record() -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
     """Temperature (year, month, station), years, stations (longitude, latitude), version."""
-    with _r.session("fields") as ro:
+    with r.session("fields") as ro:
         temperature, years, degrees, version = ro.r(_READ)().values()
     return np.array(temperature, float), np.array(years), np.array(degrees), str(version[0])
 

@@ -9,7 +9,7 @@ from importlib import metadata
 
 import numpy as np
 
-from spatgmm.covariance.geometry import grid_coordinates
+from spatgmm.common.locations import grid_coordinates
 from spatgmm.data import Dataset
 from spatgmm.datasets import _check
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import uniform_filter
 
-from spatgmm.covariance.geometry import grid_coordinates
+from spatgmm.common.locations import grid_coordinates
 from spatgmm.data import Dataset
 from spatgmm.datasets import _check
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from spatgmm.common.distinct import distinct
+from spatgmm.common.agreement import distinct
 from spatgmm.covariance.family import FactoredCovariance, SpatialCovariance
 from spatgmm.fitting import scales
 from spatgmm.fitting.leaps import Leaps
@@ -27,7 +27,7 @@ class EmptyComponentError(ArithmeticError):
 
 
 class Solver(Protocol):
-    """What :class:`spatgmm.fitting.scoring.Scoring` and :class:`spatgmm.fitting.gls.GLS` provide."""
+    """What the solvers of :mod:`~spatgmm.fitting.scoring` and :mod:`~spatgmm.fitting.gls` provide."""
 
     #: Whether the log-likelihood is let fall from one iteration to the next.
     may_fall: bool

@@ -1,8 +1,8 @@
 """Leaps ahead of a creeping EM: Anderson acceleration of a mixture's parameters.
 
 Where components overlap, EM gains little by little in the same direction.  A leap extrapolates the
-last steps; :func:`spatgmm.fitting.em.run` refuses one that lowers the log-likelihood, which a plain step
-cannot, so that the trace is monotone with leaps as without.
+last steps; :func:`spatgmm.fitting.em.run` refuses one that lowers the log-likelihood, which a plain
+step cannot, so that the trace is monotone with leaps as without.
 """
 
 from __future__ import annotations

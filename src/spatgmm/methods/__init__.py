@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from spatgmm.common import r as _r
+from spatgmm.common import r
 from spatgmm.data import Dataset
 
 
@@ -96,7 +96,7 @@ class Method:
             return f"{len(data.X)} maps are too few for {n_components} components"
         if "missing" not in self.defaults and np.isnan(data.X).any():
             return "maps have missing pixels"
-        return _r.missing(self.requires) or self._supports(self._seen(data), n_components)
+        return r.missing(self.requires) or self._supports(self._seen(data), n_components)
 
     def fit(
         self, data: Dataset, n_components: int, rng: np.random.Generator, **parameters: Any

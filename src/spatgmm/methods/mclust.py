@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spatgmm.common import r as _r
+from spatgmm.common import r
 from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
 
@@ -37,7 +37,7 @@ def supports(data: Dataset, n_components: int) -> str | None:
 def fit(
     data: Dataset, n_components: int, rng: np.random.Generator, models: list[str] | None
 ) -> FitResult:
-    with _r.session("mclust") as ro:
+    with r.session("mclust") as ro:
         models = ro.NULL if models is None else ro.StrVector(models)
         # mclust draws a subset to start from where n is above 2000.
         seed = int(rng.integers(2**31))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spatgmm.common import r as _r
+from spatgmm.common import r
 from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
 
@@ -33,6 +33,6 @@ def supports(data: Dataset, n_components: int) -> str | None:
 def fit(
     data: Dataset, n_components: int, rng: np.random.Generator, model: str, use: str
 ) -> FitResult:
-    with _r.session("mclust") as ro:
+    with r.session("mclust") as ro:
         labels = ro.r(_FIT)(data.X, n_components, model, use)
     return FitResult(labels=np.asarray(labels, dtype=np.int64).ravel() - 1)

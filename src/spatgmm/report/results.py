@@ -239,7 +239,7 @@ class Results:
 
     def decay(self, row: pd.Series):
         """The decay of the spatial covariance in a row of the fits."""
-        from spatgmm.covariance.family import decay
+        from spatgmm.covariance import decay
 
         return decay.get(row["extra.decay"])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from spatgmm.data import atomic_path
+from spatgmm.common.files import atomic_path
 from spatgmm.report import figures, tables
 from spatgmm.report.results import STAND_IN, VERSIONS, Results
 from spatgmm.report.tables import writer

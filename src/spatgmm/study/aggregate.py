@@ -8,7 +8,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spatgmm.data import Dataset, atomic_path
+from spatgmm.common.files import atomic_path
+from spatgmm.data import Dataset
 from spatgmm.simulate import Scenario
 from spatgmm.study.design import Batch, Case, Design, data_path, fits_path, varied
 from spatgmm.study.rows import COLUMNS

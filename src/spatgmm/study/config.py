@@ -13,7 +13,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError, validators
 
 #: The schema is part of the workflow: studies run from a clone of the project.
-SCHEMA_PATH = Path(__file__).parents[3] / "workflow" / "schemas" / "config.schema.yaml"
+SCHEMA_PATH = Path(__file__).with_name("config.schema.yaml")
 
 
 class ConfigError(ValueError):

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from spatgmm import methods, simulate
-from spatgmm.common import agreement as metrics
+from spatgmm.common import agreement
 from spatgmm.data import Dataset
 
 
@@ -155,14 +155,14 @@ def _outcome(
     }
     if result is None:
         return outcome, None
-    matched = metrics.match(data.labels, result.labels, n_components)
+    matched = agreement.match(data.labels, result.labels, n_components)
     return outcome | _measures(result, data, matched), matched[result.labels]
 
 
 def _measures(result: methods.FitResult, data: Dataset, matched: np.ndarray) -> dict[str, Any]:
     measures = {
-        "ari": metrics.ari(data.labels, result.labels),
-        "accuracy": metrics.accuracy(data.labels, result.labels),
+        "ari": agreement.ari(data.labels, result.labels),
+        "accuracy": agreement.accuracy(data.labels, result.labels),
         "log_likelihood": result.log_likelihood,
         "n_parameters": result.n_parameters,
         "n_iter": result.n_iter,
@@ -179,7 +179,7 @@ def _measures(result: methods.FitResult, data: Dataset, matched: np.ndarray) -> 
         for name, value in extras.items()
     }
     if parameters is not None:
-        for row in metrics.relabel_parameters(parameters, matched).itertuples():
+        for row in agreement.relabel_parameters(parameters, matched).itertuples():
             for kind in ("estimate", "std_error", "lower", "upper"):
                 name = f"{kind}.{row.component}.{row.parameter}"
                 measures[name] = float(getattr(row, kind))

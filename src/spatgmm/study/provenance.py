@@ -70,7 +70,10 @@ def closure(*modules: str, root: Path = ROOT) -> set[str]:
         waiting.append(name)
         file = _file(name, root)
         if file.name == "__init__.py":
-            waiting += [f"{name}.{path.stem}" for path in file.parent.glob("[!_]*.py")]
+            waiting += [
+                ".".join([name, *path.relative_to(file.parent).with_suffix("").parts])
+                for path in file.parent.rglob("[!_]*.py")
+            ]
     found: set[str] = set()
     while waiting:
         name = waiting.pop()
@@ -103,10 +106,10 @@ def versions(plugin: str) -> dict[str, str | None]:
 
 
 def _r_version() -> str | None:
-    from spatgmm.common import r as _r
+    from spatgmm.common import r
 
     try:
-        with _r.session() as ro:
+        with r.session() as ro:
             return str(ro.r("as.character(getRversion())")[0])
     except RuntimeError:  # no R: the method's rows say so themselves
         return None

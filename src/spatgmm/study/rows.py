@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spatgmm.data import atomic_path
+from spatgmm.common.files import atomic_path
 
 #: Columns of every row; ``extra.*``, ``estimate.*`` and the like follow them.
 COLUMNS = pa.schema(

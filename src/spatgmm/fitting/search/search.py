@@ -1,7 +1,8 @@
 """The global search: EM on a grid of shapes, where an iteration costs O(n p) instead of O(n p^2).
 
-All starts run together, as matrix products in the bases of :mod:`spatgmm.fitting.search.spectral`.  Where the
-search stops, the exact EM (:mod:`spatgmm.fitting.em`) finishes.
+All starts run together, as matrix products in the bases of
+:mod:`spatgmm.fitting.search.spectral`.  Where the search stops, the exact EM
+(:mod:`spatgmm.fitting.em`) finishes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spatgmm.common.distinct import distinct
+from spatgmm.common.agreement import distinct
 from spatgmm.covariance.family import SpatialCovariance
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.fitting.maps import Blocks, Maps

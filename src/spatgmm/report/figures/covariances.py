@@ -12,8 +12,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from spatgmm import simulate
-from spatgmm.common import agreement as metrics
-from spatgmm.covariance.family import decay
+from spatgmm.common import agreement
+from spatgmm.covariance import decay
 from spatgmm.covariance.fitted import FittedCovariance, fitted_components
 from spatgmm.covariance.geometry import scaled_distances
 from spatgmm.data import Dataset
@@ -210,7 +210,7 @@ def _refit(results: Results, method: str, case: str, data: Dataset) -> np.ndarra
     rng = np.random.default_rng(np.random.SeedSequence(entropy))
     components = variant.n_components or len(data.truth.beta)
     result = results.plugin(method).fit(data, components, rng, **variant.parameters)
-    return metrics.match(data.labels, result.labels, components)[result.labels]
+    return agreement.match(data.labels, result.labels, components)[result.labels]
 
 
 def _error(matrix: np.ndarray, truth: np.ndarray) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from spatgmm.covariance.family import decay
+from spatgmm.covariance import decay
 from spatgmm.covariance.fitted import FittedCovariance, fitted_components
 from spatgmm.covariance.geometry import MAX_DISTANCE, scaled_distances
 from spatgmm.report.figures import correlation, style

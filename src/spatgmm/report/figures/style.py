@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from spatgmm.data import atomic_path
+from spatgmm.common.files import atomic_path
 
 #: Widths of one and of two columns, in inches (89 and 183 mm).
 COLUMN, PAGE = 3.5, 7.2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from spatgmm.covariance.family import decay as decays
+from spatgmm.covariance import decay as decays
 from spatgmm.covariance.fitted import fitted_components
 from spatgmm.covariance.geometry import MAX_DISTANCE, Geometry
 from spatgmm.report.results import Results, counts, mean_and_error

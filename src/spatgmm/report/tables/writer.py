@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from tabulate import tabulate
 
-from spatgmm.data import atomic_path
+from spatgmm.common.files import atomic_path
 from spatgmm.report.tables.table import Table
 
 _LATEX = {

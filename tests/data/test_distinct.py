@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from spatgmm.common.distinct import distinct
+from spatgmm.common.agreement import distinct
 
 
 def test_the_best_of_each_clustering_is_kept_in_order():
