@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from spatgmm import methods, simulate
+from spatgmm.common import r
 
 SCENARIO = simulate.Scenario.from_config(
     "contract",

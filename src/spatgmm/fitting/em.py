@@ -27,7 +27,7 @@ class EmptyComponentError(ArithmeticError):
 
 
 class Solver(Protocol):
-    """What the solvers of :mod:`~spatgmm.fitting.scoring` and :mod:`~spatgmm.fitting.gls` provide."""
+    """What the solvers of :mod:`spatgmm.fitting.scoring` and ``gls`` provide."""
 
     #: Whether the log-likelihood is let fall from one iteration to the next.
     may_fall: bool
