@@ -13,31 +13,25 @@ from tqdm import tqdm
 from spatgmm.common import checks
 from spatgmm.common.base import LikelihoodMixture
 from spatgmm.common.locations import check_coordinates, grid_coordinates
-from spatgmm.common.threads import blas_threads
 from spatgmm.covariance import decay as decays
 from spatgmm.covariance import metric as metrics
-from spatgmm.covariance.family import SHAPE, SpatialCovariance, alpha_from_theta
-from spatgmm.covariance.fitted import COEFFICIENTS
+from spatgmm.covariance.family import SpatialCovariance
 from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
-from spatgmm.fitting import em, inference, scales
+from spatgmm.fitting import em, inference, means, scales
+from spatgmm.fitting.engine import Engine, Exact
+from spatgmm.fitting.estimates import Estimates, Uncertainty
 from spatgmm.fitting.gls import GLS
-from spatgmm.fitting.maps import IncompleteMaps, Maps
+from spatgmm.fitting.maps import Maps
 from spatgmm.fitting.scoring import SHARED, Scoring
-from spatgmm.fitting.search import search
 from spatgmm.fitting.search.starts import kmeans_responsibilities
-from spatgmm.fitting.state import MIN_MAPS, Mixture, empty, starting_mixture
+from spatgmm.fitting.state import MIN_MAPS, Model, empty
 
-SOLVERS = ("scoring", "gls")
-MEANS = ("free", "constant")
-VARIANCES = ("constant", "location")
+SOLVERS = {"scoring": Scoring, "gls": GLS}
 MISSING = ("error", "em")
 
 #: Chooses among the decays by BIC.
 AUTO = "auto"
-
-#: Exact EM iterations of the single component that fills in missing pixels for the search.
-_ITERATIONS_TO_COMPLETE = 20
 
 
 class SpatialGaussianMixture(LikelihoodMixture):
@@ -211,10 +205,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
         checks.warn_constant_columns(X)
         standardised = self._standardise(X)
 
-        self._family = self._covariances_of(standardised)
-        with self._threads():
-            blocks = self._family.geometry.rotate(standardised)
-            maps = IncompleteMaps(blocks) if np.isnan(standardised).any() else Maps(blocks)
+        self._engine = self._engine_for(standardised)
+        with self._engine.threads():
+            maps = self._engine.maps(standardised)
             fit = self._best_fit(maps, given, rng)
         self._take(fit, maps, keep_order=given is not None)
         return self
@@ -238,62 +231,41 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
     def _standardise(self, X) -> np.ndarray:
         """Data of unit variance about 0: computations run there, no tolerance depends on units."""
-        p = X.shape[1]
-        there = ~np.isnan(X) if np.isnan(X).any() else True
-        if self.mean == "free":
-            self._centre = X.mean(axis=0, where=there)
-        else:
-            self._centre = np.full(p, X.mean(where=there))
+        self._centre = means.get(self.mean).centre(X)
         standardised = X - self._centre
+        there = means.observed(standardised)
         # The root of the mean square about the centre; .std() would make another copy of the data.
         values = standardised if there is True else standardised[there]
         self._scale = float(np.sqrt(np.vdot(values, values) / values.size))
         standardised /= self._scale
         return standardised
 
-    def _covariances_of(self, standardised) -> SpatialCovariance:
-        """The family of covariances, in reflection blocks where nothing breaks the symmetry."""
-        metric = metrics.get(self.metric)
-        metric.check(self.coordinates_.shape[1])
-        whole = self.variance == "constant" and not np.isnan(standardised).any()
-        symmetry = None if whole and metric.reflects else False
-        geometry = Geometry(self.coordinates_, symmetry, by_offset=metric.by_offset)
-        return SpatialCovariance(Kernel(geometry, decays.get(self.decay), metric))
-
-    def _threads(self):
-        return blas_threads(max(self._family.geometry.sizes))
+    def _engine_for(self, standardised) -> Engine:
+        """The way to compute the likelihood of these data."""
+        decay, metric = decays.get(self.decay), metrics.get(self.metric)
+        alike = not (scales.get(self.variance).differ or np.isnan(standardised).any())
+        return Exact(self.coordinates_, decay, metric, symmetric=alike)
 
     def _solver(self) -> em.Solver:
-        if self.solver == "gls":
-            return GLS(self.beta_init)
-        return Scoring(self.beta_init, self.sharing)
+        return SOLVERS[self.solver](self.beta_init)
 
     def _best_fit(self, maps: Maps, given, rng) -> em.Fit:
         """EM from one start, or from the best of many."""
-        solver = self._solver()
-        scale = None
-        if self.variance == "location":
-            scale = scales.starting_scale(maps.blocks[0])
-        complete = self._completed(maps, scale).divided(scale)
+        engine, solver, G = self._engine, self._solver(), self.n_components
+        self._model = model = Model(
+            engine.family,
+            means.get(self.mean),
+            scales.get(self.variance).start(maps),
+            engine.family.members(SHARED[self.sharing]),
+        )
+        complete = engine.completed(maps, model, self.tol)
         if given is None and self.init == "multistart":
-            starts = [
-                starting_mixture(
-                    complete,
-                    responsibilities,
-                    solver.tie(thetas, responsibilities.sum(axis=0)),
-                    self._family,
-                    self.mean,
-                    scale,
-                )
-                for responsibilities, thetas in search.multistart(
-                    complete.blocks, self._family, self.n_components, self.n_init, rng, self.mean
-                )
-            ]
+            starts = engine.starts(complete, model, G, self.n_init, rng)
         else:
             if given is None:
-                flat = np.concatenate(complete.blocks, axis=1)
-                given = kmeans_responsibilities(flat, self.n_components, rng)
-            starts = [solver.start(complete, given, self._family, self.mean, scale)]
+                flat = np.concatenate(model.scales.divide(complete).blocks, axis=1)
+                given = kmeans_responsibilities(flat, G, rng)
+            starts = [solver.start(complete, given, model)]
         with tqdm(desc="EM", unit=" iterations", disable=not self.verbose) as bar:
 
             def progress(log_likelihood: float) -> None:
@@ -301,18 +273,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 bar.set_postfix_str(f"log-likelihood {log_likelihood:.3f}", refresh=False)
                 bar.update()
 
-            return em.run_best(maps, starts, solver, self.mean, self.tol, self.max_iter, progress)
-
-    def _completed(self, maps: Maps, scale) -> Maps:
-        """Maps to search on: missing pixels as a single component would have them."""
-        if not isinstance(maps, IncompleteMaps):
-            return maps
-        solver = Scoring()
-        filled = Maps([np.nan_to_num(block) for block in maps.blocks])
-        everyone = np.ones((len(maps), 1))
-        start = solver.start(filled.divided(scale), everyone, self._family, self.mean, scale)
-        fit = em.run(maps, start, solver, self.mean, self.tol, _ITERATIONS_TO_COMPLETE)
-        return _filled(maps, fit.mixture, 0)
+            return em.run_best(maps, starts, model, solver, self.tol, self.max_iter, progress)
 
     def _take(self, fit: em.Fit, maps: Maps, keep_order: bool) -> None:
         """Public attributes, in the units of the data."""
@@ -320,33 +281,27 @@ class SpatialGaussianMixture(LikelihoodMixture):
         if not keep_order:
             order = np.argsort(-fit.mixture.weights, kind="stable")
         self._mixture = fit.mixture.reordered(order)
+        self._estimates = Estimates(self._mixture, self._model, self._scale)
         self.weights_ = self._mixture.weights
         blocks = [np.stack(block) for block in zip(*self._mixture.means, strict=True)]
-        scale = self._mixture.scale
-        self.scales_ = np.ones(len(self._centre)) if scale is None else scale
-        means = self.scales_ * self._family.geometry.rotate_back(blocks)
-        self.means_ = self._centre + self._scale * means
-        thetas = self._mixture.thetas
-        self.alpha_ = self._scale**2 * np.array([alpha_from_theta(theta) for theta in thetas])
-        self.shape_ = thetas[:, SHAPE].copy()
-        decay = self._family.kernel.decay
+        family, p = self._engine.family, len(self._centre)
+        self.scales_ = self._mixture.scales.values(p)
+        self.means_ = self._centre + self._scale * self.scales_ * self._engine.back(blocks)
+        self.alpha_ = self._estimates.alpha()
+        self.shape_ = self._estimates.shapes().copy()
+        decay = family.kernel.decay
         self.decay_ = decay.name
-        self.parameter_names_ = (*COEFFICIENTS, *self._family.kernel.parameter_names)
+        self.parameter_names_ = family.names
         self.beta_ = self.shape_[:, : len(decay.parameter_names)]
         if self.beta_.shape[1] == 1:
             self.beta_ = self.beta_[:, 0]
         self.labels_ = fit.responsibilities[:, order].argmax(axis=1)
-        p = len(self._centre)
         self.log_likelihood_trace_ = np.array([self._in_units(value, maps) for value in fit.trace])
         self.log_likelihood_ = float(self.log_likelihood_trace_[-1])
         self.n_iter_ = len(fit.trace) - 1
         self.converged_ = fit.converged
-        G = self.n_components
-        shared = self._solver().is_shared(self._family.n_parameters)
-        self.n_parameters_ = (G - 1) + G * (p if self.mean == "free" else 1)
-        self.n_parameters_ += int(shared.sum() + G * (~shared).sum())
-        self.n_parameters_ += 0 if scale is None else p - 1
-        self.path_ = self._family.geometry.path
+        self.n_parameters_ = self._model.n_parameters(self.n_components)
+        self.path_ = family.geometry.path
         self.condition_number_ = max(c.condition_number() for c in self._mixture.covariances)
         counts = fit.responsibilities.sum(axis=0)[order]
         self.empty_components_ = np.flatnonzero(empty(counts)).tolist()
@@ -354,7 +309,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         if self.empty_components_:
             warnings.warn(
                 f"components {self.empty_components_} hold fewer than {MIN_MAPS} maps; "
-                f"n_components={G} is too many for these data",
+                f"n_components={self.n_components} is too many for these data",
                 ConvergenceWarning,
                 stacklevel=3,
             )
@@ -376,12 +331,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         X = np.empty((n_samples, len(self._centre)))
         for g, covariance in enumerate(self._mixture.covariances):
             rows = np.flatnonzero(labels == g)
-            blocks = [
-                rng.standard_normal((len(rows), len(factor))) @ factor.T
-                for factor in covariance.factors
-            ]
-            maps = self.scales_ * self._family.geometry.rotate_back(blocks)
-            X[rows] = self.means_[g] + self._scale * maps
+            maps = self._engine.back(covariance.draw(len(rows), rng))
+            X[rows] = self.means_[g] + self._scale * self.scales_ * maps
         return X, labels
 
     def impute(self, X):
@@ -399,20 +350,19 @@ class SpatialGaussianMixture(LikelihoodMixture):
         ndarray of shape (n, p)
         """
         maps = self._maps(X)
-        with self._threads():
+        with self._engine.threads():
             _, responsibilities = self._mixture.expectation(maps)
             filled = sum(
-                r[:, None] * np.concatenate(_filled(maps, self._mixture, g).blocks, axis=1)
+                r[:, None] * self._engine.back(self._mixture.filled(maps, g))
                 for g, r in enumerate(responsibilities.T)
             )
-            blocks = np.split(filled, np.cumsum(self._family.geometry.sizes)[:-1], axis=1)
-            return self._centre + self._scale * self._family.geometry.rotate_back(blocks)
+        return self._centre + self._scale * filled
 
     @property
     def covariances_(self):
         """``Xi_g = a1*J + a2*D + a3*I``, with scales ``s`` ``diag(s) Xi_g diag(s)``: (G, p, p)."""
         check_is_fitted(self)
-        kernel = self._family.kernel
+        kernel = self._engine.family.kernel
         geometry = Geometry(self.coordinates_, False, by_offset=kernel.metric.by_offset)
         dense = SpatialCovariance(Kernel(geometry, kernel.decay, kernel.metric))
         units = self._scale**2 * np.outer(self.scales_, self.scales_)
@@ -422,7 +372,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
     def distances_(self):
         """Scaled distances, shape (p, p)."""
         check_is_fitted(self)
-        return self._family.geometry.distances()
+        return self._engine.family.geometry.distances()
 
     # -- what it says about space --------------------------------------------------------------
 
@@ -441,7 +391,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             std_error, lower, upper, note.  A parameter at a bound has no standard error; the
             note says why.  See :mod:`spatgmm.fitting.inference`.
         """
-        return inference.standard_errors(self._information(X))
+        return inference.standard_errors(self._uncertainty(X))
 
     def geostatistics(self, X=None):
         """Each covariance in the words of geostatistics.
@@ -461,8 +411,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         """
         check_is_fitted(self)
         if X is None:
-            return inference.geostatistics(self._estimates())
-        return inference.geostatistics(self._estimates(), self._information(X))
+            return inference.geostatistics(self._estimates)
+        return inference.geostatistics(self._estimates, self._uncertainty(X))
 
     def correlogram(self, distances=None):
         """Fitted correlation by distance.
@@ -479,23 +429,19 @@ class SpatialGaussianMixture(LikelihoodMixture):
             the nugget makes it jump right after.
         """
         check_is_fitted(self)
-        return inference.correlogram(self._estimates(), distances)
+        return inference.correlogram(self._estimates, distances)
 
-    def _estimates(self) -> inference.Estimates:
-        shared = self._solver().is_shared(self._family.n_parameters)
-        return inference.Estimates(self._mixture, self._family, self._scale, self.mean, shared)
-
-    def _information(self, X) -> inference.Information:
+    def _uncertainty(self, X) -> Uncertainty:
         maps = self._maps(X)
-        with self._threads():
-            return inference.Information(self._estimates(), maps)
+        with self._engine.threads():
+            return self._engine.uncertainty(self._estimates, maps)
 
     # -- checks -------------------------------------------------------------------------------
 
     def _joint(self, X) -> np.ndarray:
         """``log(pi_g) + log N(x_i; mu_g, Xi_g)`` in the units of X, shape (n, G)."""
         maps = self._maps(X)
-        with self._threads():
+        with self._engine.threads():
             joint = self._mixture.log_joint(maps)
         return joint - maps.n_observed[:, None] * np.log(self._scale)
 
@@ -504,14 +450,12 @@ class SpatialGaussianMixture(LikelihoodMixture):
         check_is_fitted(self)
         X, _ = self._check_maps(X, reset=False)
         standardised = (X - self._centre) / self._scale
-        if not np.isnan(standardised).any():
-            return Maps(self._family.geometry.rotate(standardised))
-        if self._family.geometry.path != Geometry.DENSE:
+        if np.isnan(standardised).any() and self._engine.family.geometry.path != Geometry.DENSE:
             raise ValueError(
                 "X has missing pixels, but the maps that the model was fitted to had none; fit it "
                 "to these maps"
             )
-        return IncompleteMaps([standardised])
+        return self._engine.maps(standardised)
 
     def _in_units(self, log_likelihood, maps: Maps) -> float:
         return log_likelihood - maps.n_observed.sum() * np.log(self._scale)
@@ -542,7 +486,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         checks.check_integer("n_components", self.n_components, 1)
         if self.decay != AUTO:
             decays.get(self.decay)
-        checks.check_choice("mean", self.mean, MEANS)
+        checks.check_choice("mean", self.mean, means.names())
         checks.check_choice("solver", self.solver, SOLVERS)
         checks.check_integer("n_init", self.n_init, 1)
         if isinstance(self.init, str):
@@ -552,7 +496,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         if self.beta_init is not None:
             checks.check_positive("beta_init", self.beta_init)
         checks.check_choice("metric", self.metric, metrics.names())
-        checks.check_choice("variance", self.variance, VARIANCES)
+        checks.check_choice("variance", self.variance, scales.names())
         checks.check_choice("sharing", self.sharing, SHARED)
         checks.check_choice("missing", self.missing, MISSING)
         if self.solver == "gls":
@@ -577,11 +521,3 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 f"solver='gls' takes a decay with one parameter, got decay={self.decay!r}; "
                 "use solver='scoring'"
             )
-
-
-def _filled(maps: Maps, mixture: Mixture, g: int) -> Maps:
-    """Maps with missing pixels at their expectation under one component, in units of the data."""
-    complete = maps.divided(mixture.scale).completed(mixture.means[g], mixture.covariances[g])
-    if mixture.scale is None:
-        return Maps(complete.blocks)
-    return Maps([block * mixture.scale for block in complete.blocks])

@@ -9,8 +9,8 @@ from measure import Measurement, side_by_side
 from problems import ExactEM
 from scipy.linalg import blas, lapack
 
-from spatgmm.fitting.inference import Estimates, Information
-from spatgmm.fitting.scoring import Scoring
+from spatgmm.fitting.estimates import Estimates
+from spatgmm.fitting.information import observed_information
 
 #: Iterations timed in a row.
 _N_ITERATIONS = 3
@@ -68,12 +68,13 @@ def standard_errors() -> list[Measurement]:
     for path, symmetry in (("one dense block", False), ("reflection blocks", True)):
         problem = ExactEM((20, 20), 500, 2, symmetry)
         mixture = problem.after(20)
-        shared = Scoring().is_shared(problem.family.n_parameters)
-        estimates = Estimates(mixture, problem.family, 1.0, "free", shared)
+        estimates = Estimates(mixture, problem.model, 1.0)
         seconds = side_by_side(
             {
                 "iterations": lambda problem=problem: problem.after(_N_ITERATIONS),
-                "errors": lambda e=estimates, problem=problem: Information(e, problem.maps),
+                "errors": lambda e=estimates, problem=problem: observed_information(
+                    e, problem.maps
+                ),
             }
         )
         ratio = seconds["errors"] / (seconds["iterations"] / _N_ITERATIONS)

@@ -14,8 +14,10 @@ from spatgmm.covariance.kernel import Kernel
 from spatgmm.data import Dataset
 from spatgmm.fitting import em
 from spatgmm.fitting.maps import Maps
+from spatgmm.fitting.means import FreeMean
+from spatgmm.fitting.scales import NoScales
 from spatgmm.fitting.scoring import Scoring
-from spatgmm.fitting.state import Mixture, starting_mixture
+from spatgmm.fitting.state import Mixture, Model
 
 _REFERENCE = Path(__file__).parents[1] / "reference"
 
@@ -57,10 +59,7 @@ def draw(shape: tuple[int, ...], n: int, n_components: int, seed: int = 0):
     X = np.empty((n, geometry.n_locations))
     for g, theta in enumerate(thetas(n_components)):
         rows = np.flatnonzero(labels == g)
-        factors = family.inside(theta).factors
-        X[rows] = geometry.rotate_back(
-            [rng.standard_normal((len(rows), len(factor))) @ factor.T for factor in factors]
-        )
+        X[rows] = geometry.rotate_back(family.inside(theta).draw(len(rows), rng))
     return X, labels
 
 
@@ -81,7 +80,8 @@ class ExactEM:
         self.family = SpatialCovariance(Kernel(geometry, decay.get("sigmoid")))
         self.maps = Maps(geometry.rotate(X))
         start = np.eye(n_components)[labels]
-        self.mixture = starting_mixture(self.maps, start, thetas(n_components), self.family, "free")
+        self.model = Model(self.family, FreeMean(), NoScales(), np.zeros(4, dtype=bool))
+        self.mixture = self.model.mixture(self.maps, start, thetas(n_components))
         # The first iteration computes what later ones find in the covariance they start from.
         self.mixture = self.after(1)
 
@@ -90,5 +90,5 @@ class ExactEM:
         mixture = self.mixture
         for _ in range(n_iterations):
             _, responsibilities = mixture.expectation(self.maps)
-            mixture = em.maximisation(self.maps, responsibilities, mixture, "free", Scoring())
+            mixture = em.maximisation(self.maps, responsibilities, mixture, self.model, Scoring())
         return mixture

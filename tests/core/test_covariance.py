@@ -6,7 +6,7 @@ from scipy.stats import multivariate_normal
 
 from spatgmm.common.locations import grid_coordinates
 from spatgmm.covariance import decay
-from spatgmm.covariance.family import SpatialCovariance, alpha_from_theta, theta_from_alpha
+from spatgmm.covariance.family import SpatialCovariance, theta_from_alpha
 from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
 
@@ -48,9 +48,11 @@ def directions(plain, coordinates):
     return [np.ones((p, p)), plain.covariance(coordinates, ALPHA, BETA), np.eye(p), slope]
 
 
-def test_theta_and_alpha_are_two_names_for_the_same():
+def test_theta_and_alpha_are_two_names_for_the_same(case):
+    _, family = case
     np.testing.assert_allclose(THETA, [0.3, 0.8, 0.4, 3.5])
-    np.testing.assert_allclose(alpha_from_theta(THETA), ALPHA)
+    np.testing.assert_allclose(family.alpha(THETA), ALPHA)
+    np.testing.assert_allclose(family.to_public(2.0) @ THETA, [*(4 * ALPHA), BETA])
 
 
 def test_the_matrix_is_that_of_the_paper(case, plain):

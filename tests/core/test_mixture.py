@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from spatgmm import SpatialGaussianMixture, mixture
+from spatgmm import SpatialGaussianMixture
 from spatgmm.common.locations import grid_coordinates
 from spatgmm.common.threads import blas_threads, one_blas_thread
 from spatgmm.covariance.geometry import Geometry
+from spatgmm.fitting import engine
 
 COMPONENTS = [(0.6, 0.0, (1.0, -0.9, 0.3), 2.5), (0.4, 0.8, (1.2, -0.8, 0.5), 7.0)]
 
@@ -215,7 +216,7 @@ def test_reflection_blocks_give_the_same_fit_as_the_dense_path(plain, monkeypatc
         def forced(coordinates, _, symmetry=symmetry, **options):
             return Geometry(coordinates, symmetry, **options)
 
-        monkeypatch.setattr(mixture, "Geometry", forced)
+        monkeypatch.setattr(engine, "Geometry", forced)
         fits[symmetry] = SpatialGaussianMixture(2, shape, init=labels).fit(X)
     blocks, dense = fits[True], fits[False]
     assert (blocks.path_, dense.path_) == ("reflection blocks", "one dense block")

@@ -14,9 +14,9 @@ from spatgmm.covariance import decay
 from spatgmm.covariance.family import SpatialCovariance, theta_from_alpha
 from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
-from spatgmm.fitting import scales
-from spatgmm.fitting.scoring import Scoring
-from spatgmm.fitting.state import Mixture
+from spatgmm.fitting import means, scales
+from spatgmm.fitting.scoring import SHARED, Scoring
+from spatgmm.fitting.state import Mixture, Model
 
 COMPONENTS = [{"alpha": [1, -0.9, 0.3], "beta": 2.5}, {"alpha": [1, -0.9, 0.3], "beta": 6}]
 ALPHA, BETAS = (1.0, -0.9, 0.3), (2.5, 6.0)
@@ -116,7 +116,7 @@ def test_the_observed_information_is_the_curvature_of_the_likelihood():
 
 def direct(model, X, level, theta):
     """Log-likelihood of one component by dense matrices; X may have missing pixels."""
-    family = model._family
+    family = model._engine.family
     blocks = family.matrix(theta_from_alpha(theta[:3], theta[3:]))
     assert len(blocks) == 1
     total = 0.0
@@ -367,8 +367,9 @@ def test_one_dimension_has_no_directions():
 def test_a_shared_step_is_uphill_on_the_total_and_keeps_what_is_shared(sharing):
     family = SpatialCovariance(Kernel(Geometry(grid_coordinates((3, 4))), decay.get("sigmoid")))
     scatters = [family.matrix([0.3, 0.8, 0.4, 2.5]), family.matrix([0.4, 0.7, 0.5, 4.0])]
-    solver, counts = Scoring(sharing=sharing), np.array([30.0, 10.0])
-    thetas = solver.tie(np.array([[0.3, 0.8, 0.7, 2.0], [0.5, 0.6, 0.9, 4.0]]), counts)
+    shared, counts = family.members(SHARED[sharing]), np.array([30.0, 10.0])
+    model = Model(family, means.FreeMean(), scales.NoScales(), shared)
+    thetas = model.tied(np.array([[0.3, 0.8, 0.7, 2.0], [0.5, 0.6, 0.9, 4.0]]), counts)
 
     def total(covariances):
         return sum(
@@ -378,9 +379,8 @@ def test_a_shared_step_is_uphill_on_the_total_and_keeps_what_is_shared(sharing):
     before = [family.at(theta) for theta in thetas]
     after = before
     for _ in range(80):
-        after = solver.update(after, scatters, counts)
+        after = Scoring().update(after, scatters, counts, shared)
     assert total(after) < total(before)
-    shared = solver.is_shared(4)
     found = np.array([covariance.theta for covariance in after])
     np.testing.assert_array_equal(found[0, shared], found[1, shared])
 
@@ -402,13 +402,14 @@ def test_scales_of_locations_go_where_the_slope_of_their_objective_vanishes():
     rng = np.random.default_rng(4)
     X = rng.normal(size=(60, 8)) * np.linspace(0.5, 2, 8)
     family = SpatialCovariance(Kernel(Geometry(np.arange(8.0)[:, None]), decay.get("sigmoid")))
-    mixture = Mixture(np.ones(1), [[np.zeros(8)]], [family.at([0.2, 0.5, 0.5, 2.0])], np.ones(8))
+    covariances = [family.at([0.2, 0.5, 0.5, 2.0])]
+    mixture = Mixture(np.ones(1), [[np.zeros(8)]], covariances, scales.LocationScales(np.ones(8)))
     for _ in range(200):
-        Y = X / mixture.scale
+        Y = X / mixture.scales.values(8)
         (covariance,) = mixture.covariances
         before = 60 * covariance.objective([Y.T @ Y / 60])
-        mixture = scales.rescaled(mixture, [[Y.T @ Y / 60]], np.array([60.0]))
-        Y = X / mixture.scale
+        mixture = mixture.scales.improved(mixture, [[Y.T @ Y / 60]], np.array([60.0]))
+        Y = X / mixture.scales.values(8)
         (covariance,) = mixture.covariances
         assert 60 * covariance.objective([Y.T @ Y / 60]) <= before + 1e-8
     # f(r) = r'Mr - 2n sum log r at r = 1: all slopes 2 (M1)_j - 2n are zero.

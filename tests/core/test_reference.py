@@ -14,6 +14,9 @@ from spatgmm.covariance.kernel import Kernel
 from spatgmm.fitting.em import EmptyComponentError
 from spatgmm.fitting.gls import GLS
 from spatgmm.fitting.maps import Maps
+from spatgmm.fitting.means import FreeMean
+from spatgmm.fitting.scales import NoScales
+from spatgmm.fitting.state import Model
 
 BEST_KNOWN = {"spat_grid10": -37779.209, "spat_irregular": -24628.886, "spat_line": -3338.004}
 
@@ -104,7 +107,8 @@ def test_gls_floors_eigenvalues_as_the_plain_algorithm(plain, hard, floored):
         floored.clear()
         geometry = Geometry(coordinates, symmetry=False)
         family = SpatialCovariance(Kernel(geometry, decay.get("sigmoid")))
-        start = GLS(1.0).start(Maps([X]), np.eye(2)[labels], family, "free")
+        model = Model(family, FreeMean(), NoScales(), np.zeros(4, dtype=bool))
+        start = GLS(1.0).start(Maps([X]), np.eye(2)[labels], model)
         log_likelihood, _ = start.expectation(Maps([X]))
         *_, trace = plain.gls_em(X, coordinates, np.eye(2)[labels], beta_start=1.0, max_iter=0)
         # Floored matrices have condition numbers of 1e8 and more: later iterations are chaotic.

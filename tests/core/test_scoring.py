@@ -13,6 +13,9 @@ from spatgmm.fitting.scoring import Scoring
 
 COORDINATES = grid_coordinates((3, 4))
 
+#: No parameter is shared.
+FREE = np.zeros(4, dtype=bool)
+
 
 @pytest.fixture
 def family():
@@ -27,7 +30,7 @@ def test_a_step_gains_from_anywhere_inside_the_cone(family, seed):
     covariance = family.at([rng.uniform(0, 2), rng.uniform(0.2, 2), rng.uniform(0.5, 2), beta])
     X = rng.normal(size=(40, 12)) + rng.normal(size=(40, 1))
     scatter = [X.T @ X / 40]
-    (after,) = Scoring().update([covariance], [scatter], np.ones(1))
+    (after,) = Scoring().update([covariance], [scatter], np.ones(1), FREE)
     assert after.objective(scatter) < covariance.objective(scatter)
     assert lower <= after.theta[SHAPE][0] <= upper
 
@@ -37,7 +40,7 @@ def test_steps_end_where_the_score_vanishes(family, plain):
     scatter = [X.T @ X / len(X)]
     covariance = family.at([0.5, 0.5, 0.5, 1.0])
     for _ in range(60):
-        (covariance,) = Scoring().update([covariance], [scatter], np.ones(1))
+        (covariance,) = Scoring().update([covariance], [scatter], np.ones(1), FREE)
     score, information = covariance.score_and_information(scatter)
     # The decrement g'F^-1 g is what another step would gain.
     assert score @ np.linalg.solve(information, score) < 1e-12
@@ -45,7 +48,7 @@ def test_steps_end_where_the_score_vanishes(family, plain):
 
 def test_nothing_is_gained_at_the_maximum(family):
     covariance = family.at([0.3, 0.8, 0.4, 2.5])
-    (after,) = Scoring().update([covariance], [family.matrix(covariance.theta)], np.ones(1))
+    (after,) = Scoring().update([covariance], [family.matrix(covariance.theta)], np.ones(1), FREE)
     np.testing.assert_allclose(after.theta, covariance.theta, rtol=1e-6)
 
 

@@ -25,13 +25,13 @@ from spatgmm.common.files import atomic_path
 from spatgmm.covariance import decay, metric
 from spatgmm.covariance.fitted import fitted_components
 from spatgmm.data import Dataset
-from spatgmm.fitting import scoring
+from spatgmm.fitting import means, scales, scoring
 
 #: Further parameters of the model, for methods that take them: choices and help.
 _OPTIONS = {
-    "mean": (mixture.MEANS, "one mean per location and cluster, or one per cluster"),
+    "mean": (means.names(), "one mean per location and cluster, or one per cluster"),
     "metric": (metric.names(), "whether correlation has a direction"),
-    "variance": (mixture.VARIANCES, "whether the variance differs by location"),
+    "variance": (scales.names(), "whether the variance differs by location"),
     "sharing": (list(scoring.SHARED), "covariance parameters that all clusters share"),
     "missing": (mixture.MISSING, "whether an empty value is an error or a missing pixel (em)"),
 }

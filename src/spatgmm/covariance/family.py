@@ -8,13 +8,16 @@ with ``c = a1 + a2`` the baseline covariance at the largest distance, ``tau = -a
 sill and ``nu = a3`` the nugget: ``K`` falls from 1 at distance 0 to 0 at the largest distance,
 and the three coefficients are far less collinear than in ``(J, D, I)``.
 
-Here ``theta = (c, tau, nu, *shape)``, where the sigmoid decay's shape is ``beta`` alone; matrices
-come as lists of blocks (:mod:`spatgmm.covariance.geometry`).
+Here ``theta = (c, tau, nu, *shape)``, where the sigmoid decay's shape is ``beta`` alone; nothing
+outside this module knows that layout.  Matrices come as lists of blocks
+(:mod:`spatgmm.covariance.geometry`).
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from scipy.linalg import blas, lapack
@@ -25,26 +28,60 @@ from spatgmm.covariance.kernel import Kernel
 #: outside the positive-definite cone for all practical purposes.
 PIVOT_FLOOR = 1e-10
 
+#: Smallest |tau|, in units of the data's variance: at 0 the shape would vanish from the model.
+_SMALLEST_TAU = 1e-6
+
+#: The coefficients of a covariance, as the paper and tables name them.
+COEFFICIENTS = ("alpha1", "alpha2", "alpha3")
+
 # Places in theta, and in rows and columns of score and information.
 C, TAU, NU = range(3)
 N_COEFFICIENTS = 3
 SHAPE = slice(N_COEFFICIENTS, None)
 
-
-def theta_from_alpha(alpha, shape) -> np.ndarray:
-    """``(a1, a2, a3)`` of the paper (J all ones) and the shape as ``(c, tau, nu, *shape)``."""
-    a1, a2, a3 = alpha
-    return np.array([a1 + a2, -a2, a3, *np.atleast_1d(shape)])
+#: d(a1, a2, a3) / d(c, tau, nu), with a1 = c + tau, a2 = -tau, a3 = nu.
+_TO_ALPHA = np.array([[1, 1, 0], [0, -1, 0], [0, 0, 1]], dtype=float)
 
 
-def alpha_from_theta(theta) -> np.ndarray:
-    """The paper's ``(a1, a2, a3)``, J all ones, of ``(c, tau, nu, *shape)``."""
-    c, tau, nu = theta[:N_COEFFICIENTS]
-    return np.array([c + tau, -tau, nu])
+class Covariance(Protocol):
+    """``Xi`` at one theta: what EM asks of it, however it is computed.
+
+    *Moments* are what :meth:`spatgmm.fitting.maps.Maps.moments` makes of the maps of one
+    component: a scatter matrix in blocks here, other sufficient statistics for other likelihoods.
+
+    Attributes
+    ----------
+    family : Family
+    theta : ndarray of shape (3 + q,)
+    log_det : float
+        ``log |Xi|``.
+    """
+
+    family: Family
+    theta: np.ndarray
+    log_det: float
+
+    def mahalanobis(self, residuals: list[np.ndarray]) -> np.ndarray:
+        """``(x - mu)' Xi^-1 (x - mu)`` per row of rotated residuals; they are overwritten."""
+
+    def solve(self, vectors: list[np.ndarray]) -> list[np.ndarray]:
+        """``Xi^-1 v`` for one vector, block by block, or for several (k, p_b)."""
+
+    def objective(self, moments) -> float:
+        """``log |Xi| + tr(Xi^-1 S)``: -2/n_g times the component's expected log-likelihood."""
+
+    def score_and_information(self, moments) -> tuple[np.ndarray, np.ndarray]:
+        """Score and Fisher information per observation along ``(J, Xi, I, dXi/dshape)``."""
+
+    def draw(self, n: int, rng: np.random.Generator) -> list[np.ndarray]:
+        """Maps of mean 0 with this covariance, (n, p_b) block by block."""
+
+    def condition_number(self) -> float:
+        """``||Xi|| ||Xi^-1||``, an estimate."""
 
 
-class SpatialCovariance:
-    """The family ``Xi(theta)`` over a set of locations.
+class Family(ABC):
+    """Covariances ``Xi(theta)`` over a set of locations, whatever the way to compute with them.
 
     Parameters
     ----------
@@ -55,10 +92,101 @@ class SpatialCovariance:
         self.kernel = kernel
         self.geometry = kernel.geometry
 
+    @abstractmethod
+    def at(self, theta: np.ndarray) -> Covariance | None:
+        """``Xi(theta)``, or None outside the positive-definite cone."""
+
+    def inside(self, theta: np.ndarray) -> Covariance:
+        """``Xi(theta)``, its nugget raised until it is positive definite."""
+        theta = np.array(theta, dtype=float)
+        covariance = self.at(theta)
+        while covariance is None:
+            theta[NU] += 0.2 * np.abs(theta[:N_COEFFICIENTS]).sum()
+            covariance = self.at(theta)
+        return covariance
+
+    # -- theta ---------------------------------------------------------------------------------
+
     @property
     def n_parameters(self) -> int:
         """Free parameters of one covariance: three coefficients and the shape."""
-        return N_COEFFICIENTS + len(self.kernel.parameter_names)
+        return len(self.names)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters as tables name them: coefficients alpha, then the shape."""
+        return (*COEFFICIENTS, *self.kernel.parameter_names)
+
+    def theta(self, coefficients: np.ndarray, shapes: np.ndarray) -> np.ndarray:
+        """theta (..., 3 + q) of coefficients ``(c, tau, nu)`` (..., 3) and shapes (..., q)."""
+        shapes = np.broadcast_to(shapes, (*coefficients.shape[:-1], np.shape(shapes)[-1]))
+        return np.concatenate([coefficients, shapes], axis=-1)
+
+    def shape(self, theta: np.ndarray) -> np.ndarray:
+        """The shape (..., q) in theta (..., 3 + q): parameters of the decay, then of the metric."""
+        return theta[..., SHAPE]
+
+    def alpha(self, theta: np.ndarray) -> np.ndarray:
+        """The paper's ``(a1, a2, a3)`` (..., 3), J all ones, of theta (..., 3 + q)."""
+        return theta[..., :N_COEFFICIENTS] @ _TO_ALPHA.T
+
+    def to_public(self, scale: float) -> np.ndarray:
+        """``d(a1, a2, a3, *shape) / dtheta``, where a unit of the data counts `scale`."""
+        jacobian = np.eye(self.n_parameters)
+        jacobian[:N_COEFFICIENTS, :N_COEFFICIENTS] = scale**2 * _TO_ALPHA
+        return jacobian
+
+    def free(self, held: list) -> list[int]:
+        """Places in theta of the parameters that are estimated, given what holds each shape."""
+        shape = range(N_COEFFICIENTS, N_COEFFICIENTS + len(held))
+        return [*range(N_COEFFICIENTS), *(k for k, why in zip(shape, held, strict=True) if not why)]
+
+    def members(self, groups: tuple[str, ...]) -> np.ndarray:
+        """Which parameters belong to these groups, ``"alpha"`` or ``"shape"``; shape (3 + q,)."""
+        belongs = np.zeros(self.n_parameters, dtype=bool)
+        belongs[:N_COEFFICIENTS] = "alpha" in groups
+        belongs[SHAPE] = "shape" in groups
+        return belongs
+
+    def rescaled(self, theta: np.ndarray, factor: float) -> np.ndarray:
+        """The same covariance of maps that are multiplied by `factor`."""
+        units = np.ones(self.n_parameters)
+        units[:N_COEFFICIENTS] = factor**2
+        return theta * units
+
+    def clipped(self, theta: np.ndarray) -> np.ndarray:
+        """theta (..., 3 + q) with its shape within the bounds."""
+        clipped = np.array(theta)
+        clipped[..., SHAPE] = np.clip(clipped[..., SHAPE], self.kernel.lower, self.kernel.upper)
+        return clipped
+
+    # -- steps ---------------------------------------------------------------------------------
+
+    def step_limits(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Lowest and highest step along ``(J, Xi, I, dXi/dshape)``, (3 + q,) each."""
+        limits = np.full((2, len(theta)), [[-np.inf], [np.inf]])
+        limits[:, SHAPE] = np.array(self.kernel.reach(theta[SHAPE])) - theta[SHAPE]
+        return limits[0], limits[1]
+
+    def moved(self, theta: np.ndarray, along: np.ndarray) -> np.ndarray:
+        """theta after a step along ``(J, Xi, I, dXi/dshape)``, with tau kept away from 0."""
+        moved = np.array(theta)
+        on_J, on_Xi, on_I = along[:N_COEFFICIENTS]
+        moved[:N_COEFFICIENTS] += on_Xi * theta[:N_COEFFICIENTS] + np.array([on_J, 0.0, on_I])
+        moved[SHAPE] += along[SHAPE]
+        if abs(moved[TAU]) < _SMALLEST_TAU:
+            moved[TAU] = np.copysign(_SMALLEST_TAU, moved[TAU])
+        return moved
+
+
+def theta_from_alpha(alpha, shape) -> np.ndarray:
+    """``(a1, a2, a3)`` of the paper (J all ones) and the shape as ``(c, tau, nu, *shape)``."""
+    a1, a2, a3 = alpha
+    return np.array([a1 + a2, -a2, a3, *np.atleast_1d(shape)])
+
+
+class SpatialCovariance(Family):
+    """The family with exact likelihood: matrices, block by block."""
 
     def matrix(self, theta: np.ndarray) -> list[np.ndarray]:
         """``Xi(theta)``, block by block."""
@@ -78,15 +206,6 @@ class SpatialCovariance:
             factors.append(factor)
         return FactoredCovariance(self, np.asarray(theta, dtype=float), factors)
 
-    def inside(self, theta: np.ndarray) -> FactoredCovariance:
-        """``Xi(theta)``, its nugget raised until it is positive definite."""
-        theta = np.array(theta, dtype=float)
-        covariance = self.at(theta)
-        while covariance is None:
-            theta[NU] += 0.2 * np.abs(theta[:N_COEFFICIENTS]).sum()
-            covariance = self.at(theta)
-        return covariance
-
     def at_floored(self, theta: np.ndarray, floor: float) -> FactoredCovariance:
         """``Xi(theta)`` with eigenvalues raised to `floor` where it is not positive definite."""
         inside = self.at(theta)
@@ -99,6 +218,95 @@ class SpatialCovariance:
             root = np.linalg.qr((vectors * np.sqrt(np.maximum(values, floor))).T, mode="r")
             factors.append(np.asfortranarray((root * np.sign(np.diag(root))[:, None]).T))
         return FactoredCovariance(self, np.asarray(theta, dtype=float), factors)
+
+    def derivatives(self, theta: np.ndarray) -> list[list[Derivative]]:
+        """``dXi/dtheta``: for each parameter, its blocks."""
+        assemble, tau, shape = self.geometry.assemble, theta[TAU], theta[SHAPE]
+        return [
+            [RankOne(u) for u in self.geometry.ones],
+            [Dense(block) for block in assemble(self.kernel.value(shape))],
+            [Identity() for _ in self.geometry.sizes],
+            *[
+                [Dense(tau * block) for block in assemble(slope)]
+                for slope in self.kernel.derivatives(shape)
+            ],
+        ]
+
+    def second_derivatives(self, theta: np.ndarray) -> dict[tuple[int, int], list[np.ndarray]]:
+        """``d2Xi / dtheta_j dtheta_k``, ``j <= k``, block by block; those that are not 0."""
+        assemble, tau, shape = self.geometry.assemble, theta[TAU], theta[SHAPE]
+        second = {
+            (TAU, k): assemble(slope)
+            for k, slope in enumerate(self.kernel.derivatives(shape), N_COEFFICIENTS)
+        }
+        for j, row in enumerate(self.kernel.second_derivatives(shape), N_COEFFICIENTS):
+            for k, values in enumerate(row, N_COEFFICIENTS):
+                if j <= k:
+                    second[j, k] = assemble(tau * values)
+        return second
+
+
+class Derivative(ABC):
+    """A block ``B`` of the derivative of a covariance along one of its parameters."""
+
+    @abstractmethod
+    def seen(self, rows: np.ndarray) -> Derivative:
+        """These rows and columns alone."""
+
+    @abstractmethod
+    def form(self, Y: np.ndarray) -> np.ndarray:
+        """``y' B y`` for every row of Y."""
+
+    @abstractmethod
+    def products(self, W: np.ndarray, WS: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``W B`` and ``W B W S``."""
+
+
+class RankOne(Derivative):
+    """``u u'``."""
+
+    def __init__(self, u: np.ndarray):
+        self._u = u
+
+    def seen(self, rows):
+        return RankOne(self._u[rows])
+
+    def form(self, Y):
+        return (Y @ self._u) ** 2
+
+    def products(self, W, WS):
+        w = W @ self._u
+        return np.outer(w, self._u), np.outer(w, self._u @ WS)
+
+
+class Identity(Derivative):
+    """``I``."""
+
+    def seen(self, rows):
+        return self
+
+    def form(self, Y):
+        return np.einsum("ij,ij->i", Y, Y)
+
+    def products(self, W, WS):
+        return W, W @ WS
+
+
+class Dense(Derivative):
+    """Any matrix."""
+
+    def __init__(self, B: np.ndarray):
+        self._B = B
+
+    def seen(self, rows):
+        return Dense(self._B[np.ix_(rows, rows)])
+
+    def form(self, Y):
+        return np.einsum("ij,ij->i", Y @ self._B, Y)
+
+    def products(self, W, WS):
+        A = W @ self._B
+        return A, A @ WS
 
 
 class FactoredCovariance:
@@ -130,6 +338,10 @@ class FactoredCovariance:
             inverses.append(inverse)
         return inverses
 
+    def draw(self, n: int, rng: np.random.Generator) -> list[np.ndarray]:
+        """Maps of mean 0 with this covariance, (n, p_b) block by block."""
+        return [rng.standard_normal((n, len(factor))) @ factor.T for factor in self.factors]
+
     def condition_number(self) -> float:
         """``||Xi|| ||Xi^-1||`` in the 1-norm of the blocks, estimated by LAPACK in O(p^2)."""
         norms, inverse_norms = [], []
@@ -147,6 +359,10 @@ class FactoredCovariance:
             solved = blas.dtrsm(1.0, factor, block.T, lower=1, overwrite_b=1)
             total += np.einsum("ij,ij->j", solved, solved)
         return total
+
+    def solve(self, vectors: list[np.ndarray]) -> list[np.ndarray]:
+        """``Xi^-1 v`` for one vector, block by block, or for several (k, p_b)."""
+        return [v @ W for v, W in zip(vectors, self.inverse, strict=True)]
 
     def objective(self, scatter: list[np.ndarray]) -> float:
         """``log |Xi| + tr(Xi^-1 S)``: -2/n_g times the component's expected log-likelihood."""

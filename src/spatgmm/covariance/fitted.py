@@ -14,10 +14,8 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from spatgmm.covariance.decay import Decay
+from spatgmm.covariance.family import COEFFICIENTS
 from spatgmm.covariance.geometry import MAX_DISTANCE
-
-#: The coefficients of one component's covariance; the decay's parameters follow them.
-COEFFICIENTS = ("alpha1", "alpha2", "alpha3")
 
 #: Beyond the effective range this share of the partial sill is left (the usual convention).
 _LEFT = 0.05

@@ -1,22 +1,22 @@
-"""The EM loop of the spatial mixture, whatever the solver of its covariance step.
+"""The EM loop of the spatial mixture, whatever its model and the solver of its covariance step.
 
-What it needs of the data it asks of :class:`spatgmm.fitting.maps.Maps`.
+What it needs of the data it asks of :class:`spatgmm.fitting.maps.Maps`, of a covariance of
+:class:`spatgmm.covariance.family.Covariance`; means and scales bring their own steps.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from spatgmm.common.agreement import distinct
-from spatgmm.covariance.family import FactoredCovariance, SpatialCovariance
-from spatgmm.fitting import scales
-from spatgmm.fitting.leaps import Leaps
-from spatgmm.fitting.maps import Blocks, Maps
-from spatgmm.fitting.state import Mixture, empty, weighted_mean
+from spatgmm.covariance.family import Covariance
+from spatgmm.fitting.leaps import NoLeaps
+from spatgmm.fitting.maps import Maps
+from spatgmm.fitting.state import Mixture, Model, empty
 
 #: Every distinct start gets some exact iterations; then the most promising few are finished.
 _TRIAL_ITERATIONS, _N_TRIED, _N_FINISHED = 10, 20, 4
@@ -26,47 +26,42 @@ class EmptyComponentError(ArithmeticError):
     """A component lost all its maps, and the solver (the paper's) cannot go on."""
 
 
-class Solver(Protocol):
-    """What the solvers of :mod:`spatgmm.fitting.scoring` and ``gls`` provide."""
+class Solver(ABC):
+    """How covariances are improved in an M-step, and when that is enough."""
 
-    #: Whether the log-likelihood is let fall from one iteration to the next.
-    may_fall: bool
-
-    #: Whether EM may leap ahead of its steps (:mod:`spatgmm.fitting.leaps`).
-    leaps: bool
-
-    #: Whether it goes on where a component has lost its maps.
-    keeps_empty: bool
-
-    #: Whether a covariance step moves all components together, since they share parameters.
-    together: bool
-
-    def start(
-        self,
-        maps: Maps,
-        responsibilities: np.ndarray,
-        family: SpatialCovariance,
-        mean: str,
-        scale: np.ndarray | None = None,
-    ) -> Mixture:
+    @abstractmethod
+    def start(self, maps: Maps, responsibilities: np.ndarray, model: Model) -> Mixture:
         """The mixture to start from at given responsibilities of complete maps."""
 
-    def tie(self, thetas: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Covariance parameters (G, 3 + q), those that are shared made equal."""
-
-    def is_shared(self, size: int) -> np.ndarray:
-        """Which of the `size` parameters of a covariance all components share."""
-
+    @abstractmethod
     def update(
-        self,
-        covariances: list[FactoredCovariance],
-        scatters: list[Blocks | None],
-        counts: np.ndarray,
-    ) -> list[FactoredCovariance]:
-        """One covariance step for components; the scatter of one without maps is None."""
+        self, covariances: list[Covariance], moments: list, counts: np.ndarray, shared: np.ndarray
+    ) -> list[Covariance]:
+        """One covariance step for a group of components; the moments of one without maps: None.
 
+        `shared`, (3 + q,), marks the parameters that all components have in common.
+        """
+
+    @abstractmethod
     def has_converged(self, trace: list[float], tol: float) -> bool:
         """Whether the log-likelihoods so far are a reason to stop."""
+
+    @abstractmethod
+    def accepts(self, reached: float, log_likelihood: float) -> bool:
+        """Whether to go on from a step that reached this log-likelihood from that one."""
+
+    def groups(self, n_components: int, shared: np.ndarray) -> list[list[int]]:
+        """Components that move in one step: each by itself, unless they share parameters."""
+        everyone = list(range(n_components))
+        return [everyone] if shared.any() else [[g] for g in everyone]
+
+    def lost(self, component: int) -> None:
+        """A component has lost its maps: go on without it, or raise EmptyComponentError."""
+        return None
+
+    def leaps(self, n_maps: int, tol: float, model: Model) -> NoLeaps:
+        """How EM may leap ahead of its steps."""
+        return NoLeaps()
 
 
 @dataclass
@@ -90,42 +85,43 @@ class Fit:
 
 
 def maximisation(
-    maps: Maps, responsibilities: np.ndarray, mixture: Mixture, mean: str, solver: Solver
+    maps: Maps, responsibilities: np.ndarray, mixture: Mixture, model: Model, solver: Solver
 ) -> Mixture:
-    """Weights, means, then one covariance step per component, or one for all that share."""
+    """Weights, means, then one covariance step per group of components, then scales."""
     counts = responsibilities.sum(axis=0)
-    maps = maps.divided(mixture.scale)
+    maps = mixture.scales.divide(maps)
     means, covariances = list(mixture.means), list(mixture.covariances)
+    there = np.flatnonzero(~empty(counts))
+    for g in np.flatnonzero(empty(counts)):
+        solver.lost(g)
+    complete = {g: maps.completed(means[g], covariances[g]) for g in there}
+    centres = [complete[g].mean(responsibilities[:, g]) for g in there]
+    ones = mixture.scales.divide_vector(model.ones)
+    estimates = model.mean.estimates(centres, [covariances[g] for g in there], ones)
+    for g, mean in zip(there, estimates, strict=True):
+        means[g] = mean
 
-    def moments(g: int) -> Blocks | None:
-        """Sets the component's mean; its scatter about it, None without maps."""
-        if empty(counts[g]):
-            if not solver.keeps_empty:
-                raise EmptyComponentError(f"solver='gls': component {g} became empty")
-            return None
-        weights = responsibilities[:, g]
-        complete = maps.completed(mixture.means[g], mixture.covariances[g])
-        means[g] = weighted_mean(complete, weights, mixture.covariances[g], mean, mixture.scale)
-        return complete.scatter(weights, means[g])
-
-    everyone, of_all = range(len(counts)), []
-    # One component at a time where they share nothing: one scatter in memory.
-    for group in [list(everyone)] if solver.together else [[g] for g in everyone]:
-        scatters = [moments(g) for g in group]
-        updated = solver.update([covariances[g] for g in group], scatters, counts[group])
+    moments = [None] * len(counts)
+    # One component at a time where they share nothing: one set of moments in memory.
+    for group in solver.groups(len(counts), model.shared):
+        for g in set(group) & set(complete):
+            moments[g] = complete[g].moments(responsibilities[:, g], means[g])
+        of_group = [moments[g] for g in group]
+        present = [covariances[g] for g in group]
+        updated = solver.update(present, of_group, counts[group], model.shared)
         for g, covariance in zip(group, updated, strict=True):
             covariances[g] = covariance
-        if mixture.scale is not None:
-            of_all += scatters
-    step = Mixture(counts / counts.sum(), means, covariances, mixture.scale)
-    return step if mixture.scale is None else scales.rescaled(step, of_all, counts)
+            if not mixture.scales.differ:
+                moments[g] = None
+    step = Mixture(counts / counts.sum(), means, covariances, mixture.scales)
+    return mixture.scales.improved(step, moments, counts)
 
 
 def run(
     maps: Maps,
     mixture: Mixture,
+    model: Model,
     solver: Solver,
-    mean: str = "free",
     tol: float = 1e-4,
     max_iter: int = 500,
     progress: Callable[[float], None] | None = None,
@@ -137,8 +133,8 @@ def run(
     maps : Maps
     mixture : Mixture
         Where to start.
+    model : Model
     solver : Solver
-    mean : {"free", "constant"}
     tol : float
         Absolute tolerance on the log-likelihood.
     max_iter : int
@@ -153,13 +149,11 @@ def run(
     log_likelihood, responsibilities = mixture.expectation(maps)
     trace = [log_likelihood]
     since_leap = [log_likelihood]  # only plain steps tell how much is left to gain
-    leaps = Leaps(len(maps), tol)
-    # A constant mean divided by scales does not stay one under a leap.
-    leaping = solver.leaps and (mean == "free" or mixture.scale is None)
+    leaps = solver.leaps(len(maps), tol, model)
     converged = False
     while not converged and len(trace) <= max_iter:
-        step = maximisation(maps, responsibilities, mixture, mean, solver)
-        leap = leaps.propose(mixture, step) if leaping else None
+        step = maximisation(maps, responsibilities, mixture, model, solver)
+        leap = leaps.propose(mixture, step)
         if leap is not None:
             reached, expected = leap.expectation(maps)
             if reached >= log_likelihood:
@@ -171,8 +165,7 @@ def run(
         if leap is None:
             reached, expected = step.expectation(maps)
             leaps.plain(reached - log_likelihood)
-        # Rounding in a nearly singular covariance can spoil the last small steps uphill.
-        if reached >= log_likelihood or solver.may_fall:
+        if solver.accepts(reached, log_likelihood):
             mixture, log_likelihood, responsibilities = step, reached, expected
         trace.append(log_likelihood)
         since_leap.append(log_likelihood)
@@ -185,8 +178,8 @@ def run(
 def run_best(
     maps: Maps,
     starts: list[Mixture],
+    model: Model,
     solver: Solver,
-    mean: str,
     tol: float,
     max_iter: int,
     progress: Callable[[float], None] | None = None,
@@ -207,7 +200,7 @@ def run_best(
     """
 
     def go(mixture: Mixture, n_iter: int) -> Fit:
-        return run(maps, mixture, solver, mean, tol, n_iter, progress)
+        return run(maps, mixture, model, solver, tol, n_iter, progress)
 
     if len(starts) == 1:
         return go(starts[0], max_iter)

@@ -10,10 +10,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from spatgmm.covariance.family import SHAPE, FactoredCovariance, SpatialCovariance, theta_from_alpha
-from spatgmm.fitting.em import maximisation
-from spatgmm.fitting.maps import Blocks, Maps
-from spatgmm.fitting.state import Mixture, starting_mixture
+from spatgmm.covariance.family import theta_from_alpha
+from spatgmm.fitting.em import EmptyComponentError, Solver, maximisation
 
 #: Where beta starts unless told otherwise.  The authors' package starts at 1 and breaks down on
 #: easy data; from 4 it did well.
@@ -23,7 +21,7 @@ STARTING_BETA = 4.0
 EIGENVALUE_FLOOR = 1e-8
 
 
-class GLS:
+class GLS(Solver):
     """The solver ``"gls"``.
 
     Parameters
@@ -32,41 +30,25 @@ class GLS:
         Where beta starts; None: 4.
     """
 
-    may_fall = True
-    together = False
-    leaps = False
-    keeps_empty = False  # the paper's algorithm has no answer to a component without maps
-
     def __init__(self, beta_init: float | None = None):
         self.beta_init = STARTING_BETA if beta_init is None else beta_init
 
-    def start(
-        self,
-        maps: Maps,
-        responsibilities: np.ndarray,
-        family: SpatialCovariance,
-        mean: str,
-        scale: np.ndarray | None = None,
-    ) -> Mixture:
+    def start(self, maps, responsibilities, model):
         """One M-step from the identity, where the GLS step is ordinary least squares."""
-        identity = np.tile([0.0, 0.0, 1.0, self.beta_init], (responsibilities.shape[1], 1))
-        mixture = starting_mixture(maps, responsibilities, identity, family, mean, scale)
-        return maximisation(maps, responsibilities, mixture, mean, self)
+        identity = theta_from_alpha([0.0, 0.0, 1.0], self.beta_init)
+        thetas = np.tile(identity, (responsibilities.shape[1], 1))
+        mixture = model.mixture(maps, responsibilities, thetas)
+        return maximisation(maps, responsibilities, mixture, model, self)
 
-    def tie(self, thetas: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """The paper's components share nothing."""
-        return thetas
+    def lost(self, component):
+        """The paper's algorithm has no answer to a component without maps."""
+        raise EmptyComponentError(f"solver='gls': component {component} became empty")
 
-    def is_shared(self, size: int) -> np.ndarray:
-        """Which of the `size` parameters of a covariance all components share."""
-        return np.zeros(size, dtype=bool)
+    def accepts(self, reached, log_likelihood):
+        """Whatever happens: the paper's log-likelihood may fall."""
+        return True
 
-    def update(
-        self,
-        covariances: list[FactoredCovariance],
-        scatters: list[Blocks],
-        counts: np.ndarray,
-    ) -> list[FactoredCovariance]:
+    def update(self, covariances, moments, counts, shared):
         """``alpha = Theta^-1 rhs`` at the present beta, then beta by bounded minimisation.
 
         ``Theta_km = tr(P B_k P B_m)``, ``rhs_k = tr(P B_k P S)``, ``P = Xi^-1``, ``B = (J, D, I)``.
@@ -75,7 +57,7 @@ class GLS:
         ----------
         covariances : list of one FactoredCovariance
             The component's present covariance.
-        scatters : list of one Blocks
+        moments : list of one Blocks
             Its scatter matrix ``S`` about the new mean, block by block.
         counts : ndarray of shape (1,)
 
@@ -84,10 +66,10 @@ class GLS:
         numpy.linalg.LinAlgError
             If the normal equations are singular.
         """
-        (covariance,), (scatter,) = covariances, scatters
+        (covariance,), (scatter,) = covariances, moments
         family = covariance.family
         geometry = family.geometry
-        (beta,) = covariance.theta[SHAPE]
+        (beta,) = family.shape(covariance.theta)
         bases = (
             geometry.assemble(np.ones_like(geometry.delta)),
             geometry.assemble(family.kernel.decay.value(geometry.delta, beta)),

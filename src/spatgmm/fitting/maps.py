@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from spatgmm.covariance.family import FactoredCovariance
+from spatgmm.covariance.family import Covariance
 
 Blocks = list[np.ndarray]
 
@@ -49,19 +49,19 @@ class Maps:
         """Observed pixels of each map, shape (n,)."""
         return np.full(len(self), self.n_locations)
 
-    def divided(self, scale: np.ndarray | None) -> Maps:
+    def divided(self, scale: np.ndarray) -> Maps:
         """The same maps with each location divided by its scale (one dense block only)."""
-        return self if scale is None else type(self)([block / scale for block in self.blocks])
+        return type(self)([block / scale for block in self.blocks])
 
     def log_volume(self, scale: np.ndarray) -> np.ndarray:
         """``sum_j log s_j`` over the observed pixels of each map, shape (n,)."""
         return np.full(len(self), np.log(scale).sum())
 
-    def completed(self, mean: Blocks, covariance: FactoredCovariance) -> Maps:
+    def completed(self, mean: Blocks, covariance: Covariance) -> Maps:
         """Complete maps, with what a component says of their missing pixels."""
         return self
 
-    def log_density(self, mean: Blocks, covariance: FactoredCovariance) -> np.ndarray:
+    def log_density(self, mean: Blocks, covariance: Covariance) -> np.ndarray:
         """``log N(x_i; mu, Xi)``, shape (n,)."""
         distance = np.empty(len(self))
         for rows in _chunks(len(self), self.n_locations):
@@ -74,7 +74,7 @@ class Maps:
         total = max(weights.sum(), 1e-300)  # a component that lost all its maps has its mean at 0
         return [weights @ block / total for block in self.blocks]
 
-    def scatter(self, weights: np.ndarray, centre: Blocks) -> Blocks:
+    def moments(self, weights: np.ndarray, centre: Blocks) -> Blocks:
         """``S = sum_i w_i (x_i - mu)(x_i - mu)' / sum_i w_i``, the diagonal blocks alone."""
         rows = np.flatnonzero(weights > _NEGLIGIBLE)
         root = np.sqrt(weights[rows] / weights[rows].sum())[:, None]
@@ -161,8 +161,8 @@ class _CompletedMaps(Maps):
         complete = super().log_density(mean, covariance)
         return complete + 0.5 * (self._n_missing * _LOG_2PI - self._log_det)
 
-    def scatter(self, weights, centre):
-        (S,) = super().scatter(weights, centre)
+    def moments(self, weights, centre):
+        (S,) = super().moments(weights, centre)
         total = weights.sum()
         for rows, missing, covariance in self._conditional:
             S[np.ix_(missing, missing)] += weights[rows].sum() / total * covariance

@@ -17,14 +17,17 @@ step that does not rise keeps EM a generalised EM algorithm.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from spatgmm.covariance.family import NU
-from spatgmm.fitting.maps import Blocks
-from spatgmm.fitting.state import Mixture
+from spatgmm.fitting.maps import Blocks, Maps
+
+if TYPE_CHECKING:
+    from spatgmm.fitting.state import Mixture
 
 _MAX_HALVINGS = 20
 
@@ -36,45 +39,177 @@ _LARGEST = np.log(1e3)
 _SMALLEST = 1e-2
 
 
-def starting_scale(X: np.ndarray) -> np.ndarray:
-    """Standard deviations of the columns (missing values left out), geometric mean 1."""
-    scale = np.nanstd(X, axis=0)
-    scale = np.maximum(scale, _SMALLEST * np.median(scale) + 1e-300)
-    return scale / np.exp(np.log(scale).mean())
+class Scales(ABC):
+    """What each location's values are divided by, as a part of a mixture's parameters."""
+
+    name: str
+
+    #: Whether locations differ, so that a grid has no symmetry and a constant map is none.
+    differ = True
+
+    @abstractmethod
+    def start(self, maps: Maps) -> Scales:
+        """Scales to start from."""
+
+    @abstractmethod
+    def n_parameters(self, n_locations: int) -> int:
+        """Free parameters."""
+
+    @abstractmethod
+    def values(self, n_locations: int) -> np.ndarray:
+        """The scale of each location, shape (p,)."""
+
+    @abstractmethod
+    def divide(self, maps: Maps) -> Maps:
+        """Maps with each location divided by its scale."""
+
+    @abstractmethod
+    def divide_vector(self, vector: Blocks) -> Blocks:
+        """The same for one map, block by block."""
+
+    @abstractmethod
+    def multiply(self, vectors: Blocks) -> Blocks:
+        """The inverse for maps (n, p), block by block."""
+
+    @abstractmethod
+    def log_volume(self, maps: Maps) -> np.ndarray | float:
+        """``sum_j log s_j`` over the observed pixels of each map."""
+
+    @abstractmethod
+    def flat(self) -> np.ndarray:
+        """The scales as numbers that may be moved freely."""
+
+    @abstractmethod
+    def from_flat(self, flat: np.ndarray) -> Scales:
+        """The inverse of :meth:`flat`."""
+
+    @abstractmethod
+    def improved(self, step: Mixture, moments: list, counts: np.ndarray) -> Mixture:
+        """The mixture `step` with better scales; means and covariances follow.
+
+        Parameters
+        ----------
+        step : Mixture
+        moments : list of Blocks or None
+            Each component's scatter about its mean in `step`, of maps divided by these scales;
+            None where it has no maps.
+        counts : ndarray of shape (G,)
+        """
 
 
-def rescaled(step: Mixture, scatters: list[Blocks | None], counts: np.ndarray) -> Mixture:
-    """The mixture `step` with better scales; means and covariances follow.
+class NoScales(Scales):
+    """All locations alike."""
+
+    name = "constant"
+    differ = False
+
+    def start(self, maps):
+        return self
+
+    def n_parameters(self, n_locations):
+        return 0
+
+    def values(self, n_locations):
+        return np.ones(n_locations)
+
+    def divide(self, maps):
+        return maps
+
+    def divide_vector(self, vector):
+        return vector
+
+    def multiply(self, vectors):
+        return vectors
+
+    def log_volume(self, maps):
+        return 0.0
+
+    def flat(self):
+        return np.empty(0)
+
+    def from_flat(self, flat):
+        return self
+
+    def improved(self, step, moments, counts):
+        return step
+
+
+class LocationScales(Scales):
+    """One scale per location, geometric mean 1.
 
     Parameters
     ----------
-    step : Mixture
-    scatters : list of Blocks or None
-        Each component's scatter about its mean in `step`, divided by ``step.scale``.
-    counts : ndarray of shape (G,)
-
-    Returns
-    -------
-    Mixture
+    scales : ndarray of shape (p,) or None
+        None before :meth:`start`.
     """
-    M = sum(
-        n * covariance.inverse[0] * scatter[0]
-        for n, covariance, scatter in zip(counts, step.covariances, scatters, strict=True)
-        if scatter is not None
-    )
-    log_scale = np.log(step.scale)
-    factors = _newton_step(M, counts.sum(), log_scale - _LARGEST, log_scale + _LARGEST)
-    # Covariances take over what would move the geometric mean away from 1.
-    overall = np.exp(np.log(factors).mean())
-    factors /= overall
-    units = np.ones(len(step.covariances[0].theta))
-    units[: NU + 1] = overall**-2
-    return replace(
-        step,
-        means=[[mean[0] * factors] for mean in step.means],
-        covariances=[c.family.inside(c.theta * units) for c in step.covariances],
-        scale=step.scale / factors,
-    )
+
+    name = "location"
+
+    def __init__(self, scales: np.ndarray | None = None):
+        self._scales = scales
+
+    def start(self, maps):
+        """Standard deviations of the locations (missing values left out)."""
+        scales = np.nanstd(maps.blocks[0], axis=0)
+        scales = np.maximum(scales, _SMALLEST * np.median(scales) + 1e-300)
+        return LocationScales(scales / np.exp(np.log(scales).mean()))
+
+    def n_parameters(self, n_locations):
+        return n_locations - 1
+
+    def values(self, n_locations):
+        return self._scales
+
+    def divide(self, maps):
+        return maps.divided(self._scales)
+
+    def divide_vector(self, vector):
+        return [vector[0] / self._scales]
+
+    def multiply(self, vectors):
+        return [vectors[0] * self._scales]
+
+    def log_volume(self, maps):
+        return maps.log_volume(self._scales)
+
+    def flat(self):
+        return np.log(self._scales)
+
+    def from_flat(self, flat):
+        return LocationScales(np.exp(flat))
+
+    def improved(self, step, moments, counts):
+        M = sum(
+            n * covariance.inverse[0] * scatter[0]
+            for n, covariance, scatter in zip(counts, step.covariances, moments, strict=True)
+            if scatter is not None
+        )
+        log_scale = self.flat()
+        factors = _newton_step(M, counts.sum(), log_scale - _LARGEST, log_scale + _LARGEST)
+        # Covariances take over what would move the geometric mean away from 1.
+        overall = np.exp(np.log(factors).mean())
+        factors /= overall
+        return replace(
+            step,
+            means=[[mean[0] * factors] for mean in step.means],
+            covariances=[
+                c.family.inside(c.family.rescaled(c.theta, 1 / overall)) for c in step.covariances
+            ],
+            scales=LocationScales(self._scales / factors),
+        )
+
+
+_SCALES = {scales.name: scales for scales in (NoScales(), LocationScales())}
+
+
+def names() -> list[str]:
+    """What ``variance=`` accepts."""
+    return list(_SCALES)
+
+
+def get(name: str) -> Scales:
+    """The scales of that name (one of :func:`names`)."""
+    return _SCALES[name]
 
 
 def _newton_step(M: np.ndarray, n: float, low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -10,25 +10,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from spatgmm.covariance.family import (
-    N_COEFFICIENTS,
-    SHAPE,
-    TAU,
-    FactoredCovariance,
-    SpatialCovariance,
-)
-from spatgmm.fitting.maps import Blocks, Maps
+from spatgmm.fitting.em import Solver
+from spatgmm.fitting.leaps import Leaps, NoLeaps
 from spatgmm.fitting.search import search
-from spatgmm.fitting.state import Mixture, starting_mixture
 
 #: What components may share: the coefficients alpha, the shape (beta), both.
 SHARED = {"none": (), "beta": ("shape",), "alpha": ("alpha",), "all": ("alpha", "shape")}
 
 #: Halvings of a step before the old parameters are kept.
 _MAX_HALVINGS = 12
-
-#: Smallest |tau|, in units of the data's variance: at 0 the shape would vanish from the model.
-_SMALLEST_TAU = 1e-6
 
 #: Iterations in a row whose extrapolation must be within the tolerance.
 _AGREEING = 3
@@ -46,111 +36,85 @@ _UNSEEN = 1e-28
 _SINGULAR = 1e-11
 
 
-class Scoring:
+class Scoring(Solver):
     """The solver ``"scoring"``.
 
     Parameters
     ----------
     beta_init : float or None
         Where the decay's parameter starts; None: the best of a grid, for each component.
-    sharing : str
-        One of :data:`SHARED`.
     """
 
-    may_fall = False
-    keeps_empty = True
-    leaps = True
-
-    def __init__(self, beta_init: float | None = None, sharing: str = "none"):
+    def __init__(self, beta_init: float | None = None):
         self.beta_init = beta_init
-        self.together = sharing != "none"
-        self._shared = SHARED[sharing]
 
-    def start(
-        self,
-        maps: Maps,
-        responsibilities: np.ndarray,
-        family: SpatialCovariance,
-        mean: str,
-        scale: np.ndarray | None = None,
-    ) -> Mixture:
+    def start(self, maps, responsibilities, model):
         """Covariances that suit the responsibilities at the starting shape."""
         shapes = None
         if self.beta_init is not None:
-            shapes, _ = family.kernel.grid()
+            shapes, _ = model.family.kernel.grid()
             shapes = shapes[:1].copy()
             shapes[0, 0] = self.beta_init
-        thetas = search.profile(maps.blocks, family, responsibilities, shapes)
-        thetas = self.tie(thetas, responsibilities.sum(axis=0))
-        return starting_mixture(maps, responsibilities, thetas, family, mean, scale)
+        blocks = model.scales.divide(maps).blocks
+        thetas = search.profile(blocks, model.family, responsibilities, shapes)
+        return model.mixture(maps, responsibilities, thetas)
 
-    def tie(self, thetas: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Shared parameters at their mean over the components."""
-        shared = self.is_shared(thetas.shape[1])
-        return np.where(shared, counts @ thetas / counts.sum(), thetas)
+    def leaps(self, n_maps, tol, model):
+        # A constant mean divided by scales does not stay one under a leap.
+        leaping = model.mean.is_free or not model.scales.differ
+        return Leaps(n_maps, tol) if leaping else NoLeaps()
 
-    def is_shared(self, size: int) -> np.ndarray:
-        """Which of the `size` parameters of a covariance all components share."""
-        shared = np.zeros(size, dtype=bool)
-        shared[:N_COEFFICIENTS] = "alpha" in self._shared
-        shared[SHAPE] = "shape" in self._shared
-        return shared
+    def accepts(self, reached, log_likelihood):
+        # Rounding in a nearly singular covariance can spoil the last small steps uphill.
+        return reached >= log_likelihood
 
-    def update(
-        self,
-        covariances: list[FactoredCovariance],
-        scatters: list[Blocks | None],
-        counts: np.ndarray,
-    ) -> list[FactoredCovariance]:
+    def update(self, covariances, moments, counts, shared):
         """One scoring step for ``sum_g n_g (log |Xi_g| + tr(Xi_g^-1 S_g))``, never uphill.
 
         Parameters
         ----------
-        covariances : list of FactoredCovariance
+        covariances : list of Covariance
             Present covariances of one component, or of all that share parameters.
-        scatters : list of Blocks or None
-            Each one's scatter matrix about its new mean; None where it has no maps: such a
-            component keeps what it does not share.
+        moments : list
+            Each one's moments about its new mean; None where it has no maps: such a component
+            keeps what it does not share.
         counts : ndarray
             Expected numbers of maps.
 
         Returns
         -------
-        list of FactoredCovariance
+        list of Covariance
             The new covariances, or the present ones where no step improves them.
         """
-        there = [scatter is not None for scatter in scatters]
+        there = [of_one is not None for of_one in moments]
         if not any(there):
             return covariances
         weights = np.where(there, counts, 0.0)
         weights = weights / weights.sum()
-        kernel = covariances[0].family.kernel
-        places = self._places(len(covariances), len(covariances[0].theta))
+        places = _places(len(covariances), shared)
         size = places.max() + 1
         score, information = np.zeros(size), np.zeros((size, size))
         low, high = np.full(size, -np.inf), np.full(size, np.inf)
         present = 0.0
-        for place, weight, covariance, scatter in zip(
-            places, weights, covariances, scatters, strict=True
+        for place, weight, covariance, of_one in zip(
+            places, weights, covariances, moments, strict=True
         ):
-            shape = covariance.theta[SHAPE]
-            lower, upper = kernel.reach(shape)
-            low[place[SHAPE]], high[place[SHAPE]] = lower - shape, upper - shape
+            low[place], high[place] = covariance.family.step_limits(covariance.theta)
             if weight > 0:
-                g, F = covariance.score_and_information(scatter)
+                g, F = covariance.score_and_information(of_one)
                 score[place] += weight * g
                 information[np.ix_(place, place)] += weight * F
-                present += weight * covariance.objective(scatter)
+                present += weight * covariance.objective(of_one)
         step = _bounded_step(score, information, low, high)
         for _ in range(_MAX_HALVINGS):
             trials = [
-                c.family.at(_moved(c.theta, step[place]))
+                c.family.at(c.family.moved(c.theta, step[place]))
                 for c, place in zip(covariances, places, strict=True)
             ]
             if all(trial is not None for trial in trials):
                 value = sum(
-                    weight * trial.objective(scatter)
-                    for weight, trial, scatter in zip(weights, trials, scatters, strict=True)
+                    weight * trial.objective(of_one)
+                    for weight, trial, of_one in zip(weights, trials, moments, strict=True)
                     if weight > 0
                 )
                 # Up to rounding, which alone would decide about the last, tiny steps.
@@ -158,15 +122,6 @@ class Scoring:
                     return trials
             step = step / 2
         return covariances
-
-    def _places(self, n_components: int, size: int) -> np.ndarray:
-        """Where each component's parameters (G, size) stand among those that are free."""
-        shared = self.is_shared(size)
-        places = np.empty((n_components, size), dtype=int)
-        places[:, shared] = np.arange(shared.sum())
-        own = n_components * (size - shared.sum())
-        places[:, ~shared] = shared.sum() + np.arange(own).reshape(n_components, -1)
-        return places
 
     def has_converged(self, trace: list[float], tol: float) -> bool:
         """Whether the log-likelihood is within `tol` of its limit, by Aitken's extrapolation.
@@ -185,6 +140,15 @@ class Scoring:
         rates = gains[1:] / gains[:-1]
         to_come = np.where(rates < 1, gains[1:] * rates / np.maximum(1 - rates, 1e-300), np.inf)
         return bool((gains[1:] < tol).all() and (to_come < tol).all())
+
+
+def _places(n_components: int, shared: np.ndarray) -> np.ndarray:
+    """Where each component's parameters (G, size) stand among those that are free."""
+    places = np.empty((n_components, len(shared)), dtype=int)
+    places[:, shared] = np.arange(shared.sum())
+    own = n_components * (~shared).sum()
+    places[:, ~shared] = shared.sum() + np.arange(own).reshape(n_components, -1)
+    return places
 
 
 def _bounded_step(score, information, low, high) -> np.ndarray:
@@ -216,14 +180,3 @@ def _solve(score, information) -> np.ndarray:
     seen = values > _SINGULAR * max(values[-1], 1e-300)
     coefficients = np.where(seen, vectors.T @ (score / scale), 0) / np.where(seen, values, 1)
     return vectors @ coefficients / scale
-
-
-def _moved(theta, along) -> np.ndarray:
-    """theta after a step along ``(J, Xi, I, dXi/dshape)``, with tau kept away from 0."""
-    moved = np.array(theta)
-    on_J, on_Xi, on_I = along[:N_COEFFICIENTS]
-    moved[:N_COEFFICIENTS] += on_Xi * theta[:N_COEFFICIENTS] + np.array([on_J, 0.0, on_I])
-    moved[SHAPE] += along[SHAPE]
-    if abs(moved[TAU]) < _SMALLEST_TAU:
-        moved[TAU] = np.copysign(_SMALLEST_TAU, moved[TAU])
-    return moved

@@ -1,4 +1,4 @@
-"""Parameters of a mixture, and the E-step: what they say of the maps."""
+"""What is fitted, and its parameters: a model says of which kind they are, a mixture holds them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,75 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import logsumexp
 
-from spatgmm.covariance.family import FactoredCovariance, SpatialCovariance
+from spatgmm.covariance.family import Covariance, Family
 from spatgmm.fitting.maps import Blocks, Maps
+from spatgmm.fitting.means import Mean
+from spatgmm.fitting.scales import Scales
 
 #: A component with fewer expected maps has no scatter to speak of: it is empty.
 MIN_MAPS = 1.5
+
+#: Smallest size of a coefficient, in units of the data's variance, that its steps are measured by.
+_SMALLEST = 0.05
+
+
+def empty(counts: np.ndarray) -> np.ndarray:
+    """Which of these expected numbers of maps are too few, by more than rounding."""
+    return counts < MIN_MAPS * (1 - 1e-9)
+
+
+@dataclass(frozen=True)
+class Model:
+    """Of which kind the parts of a mixture are, each an object that knows its own step.
+
+    Attributes
+    ----------
+    family : Family
+        Covariances over the locations, with the way in which a likelihood is computed.
+    mean : Mean
+    scales : Scales
+    shared : ndarray of bool, shape (3 + q,)
+        Which covariance parameters all components share.
+    """
+
+    family: Family
+    mean: Mean
+    scales: Scales
+    shared: np.ndarray
+
+    @property
+    def ones(self) -> Blocks:
+        """The constant map."""
+        return self.family.geometry.ones
+
+    def n_parameters(self, n_components: int) -> int:
+        """Free parameters of a mixture."""
+        p = self.family.geometry.n_locations
+        of_covariances = int(self.shared.sum() + n_components * (~self.shared).sum())
+        of_means = self.mean.n_parameters(n_components, p)
+        return n_components - 1 + of_means + of_covariances + self.scales.n_parameters(p)
+
+    def tied(self, thetas: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Covariance parameters (G, 3 + q), those that are shared at their mean."""
+        return np.where(self.shared, counts @ thetas / counts.sum(), thetas)
+
+    def mixture(self, maps: Maps, responsibilities: np.ndarray, thetas: np.ndarray) -> Mixture:
+        """Weights and means of given responsibilities, with given covariance parameters.
+
+        Parameters
+        ----------
+        maps : Maps
+            Complete.
+        responsibilities : ndarray of shape (n, G)
+        thetas : ndarray of shape (G, 3 + q)
+        """
+        maps = self.scales.divide(maps)
+        counts = responsibilities.sum(axis=0)
+        covariances = [self.family.inside(theta) for theta in self.tied(thetas, counts)]
+        centres = [maps.mean(r) for r in responsibilities.T]
+        ones = self.scales.divide_vector(self.ones)
+        means = self.mean.estimates(centres, covariances, ones)
+        return Mixture(counts / counts.sum(), means, covariances, self.scales)
 
 
 @dataclass
@@ -22,17 +86,16 @@ class Mixture:
     ----------
     weights : ndarray of shape (G,)
     means : list of Blocks
-        Of each component, of maps divided by `scale`.
-    covariances : list of FactoredCovariance
+        Of each component, of maps divided by `scales`.
+    covariances : list of Covariance
         Likewise.
-    scale : ndarray of shape (p,) or None
-        What each location's values are divided by; geometric mean 1.  None: nothing.
+    scales : Scales
     """
 
     weights: np.ndarray
     means: list[Blocks]
-    covariances: list[FactoredCovariance]
-    scale: np.ndarray | None = None
+    covariances: list[Covariance]
+    scales: Scales
 
     @property
     def thetas(self) -> np.ndarray:
@@ -49,8 +112,8 @@ class Mixture:
 
     def log_joint(self, maps: Maps) -> np.ndarray:
         """``log(pi_g) + log N(x_i; mu_g, Xi_g)``, shape (n, G)."""
-        jacobian = 0.0 if self.scale is None else maps.log_volume(self.scale)
-        maps = maps.divided(self.scale)
+        jacobian = self.scales.log_volume(maps)
+        maps = self.scales.divide(maps)
         with np.errstate(divide="ignore"):  # an emptied component has log weight -inf
             log_weights = np.log(self.weights)
         return np.column_stack(
@@ -68,45 +131,50 @@ class Mixture:
         evidence = logsumexp(joint, axis=1)
         return float(evidence.sum()), np.exp(joint - evidence[:, None])
 
+    def filled(self, maps: Maps, g: int) -> Blocks:
+        """Maps with missing pixels at their expectation under one component."""
+        complete = self.scales.divide(maps).completed(self.means[g], self.covariances[g])
+        return self.scales.multiply(complete.blocks)
 
-def starting_mixture(
-    maps: Maps,
-    responsibilities: np.ndarray,
-    thetas: np.ndarray,
-    family: SpatialCovariance,
-    mean: str,
-    scale: np.ndarray | None = None,
-) -> Mixture:
-    """Weights and means of given responsibilities, with given covariance parameters.
+    # -- as numbers that may be moved freely -----------------------------------------------------
 
-    Maps are complete and divided by `scale`.
-    """
-    counts = responsibilities.sum(axis=0)
-    covariances = [family.inside(theta) for theta in thetas]
-    means = [
-        weighted_mean(maps, responsibilities[:, g], covariance, mean, scale)
-        for g, covariance in enumerate(covariances)
-    ]
-    return Mixture(counts / counts.sum(), means, covariances, scale)
+    def flat(self) -> np.ndarray:
+        """All parameters in one array."""
+        return np.concatenate(
+            [
+                np.log(np.maximum(self.weights, 1e-300)),
+                *[block for mean in self.means for block in mean],
+                self.thetas.ravel(),
+                self.scales.flat(),
+            ]
+        )
 
+    def from_flat(self, flat: np.ndarray) -> Mixture | None:
+        """The mixture at these parameters; None outside the positive-definite cone."""
+        thetas = self.thetas
+        sizes = [len(block) for block in self.means[0]]
+        G, p = len(thetas), sum(sizes)
+        log_weights, means, flat_thetas, scales = np.split(flat, np.cumsum([G, G * p, thetas.size]))
+        family = self.covariances[0].family
+        thetas = family.clipped(flat_thetas.reshape(thetas.shape))
+        covariances = [family.at(theta) for theta in thetas]
+        if any(covariance is None for covariance in covariances):
+            return None
+        weights = np.exp(log_weights - log_weights.max())
+        splits = np.cumsum(sizes)[:-1]
+        return Mixture(
+            weights / weights.sum(),
+            [np.split(mean, splits) for mean in means.reshape(G, p)],
+            covariances,
+            self.scales.from_flat(scales),
+        )
 
-def weighted_mean(maps: Maps, weights, covariance, mean: str, scale: np.ndarray | None) -> Blocks:
-    """The weighted mean map, or its best constant; `maps` are divided by `scale` already."""
-    centre = maps.mean(weights)
-    if mean == "free":
-        return centre
-    ones = covariance.family.geometry.ones
-    return constant_mean(covariance, centre, ones if scale is None else [ones[0] / scale])
-
-
-def constant_mean(covariance: FactoredCovariance, mean: Blocks, ones: Blocks) -> Blocks:
-    """The GLS estimate of a mean that is constant over space, ``(1'W x) / (1'W 1)``."""
-    weighted = [W @ u for W, u in zip(covariance.inverse, ones, strict=True)]
-    level = sum(w @ m for w, m in zip(weighted, mean, strict=True))
-    level /= sum(w @ u for w, u in zip(weighted, ones, strict=True))
-    return [level * u for u in ones]
-
-
-def empty(counts: np.ndarray) -> np.ndarray:
-    """Which of these expected numbers of maps are too few, by more than rounding."""
-    return counts < MIN_MAPS * (1 - 1e-9)
+    def sensitivity(self, n_maps: int) -> np.ndarray:
+        """Roughly the root of each parameter's Fisher information, data being of unit variance."""
+        counts = n_maps * self.weights
+        p = sum(len(block) for block in self.means[0])
+        of_thetas = np.sqrt(counts * p)[:, None] / np.maximum(np.abs(self.thetas), _SMALLEST)
+        of_scales = np.full(self.scales.flat().size, np.sqrt(n_maps))
+        return np.concatenate(
+            [np.sqrt(counts), np.repeat(np.sqrt(counts), p), of_thetas.ravel(), of_scales]
+        )

@@ -15,6 +15,8 @@ from spatgmm.common.agreement import distinct
 from spatgmm.covariance.family import SpatialCovariance
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.fitting.maps import Blocks, Maps
+from spatgmm.fitting.means import Mean
+from spatgmm.fitting.scales import NoScales
 from spatgmm.fitting.search.spectral import Basis, ShapeGrid
 from spatgmm.fitting.search.starts import random_responsibilities, starting_responsibilities
 from spatgmm.fitting.state import MIN_MAPS, Mixture
@@ -66,7 +68,8 @@ class Candidate:
         """The same parameters for an exact E-step."""
         splits = np.cumsum(family.geometry.sizes)[:-1]
         means = [np.split(mean, splits) for mean in self.means]
-        return Mixture(self.weights, means, [family.inside(theta) for theta in self.thetas])
+        covariances = [family.inside(theta) for theta in self.thetas]
+        return Mixture(self.weights, means, covariances, NoScales())
 
 
 class Part:
@@ -127,19 +130,21 @@ class Search:
     def __init__(self, maps: Blocks, grid: ShapeGrid):
         self._grid = grid
         self._flat = np.concatenate(maps, axis=1)
-        self._ones = np.concatenate(grid.ones)
         self._splits = np.cumsum([block.shape[1] for block in maps])[:-1]
         self._bases = [Basis(grid, k, maps) for k in range(len(grid))]
         self._pooled = np.array([basis.pooled() for basis in self._bases])
 
-    def run(self, responsibilities: np.ndarray, mean: str) -> list[Candidate]:
+    def run(
+        self, responsibilities: np.ndarray, mean: Mean, common: bool = False
+    ) -> list[Candidate]:
         """EM from each start until it settles.
 
         Parameters
         ----------
         responsibilities : ndarray of shape (n_starts, n, G)
-        mean : {"free", "constant", "common"}
-            ``"common"``: all components keep the mean of all maps.
+        mean : Mean
+        common : bool
+            Whether all components keep the mean of all maps.
 
         Returns
         -------
@@ -155,7 +160,9 @@ class Search:
         found = []
         for iteration in range(_MAX_ITER):
             scan = iteration % _SCAN_EVERY == 0
-            weights, means, k, values = self._maximise(R, k, coefficients, scan, mean)
+            weights, means, k, values = self._maximise(
+                R, k, coefficients, scan, None if common else mean
+            )
             log_likelihood, R = self._expect(weights, means, k, coefficients, G)
             settled = weights.reshape(-1, G).min(axis=1) * n < MIN_MAPS
             if scan:
@@ -165,7 +172,7 @@ class Search:
             if iteration == _MAX_ITER - 1:
                 settled[:] = True
             chosen = coefficients[np.arange(len(k)), k]
-            thetas = np.column_stack([chosen, self._grid.shapes[k]])
+            thetas = self._grid.family.theta(chosen, self._grid.shapes[k])
             for j in np.flatnonzero(settled):
                 slots = slice(j * G, (j + 1) * G)
                 found.append(
@@ -185,14 +192,17 @@ class Search:
         return found
 
     def _maximise(self, R, k, coefficients, scan, mean):
-        """New weights (C,), means (C, p) and grid values (C,); coefficients change in place."""
+        """New weights (C,), means (C, p) and grid values (C,); coefficients change in place.
+
+        Without a kind of mean, all components keep the mean of all maps.
+        """
         counts = R.sum(axis=1)
         rows = R / np.maximum(counts, 1e-300)[:, None]
         means = rows @ self._flat
-        if mean == "common":
+        if mean is None:
             means = np.broadcast_to(self._flat.mean(axis=0), means.shape)
-        elif mean == "constant":
-            means = self._constant(means, k, coefficients)
+        elif not mean.is_free:
+            means = self._least_squares(means, k, coefficients, mean.basis(self._grid.ones))
         blocks = np.split(means, self._splits, axis=1)
         values = np.full((len(k), len(self._bases)), np.inf)
         for kk, basis in enumerate(self._bases):
@@ -242,14 +252,17 @@ class Search:
         evidence = (largest + np.log(total)).sum(axis=(1, 2))
         return evidence, (R / total).reshape(-1, n)
 
-    def _constant(self, means, k, coefficients):
-        """GLS level of each slot's mean map at its present covariance."""
-        levels = np.empty(len(k))
-        for slot, kk in enumerate(k):
-            covariance = self._bases[kk].at(coefficients[slot : slot + 1, kk])
-            mean = self._grid.project(kk, np.split(means[slot : slot + 1], self._splits, axis=1))
-            levels[slot] = (mean[0] @ covariance.q[0]) / covariance.uq[0]
-        return levels[:, None] * self._ones
+    def _least_squares(self, means, k, coefficients, basis):
+        """Each slot's mean map within the span of `basis`, GLS at its present covariance."""
+        vectors = np.concatenate(basis, axis=1)
+        for kk in np.unique(k):
+            slots = np.flatnonzero(k == kk)
+            covariances = self._bases[kk].at(coefficients[slots, kk])
+            phi = self._grid.project(kk, basis)
+            centres = self._grid.project(kk, np.split(means[slots], self._splits, axis=1))
+            for slot, weighted, centre in zip(slots, covariances.solve(phi), centres, strict=True):
+                means[slot] = np.linalg.solve(weighted @ phi.T, weighted @ centre) @ vectors
+        return means
 
 
 def multistart(
@@ -258,7 +271,7 @@ def multistart(
     n_components: int,
     n_init: int,
     rng: np.random.Generator,
-    mean: str = "free",
+    mean: Mean,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Distinct places from where to finish, the most promising first.
 
@@ -273,7 +286,7 @@ def multistart(
     family : SpatialCovariance
     n_components, n_init : int
     rng : numpy.random.Generator
-    mean : {"free", "constant"}
+    mean : Mean
 
     Returns
     -------
@@ -286,7 +299,7 @@ def multistart(
 
 
 def _candidates(
-    some: Part, n_components: int, n_init: int, rng: np.random.Generator, mean: str
+    some: Part, n_components: int, n_init: int, rng: np.random.Generator, mean: Mean
 ) -> list[Candidate]:
     """Where the rounds of starts stopped; the data in all bases are let go with this function."""
     grid = ShapeGrid(some.family)
@@ -295,10 +308,10 @@ def _candidates(
     starts = starting_responsibilities(some.maps, grid, n_components, n_init, rng)
     found = []
     for tried in n_init * np.arange(1, _MAX_ROUNDS + 1):
-        if mean == "free":
+        if mean.is_free:
             # With free means a small component holds on to its maps, since their noise is in its
             # mean; half of the starts first sort the maps by covariance alone.
-            presorted = distinct(search.run(starts[1::2], "common")) if n_init > 1 else []
+            presorted = distinct(search.run(starts[1::2], mean, True)) if n_init > 1 else []
             starts = np.array([*starts[::2], *[first.responsibilities for first in presorted]])
         found += search.run(starts, mean)
         best = distinct(found)
@@ -343,5 +356,5 @@ def profile(
         value, coefficients = basis.improve(coefficients, rows, grid.project(k, means), n_steps=8)
         better = value < best
         best = np.where(better, value, best)
-        thetas[better] = np.column_stack([coefficients, np.tile(shape, (len(rows), 1))])[better]
+        thetas[better] = family.theta(coefficients, shape)[better]
     return thetas

@@ -49,6 +49,7 @@ class ShapeGrid:
         else:
             self.shapes = np.asarray(shapes, dtype=float)
             self.between = np.zeros(len(self.shapes), dtype=bool)
+        self.family = family
         geometry = family.geometry
         self.ones = geometry.ones
         self._bases: list[Blocks] = []
@@ -103,6 +104,12 @@ class SpectralCovariances:
         along = self.q @ Z.T - (means * self.q).sum(axis=1)[:, None]
         distance -= self.kappa[:, None] * along**2
         return distance + (means**2 / self.d).sum(axis=1)[:, None]
+
+    def solve(self, vectors: np.ndarray) -> np.ndarray:
+        """``Xi^-1 v`` of vectors (k, p) for each component, shape (m, k, p)."""
+        along = vectors @ self.q.T  # v' diag(d)^-1 u
+        lost = (self.kappa * along).T[:, :, None] * self.q[:, None, :]
+        return vectors / self.d[:, None, :] - lost
 
     def objective(self, s: np.ndarray, qSq: np.ndarray) -> np.ndarray:
         """``log |Xi| + tr(Xi^-1 S)`` from the diagonal of S and ``q'Sq``."""
