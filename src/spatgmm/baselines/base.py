@@ -11,9 +11,18 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from spatgmm.baselines import starts
-from spatgmm.baselines.em import EMResult
-from spatgmm.common import checks
+from spatgmm.common import checks, em
 from spatgmm.common.base import LikelihoodMixture
+
+#: A component keeps at least this much weight in a division; an empty one keeps finite parameters.
+LEAST_WEIGHT = 1e-8
+
+#: Leaps begin after so many plain steps even while clusters still form: some of these mixtures
+#: creep long before they settle.
+LONGEST_SETTLING = 60
+
+#: Of several starts: iterations from each, and how many of the best are finished.
+_TRIAL_ITERATIONS, _N_FINISHED = 40, 3
 
 
 class Units(NamedTuple):
@@ -67,16 +76,27 @@ class Baseline(LikelihoodMixture):
             checks.check_rows_differ(X)
         return X
 
-    def _take(self, X: np.ndarray, result: EMResult, degenerate: np.ndarray) -> None:
+    def _best(self, problem: em.Problem, starts: list) -> em.Fit:
+        """The best fit from these first parameters."""
+        return em.run_best(
+            problem,
+            starts,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            trial_iterations=_TRIAL_ITERATIONS,
+            n_finished=_N_FINISHED,
+        )[0]
+
+    def _take(self, X: np.ndarray, best: em.Fit, degenerate: np.ndarray) -> None:
         """The fitted attributes that do not depend on the model.
 
         ``degenerate`` (G,): which components have too few rows for a covariance of their own.
         """
         jacobian = len(X) * self._units.log_jacobian()
-        self.log_likelihood_trace_ = result.trace - jacobian
-        self.log_likelihood_ = result.log_likelihood - jacobian
-        self.n_iter_ = result.n_iter
-        self.converged_ = result.converged
+        self.log_likelihood_trace_ = np.array(best.trace) - jacobian
+        self.log_likelihood_ = float(self.log_likelihood_trace_[-1])
+        self.n_iter_ = best.n_iter
+        self.converged_ = best.converged
         self.degenerate_components_ = np.flatnonzero(degenerate).tolist()
         self.labels_ = self._log_joint(X).argmax(axis=1)
         self._warn_unless_converged(stacklevel=4)

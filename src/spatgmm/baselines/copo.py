@@ -11,8 +11,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from spatgmm.common import checks
 from spatgmm.common.threads import one_blas_thread
 
-# A cluster's covariance gets this share of the embedding's variance on its diagonal: a cluster of
-# few rows, or of rows on a line, still has a distance.
+#: A cluster's covariance gets this share of the embedding's variance on its diagonal: a cluster of
+#: few rows, or of rows on a line, still has a distance.
 RIDGE = 1e-6
 
 
@@ -52,7 +52,7 @@ class COPO(ClusterMixin, BaseEstimator):
     Nonspherical Mixtures", arXiv 2502.02580.
     """
 
-    def __init__(self, n_components, rank=None, n_iter=10, random_state=None):
+    def __init__(self, n_components, *, rank=None, n_iter=10, random_state=None):
         self.n_components = n_components
         self.rank = rank
         self.n_iter = n_iter

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.utils.extmath import randomized_svd
 
-from spatgmm.baselines.base import Units
-from spatgmm.baselines.em import pack, posterior
+from spatgmm.baselines.base import LEAST_WEIGHT, LONGEST_SETTLING, Units
 from spatgmm.baselines.noise import Noise
+from spatgmm.common import em
 
-# A noise variance may not fall below this share of its column's variance: a factor that takes a
-# column over completely (a Heywood case) would otherwise send the density to infinity.
+#: A noise variance may not fall below this share of its column's variance: a factor that takes a
+#: column over completely (a Heywood case) would otherwise send the density to infinity.
 NOISE_FLOOR = 1e-6
-# A component keeps at least this much weight in a division; an empty one keeps finite parameters.
-LEAST_WEIGHT = 1e-8
 
 
 class Sample:
@@ -34,6 +33,15 @@ class Sample:
         self.squares = self.values**2
         # Constant columns need a floor too.
         self.floor = NOISE_FLOOR * np.maximum(self.values.var(axis=0), NOISE_FLOOR)
+
+
+class Parameters(NamedTuple):
+    """Of one model. Loadings are held transposed; shared ones once."""
+
+    log_weights: np.ndarray  # (G,)
+    means: np.ndarray  # (G, p)
+    loadings: np.ndarray  # (G or 1, q, p)
+    log_noise: np.ndarray  # (G, p)
 
 
 @dataclass
@@ -80,153 +88,179 @@ class Start:
     def pooled_axes(self):
         return [self._axes(np.concatenate(self._rows), self.weight.sum())]
 
-    def parameters(self, n_factors: int, shared_loadings: bool, noise: Noise) -> np.ndarray:
-        """First parameters: principal components as loadings, the rest of the variance as noise."""
-        loadings = []
-        for axes, values, diagonal in self.pooled_axes if shared_loadings else self.own_axes:
-            leading = values[:n_factors]
-            rest = max(diagonal.sum() - leading.sum(), 0.0) / (self.sample.p - n_factors)
-            loadings.append(np.sqrt(np.maximum(leading - rest, 0.0))[:, None] * axes[:n_factors])
-        loadings = np.array(loadings)
-        residual = np.array([diagonal for _, _, diagonal in self.own_axes])
-        residual -= (loadings**2).sum(axis=1)
-        weight = self.weight / self.weight.sum()
-        # Farther from zero than the floor: EM leaves a variance near zero only very slowly.
-        residual = np.maximum(residual, 1e3 * self.sample.floor)
-        psi = noise.fit(residual, weight, self.sample.floor, np.ones_like(residual))
-        return pack(np.log(weight), self.means, loadings, np.log(psi))
 
+class Whitening(NamedTuple):
+    """What ``Sigma^-1 = Psi^-1 - C C'`` (Woodbury) takes.
 
-class FactorAnalyzers:
-    """One model's AECM map on flat parameters (log weights, means, loadings, log noise).
-
-    Loadings are held transposed, (G or 1, q, p), and everything over observations as (G, n) or
-    (G, q, n): the long axis last is what makes small arrays fast.
+    ``C = Psi^-1 Lambda L^-T`` with ``L L' = I + Lambda' Psi^-1 Lambda``.
     """
 
-    def __init__(
-        self, sample: Sample, n_components: int, n_factors: int, shared_loadings: bool, noise: Noise
-    ):
-        self.sample, self.noise, self.shared_loadings = sample, noise, shared_loadings
-        self.shape = G, q, p = n_components, n_factors, sample.p
-        self._ends = np.cumsum([G, G * p, (1 if shared_loadings else G) * q * p]).tolist()
+    precision: np.ndarray  # 1 / psi, (G, p)
+    projector: np.ndarray  # C', (G, q, p)
+    inverse: np.ndarray  # L^-1, (G, q, q)
+    log_det: np.ndarray  # log|Sigma|, (G,)
 
-    def unpack(self, parameters: np.ndarray):
-        G, q, p = self.shape
-        a, b, c = self._ends
-        return (
-            parameters[:a],
-            parameters[a:b].reshape(G, p),
-            parameters[b:c].reshape(-1, q, p),
-            parameters[c:].reshape(G, p),
-        )
 
-    def degenerate(self, parameters: np.ndarray) -> np.ndarray:
+@dataclass(frozen=True, eq=False)
+class Projection(em.Expectation):
+    """The first E-step of an AECM iteration, and what the second one takes over."""
+
+    whitening: Whitening
+    squared: np.ndarray  # x' Psi^-1 x, (G, n)
+    projected: np.ndarray  # C' x, (G, q, n)
+
+
+class Moments(NamedTuple):
+    """What the second M-step takes of the data, ``S_g`` being about the new means."""
+
+    totals: np.ndarray  # expected rows, (G,)
+    variances: np.ndarray  # diag(S), (G, p)
+    product: np.ndarray  # beta S, (G, q, p), where beta = Lambda' Sigma^-1
+    second: np.ndarray  # E[u u' | x], averaged: I - beta Lambda + beta S beta', (G, q, q)
+
+
+class FactorAnalyzers(em.Problem[Parameters]):
+    """One model's AECM.
+
+    What is computed over observations lies as (G, n) or (G, q, n) in memory: the long axis last is
+    what makes small arrays fast.
+    """
+
+    longest_settling = LONGEST_SETTLING
+
+    def __init__(self, sample: Sample, n_factors: int, shared_loadings: bool, noise: Noise):
+        self.sample, self.noise = sample, noise
+        self._n_factors, self._shared_loadings = n_factors, shared_loadings
+
+    def degenerate(self, parameters: Parameters) -> np.ndarray:
         """Which components have too few expected rows for their factors and noise, (G,)."""
-        return np.exp(self.unpack(parameters)[0]) * self.sample.n < self.shape[1] + 2
+        return np.exp(parameters.log_weights) * self.sample.n < self._n_factors + 2
 
-    def _whitening(self, loadings, log_psi):
-        """``1 / psi`` (G, p), ``C'`` (G, q, p) with ``C = Psi^-1 Lambda L^-T``, ``L^-1`` and
-        ``log|Sigma_g|``, where ``L L' = I + Lambda' Psi^-1 Lambda``.
+    def sound(self, parameters, expected):
+        return not self.degenerate(parameters).any()
 
-        Then ``Sigma^-1 = Psi^-1 - C C'`` (Woodbury).
-        """
-        precision = np.exp(-log_psi)
-        scaled = precision[:, None, :] * loadings
-        inner = scaled @ loadings.transpose(0, 2, 1)
-        diagonal = np.arange(self.shape[1])
+    def start(self, start: Start) -> Parameters:
+        """First parameters: principal components as loadings, the rest of the variance as noise."""
+        q, p = self._n_factors, self.sample.p
+        loadings = []
+        for axes, values, diagonal in (
+            start.pooled_axes if self._shared_loadings else start.own_axes
+        ):
+            leading = values[:q]
+            rest = max(diagonal.sum() - leading.sum(), 0.0) / (p - q)
+            loadings.append(np.sqrt(np.maximum(leading - rest, 0.0))[:, None] * axes[:q])
+        loadings = np.array(loadings)
+        residual = np.array([diagonal for _, _, diagonal in start.own_axes])
+        residual -= (loadings**2).sum(axis=1)
+        weight = start.weight / start.weight.sum()
+        # Farther from zero than the floor: EM leaves a variance near zero only very slowly.
+        residual = np.maximum(residual, 1e3 * self.sample.floor)
+        psi = self.noise.fit(residual, weight, self.sample.floor, np.ones_like(residual))
+        return Parameters(np.log(weight), start.means, loadings, np.log(psi))
+
+    def log_joint(self, parameters: Parameters) -> np.ndarray:
+        """``log(pi_g) + log f_g(x)`` (n, G), on the sample's scale."""
+        return self._project(parameters)[0]
+
+    def expectation(self, parameters):
+        log_joint, *parts = self._project(parameters)
+        return Projection(*em.posterior(log_joint), *parts)
+
+    def _project(self, parameters: Parameters):
+        whitening = self._whitening(parameters)
+        G, q, p = whitening.projector.shape
+        slope = parameters.means * whitening.precision
+        squared = whitening.precision @ self.sample.squares.T
+        # One product for projections and cross terms.
+        stacked = np.concatenate([whitening.projector.reshape(G * q, p), slope])
+        products = stacked @ self.sample.values.T
+        projected = products[: G * q].reshape(G, q, -1)
+        log_joint, _ = self._about(
+            parameters.log_weights,
+            parameters.means,
+            whitening,
+            squared,
+            projected,
+            products[G * q :],
+        )
+        return log_joint, whitening, squared, projected
+
+    def _whitening(self, parameters: Parameters) -> Whitening:
+        precision = np.exp(-parameters.log_noise)
+        scaled = precision[:, None, :] * parameters.loadings
+        inner = scaled @ parameters.loadings.transpose(0, 2, 1)
+        diagonal = np.arange(self._n_factors)
         inner[:, diagonal, diagonal] += 1.0
         factor = np.linalg.cholesky(inner)
         inverse = np.linalg.inv(factor)
         half = np.log(factor[:, diagonal, diagonal]).sum(axis=1)
-        return precision, inverse @ scaled, inverse, log_psi.sum(axis=1) + 2 * half
+        log_det = parameters.log_noise.sum(axis=1) + 2 * half
+        return Whitening(precision, inverse @ scaled, inverse, log_det)
 
-    def _log_joint(self, squared, crossed, scores, offset):
-        """``log(pi_g) + log f_g(x)`` (G, n), from the parts of the squared Mahalanobis distance:
-        ``x'Psi^-1 x``, ``x'Psi^-1 mu`` and ``C'(x - mu)``."""
-        quadratic = squared - 2 * crossed
-        for factor in range(self.shape[1]):
-            quadratic -= scores[:, factor] ** 2
-        quadratic *= -0.5
-        quadratic += offset[:, None]
-        return quadratic
+    def _about(self, log_weights, means, whitening, squared, projected, crossed):
+        """``log(pi_g) + log f_g(x)`` (n, G) and ``C'(x - mu)`` (G, q, n) about these means.
 
-    def _offset(self, log_weight, means, slope, log_determinant):
-        return log_weight - 0.5 * (
-            self.shape[2] * np.log(2 * np.pi) + log_determinant + (slope * means).sum(axis=1)
-        )
+        ``crossed`` (G, n) is ``mu' Psi^-1 x``.
+        """
+        scores = projected - whitening.projector @ means[:, :, None]
+        joint = squared - 2 * crossed
+        for factor in range(self._n_factors):
+            joint -= scores[:, factor] ** 2
+        joint *= -0.5
+        constant = self.sample.p * np.log(2 * np.pi) + whitening.log_det
+        constant += (whitening.precision * means**2).sum(axis=1)
+        joint += (log_weights - 0.5 * constant)[:, None]
+        return joint.T, scores
 
-    def log_joint(self, parameters: np.ndarray) -> np.ndarray:
-        """``log(pi_g) + log f_g(x)`` (G, n), on the sample's scale."""
-        return self._expect(parameters)[0]
-
-    def _expect(self, parameters):
-        G, q, _ = self.shape
-        log_weight, means, loadings, log_psi = self.unpack(parameters)
-        precision, whitener, inverse, log_determinant = self._whitening(loadings, log_psi)
-        slope = means * precision
-        squared = precision @ self.sample.squares.T
-        # One product for projections and cross terms.
-        products = np.concatenate([whitener.reshape(G * q, -1), slope]) @ self.sample.values.T
-        projected = products[: G * q].reshape(G, q, -1)
-        scores = projected - whitener @ means[:, :, None]
-        offset = self._offset(log_weight, means, slope, log_determinant)
-        log_joint = self._log_joint(squared, products[G * q :], scores, offset)
-        return log_joint, precision, whitener, inverse, log_determinant, squared, projected
-
-    def step(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        """The log-likelihood at ``parameters``, and the parameters after one AECM iteration."""
-        G, q, p = self.shape
-        values, squares = self.sample.values, self.sample.squares
-        log_joint, precision, whitener, inverse, log_determinant, squared, projected = self._expect(
-            parameters
-        )
-        log_psi = self.unpack(parameters)[3]
-
+    def maximisation(self, parameters, expected):
+        values, whitening = self.sample.values, expected.whitening
         # First cycle: labels missing; weights and means.
-        share, log_likelihood = posterior(log_joint)
-        total = np.maximum(share.sum(axis=1), LEAST_WEIGHT)
-        log_weight = np.log(total / total.sum())
-        means = (share @ values) / total[:, None]
-
+        share = expected.responsibilities.T
+        totals = np.maximum(share.sum(axis=1), LEAST_WEIGHT)
+        log_weights = np.log(totals / totals.sum())
+        means = (share @ values) / totals[:, None]
         # Second cycle: labels and factors missing; loadings and noise. Its E-step costs little,
         # since only the means moved.
-        slope = means * precision
-        scores = projected - whitener @ means[:, :, None]
-        offset = self._offset(log_weight, means, slope, log_determinant)
-        share, _ = posterior(self._log_joint(squared, slope @ values.T, scores, offset))
-        mass = share.sum(axis=1)
-        total = np.maximum(mass, LEAST_WEIGHT)
-        share /= total[:, None]
-        weighted = share[:, None, :] * scores
-        products = np.concatenate([weighted.reshape(G * q, -1), share]) @ values
-        # S_g is about the current means, which are no longer the weighted means.
-        diagonal = share @ squares - 2 * means * products[G * q :]
-        diagonal += means**2 * (mass / total)[:, None]
-        product = (
-            products[: G * q].reshape(G, q, p) - weighted.sum(axis=2)[:, :, None] * means[:, None]
+        crossed = (means * whitening.precision) @ values.T
+        log_joint, scores = self._about(
+            log_weights, means, whitening, expected.squared, expected.projected, crossed
         )
-        upper = inverse.transpose(0, 2, 1)
-        product = upper @ product  # beta_g S_g
-        # E[u u' | x], averaged: I - beta Lambda + beta S beta'.
+        moments = self._moments(em.posterior(log_joint)[1].T, scores, means, whitening.inverse)
+        loadings = self._loadings(moments, whitening.precision)
+        # diag(S - 2 Lambda beta S + Lambda E[u u'] Lambda')
+        residual = moments.variances + (
+            loadings * (moments.second @ loadings - 2 * moments.product)
+        ).sum(axis=1)
+        psi = self._noise(residual, moments.totals / moments.totals.sum(), parameters.log_noise)
+        return Parameters(log_weights, means, loadings, np.log(psi))
+
+    def _moments(self, share, scores, means, inverse) -> Moments:
+        """``share`` (G, n): transposed responsibilities; ``scores`` (G, q, n): ``C'(x - mu)``."""
+        G, q, n = scores.shape
+        mass = share.sum(axis=1)
+        totals = np.maximum(mass, LEAST_WEIGHT)
+        share = share / totals[:, None]
+        weighted = share[:, None, :] * scores
+        products = np.concatenate([weighted.reshape(G * q, n), share]) @ self.sample.values
+        # S_g is about the current means, which are no longer the weighted means.
+        variances = share @ self.sample.squares - 2 * means * products[G * q :]
+        variances += means**2 * (mass / totals)[:, None]
+        product = products[: G * q].reshape(G, q, -1)
+        product = product - weighted.sum(axis=2)[:, :, None] * means[:, None]
         second = weighted @ scores.transpose(0, 2, 1)
         second[:, range(q), range(q)] += 1.0
-        second = upper @ second @ inverse
+        upper = inverse.transpose(0, 2, 1)
+        return Moments(totals, variances, upper @ product, upper @ second @ inverse)
 
-        loadings = self._loadings(product, second, total, precision)
-        # diag(S - 2 Lambda beta S + Lambda E[u u'] Lambda')
-        residual = diagonal + (loadings * (second @ loadings - 2 * product)).sum(axis=1)
-        psi = self._noise(residual, total / total.sum(), log_psi)
-        return log_likelihood, pack(log_weight, means, loadings, np.log(psi))
-
-    def _loadings(self, product, second, total, precision):
-        if not self.shared_loadings:
+    def _loadings(self, moments: Moments, precision):
+        totals, _, product, second = moments
+        if not self._shared_loadings:
             return np.linalg.inv(second) @ product
         if self.noise.proportional:
             # The common shape of the noise cancels: one q x q system for all rows.
-            weight = (total * precision[:, 0])[:, None, None]
+            weight = (totals * precision[:, 0])[:, None, None]
             return (np.linalg.inv((weight * second).sum(0)) @ (weight * product).sum(0))[None]
-        weight = total[:, None] * precision
+        weight = totals[:, None] * precision
         left = np.tensordot(weight.T, second, axes=1)  # (p, q, q)
         right = (weight[:, None, :] * product).sum(axis=0)
         return np.linalg.solve(left, right.T[:, :, None])[:, :, 0].T[None]
@@ -245,23 +279,33 @@ class FactorAnalyzers:
         better = objective(psi, np.log(psi)) < objective(previous, log_psi)
         return psi if better else previous
 
-    def metric(self, parameters: np.ndarray) -> np.ndarray:
-        """Roots of the parameters' complete-data information per observation."""
-        log_weight, _, loadings, log_psi = self.unpack(parameters)
-        root_weight = np.exp(0.5 * log_weight)
-        precision = root_weight[:, None] * np.exp(-0.5 * log_psi)
-        loading = np.sqrt((precision**2).sum(axis=0))[None] if self.shared_loadings else precision
-        return pack(
-            root_weight,
-            precision,
-            np.broadcast_to(loading[:, None, :], loadings.shape),
-            np.broadcast_to(np.sqrt(0.5) * root_weight[:, None], log_psi.shape),
-        )
+    def flat(self, parameters):
+        return np.concatenate([part.ravel() for part in parameters])
 
-    def repair(self, parameters: np.ndarray) -> np.ndarray:
-        """Extrapolated parameters brought back to weights that sum to 1 and allowed noise."""
-        log_weight, means, loadings, log_psi = self.unpack(parameters)
-        log_weight = log_weight - np.logaddexp.reduce(log_weight)
-        psi = np.maximum(np.exp(log_psi), self.sample.floor)
-        psi = self.noise.fit(psi, np.exp(log_weight), self.sample.floor, psi)
-        return pack(log_weight, means, loadings, np.log(psi))
+    def from_flat(self, flat, like):
+        """Brought back to weights that sum to 1 and allowed noise."""
+        ends = np.cumsum([part.size for part in like])[:-1]
+        parts = np.split(flat, ends)
+        log_weights, means, loadings, log_noise = (
+            part.reshape(old.shape) for part, old in zip(parts, like, strict=True)
+        )
+        log_weights = log_weights - np.logaddexp.reduce(log_weights)
+        psi = np.maximum(np.exp(log_noise), self.sample.floor)
+        psi = self.noise.fit(psi, np.exp(log_weights), self.sample.floor, psi)
+        return Parameters(log_weights, means, loadings, np.log(psi))
+
+    def metric(self, parameters):
+        """Roots of the parameters' complete-data information per observation."""
+        root_weight = np.exp(0.5 * parameters.log_weights)
+        precision = root_weight[:, None] * np.exp(-0.5 * parameters.log_noise)
+        shared = self._shared_loadings
+        loading = np.sqrt((precision**2).sum(axis=0))[None] if shared else precision
+        of_noise = np.sqrt(0.5) * root_weight[:, None]
+        return self.flat(
+            Parameters(
+                root_weight,
+                precision,
+                np.broadcast_to(loading[:, None, :], parameters.loadings.shape),
+                np.broadcast_to(of_noise, parameters.log_noise.shape),
+            )
+        )

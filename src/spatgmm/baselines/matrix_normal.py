@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import prod
 from numbers import Integral
+from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import eigh
 from sklearn.utils.validation import check_is_fitted
 
-from spatgmm.baselines.base import Baseline, Units
-from spatgmm.baselines.em import pack, posterior, run_best
+from spatgmm.baselines.base import LEAST_WEIGHT, LONGEST_SETTLING, Baseline, Units
 from spatgmm.baselines.starts import starting_responsibilities
-from spatgmm.common import checks
+from spatgmm.common import checks, em
 from spatgmm.common.threads import one_blas_thread
 
-# A row or column covariance whose eigenvalues differ by more is held back: it would turn a few
-# collinear rows into an infinite density.
+#: A row or column covariance whose eigenvalues differ by more is held back: it would turn a few
+#: collinear rows into an infinite density.
 LARGEST_CONDITION = 1e8
-LEAST_WEIGHT = 1e-8
-# Column covariances start a little towards the identity, so that they can be inverted at once.
+#: Column covariances start a little towards the identity, so that they can be inverted at once.
 FIRST_SHRINKAGE = 1e-2
 
 
@@ -79,6 +79,7 @@ class MatrixNormalMixture(Baseline):
     def __init__(
         self,
         n_components,
+        *,
         shape=None,
         init=None,
         n_init=10,
@@ -120,31 +121,23 @@ class MatrixNormalMixture(Baseline):
         with one_blas_thread():
             starts = starting_responsibilities(X, self.n_components, self.init, self.n_init, rng)
             self._units = Units.of(X)
-            em = _FlipFlop(self._units.apply(X), shape)
-            result = run_best(
-                em.step,
-                [em.start(responsibilities) for responsibilities in starts],
-                self.tol,
-                self.max_iter,
-                em.metric,
-                em.repair,
-                lambda parameters: not em.degenerate(parameters).any(),
-            )
-            self._take_parameters(X, em, result)
+            problem = _FlipFlop(self._units.apply(X), shape)
+            best = self._best(problem, [problem.start(given) for given in starts])
+            self._take_parameters(X, problem, best)
         return self
 
-    def _take_parameters(self, X, em, result):
-        log_weight, means, rows, columns = em.unpack(result.parameters)
+    def _take_parameters(self, X, problem, best):
+        self._parameters = best.parameters
+        log_weights, means, rows, columns = best.parameters
         shift, scale = self._units
-        self._parameters = result.parameters
-        self.weights_ = np.exp(log_weight)
+        self.weights_ = np.exp(log_weights)
         self.means_ = shift.reshape(self.shape_) + scale * means
         self.row_covariances_ = rows @ rows.transpose(0, 2, 1)
         self.column_covariances_ = scale**2 * columns @ columns.transpose(0, 2, 1)
         r, c = self.shape_
         G = self.n_components
         self.n_parameters_ = G - 1 + G * (r * c + r * (r + 1) // 2 + c * (c + 1) // 2 - 1)
-        self._take(X, result, em.degenerate(result.parameters))
+        self._take(X, best, problem.degenerate(best.parameters))
 
     @property
     def covariances_(self) -> np.ndarray:
@@ -154,8 +147,8 @@ class MatrixNormalMixture(Baseline):
         return np.array([np.kron(rows, columns) for rows, columns in pairs])
 
     def _log_joint(self, X):
-        em = _FlipFlop(self._units.apply(X), self.shape_)
-        return em.log_joint(self._parameters)[0].T - self._units.log_jacobian()
+        problem = _FlipFlop(self._units.apply(X), self.shape_)
+        return problem.log_joint(self._parameters) - self._units.log_jacobian()
 
     def _check_rows(self, X, reset):
         if np.ndim(X) > 2:
@@ -181,49 +174,35 @@ class MatrixNormalMixture(Baseline):
         return int(shape[0]), int(prod(shape[1:]))
 
 
-class _FlipFlop:
-    """The EM map on flat parameters: log weights, means, and the Cholesky factors of U and V with
-    logarithms on the diagonal, so that any extrapolation of them is a covariance again.
+class _Parameters(NamedTuple):
+    log_weights: np.ndarray  # (G,)
+    means: np.ndarray  # (G, r, c)
+    rows: np.ndarray  # Cholesky factors of U, (G, r, r)
+    columns: np.ndarray  # Cholesky factors of V, (G, c, c)
+
+
+@dataclass(frozen=True, eq=False)
+class _Whitened(em.Expectation):
+    """An E-step, with the data whitened over columns (r, n, c) and the whitener, per component."""
+
+    whitened: list[np.ndarray]
+    column_whitener: np.ndarray
+
+
+class _FlipFlop(em.Problem[_Parameters]):
+    """The EM of one data set.
 
     Data lie as (r, n, c), which makes every product over rows and over columns one matrix product.
     """
 
+    longest_settling = LONGEST_SETTLING
+
     def __init__(self, X: np.ndarray, shape: tuple[int, int]):
         self.n, (self.r, self.c) = len(X), shape
         self.values = np.ascontiguousarray(X.reshape(self.n, *shape).transpose(1, 0, 2))
-        self._triangles = [np.tril_indices(side) for side in shape]
-        self._diagonals = [np.flatnonzero(rows == cols) for rows, cols in self._triangles]
+        self._rows = np.ascontiguousarray(X)
 
-    def _sides(self) -> tuple[int, int]:
-        return self.r * (self.r + 1) // 2, self.c * (self.c + 1) // 2
-
-    def unpack(self, parameters: np.ndarray):
-        """Log weights (G,), means (G, r, c), Cholesky factors (G, r, r) and (G, c, c)."""
-        sizes = np.array([1, self.r * self.c, *self._sides()])
-        G = parameters.size // sizes.sum()
-        log_weight, means, *packed = np.split(parameters, np.cumsum(G * sizes)[:-1])
-        factors = []
-        for flat, side, (rows, cols), diagonal in zip(
-            packed, (self.r, self.c), self._triangles, self._diagonals, strict=True
-        ):
-            entries = flat.reshape(G, -1).copy()
-            entries[:, diagonal] = np.exp(entries[:, diagonal])
-            factor = np.zeros((G, side, side))
-            factor[:, rows, cols] = entries
-            factors.append(factor)
-        return log_weight, means.reshape(G, self.r, self.c), *factors
-
-    def _pack(self, log_weight, means, *factors) -> np.ndarray:
-        packed = []
-        for factor, (rows, cols), diagonal in zip(
-            factors, self._triangles, self._diagonals, strict=True
-        ):
-            entries = factor[:, rows, cols]
-            entries[:, diagonal] = np.log(entries[:, diagonal])
-            packed.append(entries)
-        return pack(log_weight, means, *packed)
-
-    def start(self, responsibilities: np.ndarray) -> np.ndarray:
+    def start(self, responsibilities: np.ndarray) -> _Parameters:
         """Weighted means, rows independent, columns as their pooled scatter within components."""
         total = np.maximum(responsibilities.sum(axis=0), LEAST_WEIGHT)
         means, columns = [], []
@@ -237,76 +216,107 @@ class _FlipFlop:
             means.append(mean)
             columns.append(np.linalg.cholesky(scatter))
         identity = np.broadcast_to(np.eye(self.r), (len(total), self.r, self.r))
-        return self._pack(np.log(total / total.sum()), np.array(means), identity, np.array(columns))
+        log_weights = np.log(total / total.sum())
+        return _Parameters(log_weights, np.array(means), identity, np.array(columns))
 
-    def log_joint(self, parameters: np.ndarray):
-        """``log(pi_g) + log f_g(x)`` (G, n) and the data with whitened columns (G, r, n, c)."""
-        log_weight, means, rows, columns = self.unpack(parameters)
+    def log_joint(self, parameters: _Parameters) -> np.ndarray:
+        """``log(pi_g) + log f_g(x)`` (n, G)."""
+        return self._whiten(parameters)[0]
+
+    def expectation(self, parameters):
+        log_joint, *parts = self._whiten(parameters)
+        return _Whitened(*em.posterior(log_joint), *parts)
+
+    def _whiten(self, parameters: _Parameters):
+        log_weights, means, rows, columns = parameters
         row_whitener, column_whitener = np.linalg.inv(rows), np.linalg.inv(columns)
         n, r, c = self.n, self.r, self.c
         whitened = []
-        joint = np.empty((len(means), n))
+        distance = np.empty((len(means), n))
         for g, mean in enumerate(means):
             half = (self.values - mean[:, None]).reshape(r * n, c) @ column_whitener[g].T
             full = (row_whitener[g] @ half.reshape(r, n * c)).reshape(r, n, c)
-            joint[g] = np.einsum("rnc,rnc->n", full, full)
+            distance[g] = np.einsum("rnc,rnc->n", full, full)
             whitened.append(half.reshape(r, n, c))
         log_det = 2 * (
             c * np.log(np.diagonal(rows, axis1=1, axis2=2)).sum(axis=1)
             + r * np.log(np.diagonal(columns, axis1=1, axis2=2)).sum(axis=1)
         )
-        joint += (r * c * np.log(2 * np.pi) + log_det)[:, None]
-        return log_weight[:, None] - 0.5 * joint, whitened, column_whitener
+        distance += (r * c * np.log(2 * np.pi) + log_det)[:, None]
+        return (log_weights[:, None] - 0.5 * distance).T, whitened, column_whitener
 
-    def step(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
-        """The log-likelihood at ``parameters``, and the parameters after one EM iteration."""
-        _, old_means, old_rows, old_columns = self.unpack(parameters)
-        joint, whitened, column_whitener = self.log_joint(parameters)
-        responsibilities, log_likelihood = posterior(joint)
-        total = np.maximum(responsibilities.sum(axis=1), LEAST_WEIGHT)
+    def maximisation(self, parameters, expected):
+        total = np.maximum(expected.responsibilities.sum(axis=0), LEAST_WEIGHT)
+        share = expected.responsibilities / total
+        means = (share.T @ self._rows).reshape(parameters.means.shape)
+        updated = [
+            self._covariances(g, parameters, means[g], share[:, g], expected)
+            for g in range(len(total))
+        ]
+        rows, columns = (np.array(factors) for factors in zip(*updated, strict=True))
+        return _Parameters(np.log(total / total.sum()), means, rows, columns)
+
+    def _covariances(self, g: int, old: _Parameters, mean, share, expected: _Whitened):
+        """Cholesky factors of ``U`` given the old ``V``, and of ``V`` given that ``U``."""
         n, r, c = self.n, self.r, self.c
-        means = np.empty_like(old_means)
-        rows, columns = np.empty_like(old_rows), np.empty_like(old_columns)
-        for g, mass in enumerate(total):
-            share = responsibilities[g] / mass
-            means[g] = (share @ self.values.transpose(1, 0, 2).reshape(n, -1)).reshape(r, c)
-            root = np.sqrt(share)[:, None]
-            moved = (old_means[g] - means[g]) @ column_whitener[g].T
-            half = (root * (whitened[g] + moved[:, None])).reshape(r, n * c)
-            rows[g] = _cholesky(half @ half.T / c, old_rows[g])
-            # The identified scale: |U| = 1; V takes the rest.
-            rows[g] /= np.exp(np.log(np.diagonal(rows[g])).mean())
-            centred = (root * (self.values - means[g][:, None])).reshape(r, n * c)
-            half = (np.linalg.inv(rows[g]) @ centred).reshape(r * n, c)
-            columns[g] = _cholesky(half.T @ half / r, old_columns[g])
-        return log_likelihood, self._pack(np.log(total / total.sum()), means, rows, columns)
+        root = np.sqrt(share)[:, None]
+        moved = (old.means[g] - mean) @ expected.column_whitener[g].T
+        half = (root * (expected.whitened[g] + moved[:, None])).reshape(r, n * c)
+        rows = _cholesky(half @ half.T / c, old.rows[g])
+        # The identified scale: |U| = 1; V takes the rest.
+        rows /= np.exp(np.log(np.diagonal(rows)).mean())
+        centred = (root * (self.values - mean[:, None])).reshape(r, n * c)
+        half = (np.linalg.inv(rows) @ centred).reshape(r * n, c)
+        return rows, _cholesky(half.T @ half / r, old.columns[g])
 
-    def metric(self, parameters: np.ndarray) -> np.ndarray:
+    def flat(self, parameters):
+        """Cholesky factors by their triangles, with logarithms on the diagonal: whatever becomes
+        of them is a covariance again."""
+        log_weights, means, *factors = parameters
+        parts = [log_weights, means.ravel()]
+        for factor in factors:
+            rows, columns = np.tril_indices(factor.shape[1])
+            entries = factor[:, rows, columns]
+            on_diagonal = rows == columns
+            entries[:, on_diagonal] = np.log(entries[:, on_diagonal])
+            parts.append(entries.ravel())
+        return np.concatenate(parts)
+
+    def from_flat(self, flat, like):
+        sizes = [like.log_weights.size, like.means.size]
+        sizes += [len(factor) * np.tri(factor.shape[1]).astype(int).sum() for factor in like[2:]]
+        log_weights, means, *triangles = np.split(flat, np.cumsum(sizes)[:-1])
+        factors = []
+        for triangle, old in zip(triangles, like[2:], strict=True):
+            rows, columns = np.tril_indices(old.shape[1])
+            entries = triangle.reshape(len(old), -1).copy()
+            entries[:, rows == columns] = np.exp(entries[:, rows == columns])
+            factor = np.zeros_like(old)
+            factor[:, rows, columns] = entries
+            factors.append(factor)
+        log_weights = log_weights - np.logaddexp.reduce(log_weights)
+        return _Parameters(log_weights, means.reshape(like.means.shape), *factors)
+
+    def metric(self, parameters):
         """Rough roots of the parameters' complete-data information per observation."""
-        log_weight, _, rows, columns = self.unpack(parameters)
-        root_weight = np.exp(0.5 * log_weight)[:, None]
-        parts = [root_weight]
-        scales = [1 / np.diagonal(factor, axis1=1, axis2=2) for factor in (rows, columns)]
-        parts.append(root_weight[:, :, None] * scales[0][:, :, None] * scales[1][:, None, :])
-        for scale, (row, _), diagonal, other in zip(
-            scales, self._triangles, self._diagonals, (self.c, self.r), strict=True
-        ):
-            entries = np.sqrt(other) * root_weight * scale[:, row]
-            entries[:, diagonal] = np.sqrt(2 * other) * root_weight
-            parts.append(entries)
-        return pack(*parts)
+        root_weight = np.exp(0.5 * parameters.log_weights)[:, None]
+        scales = [1 / np.diagonal(factor, axis1=1, axis2=2) for factor in parameters[2:]]
+        of_means = root_weight[:, :, None] * scales[0][:, :, None] * scales[1][:, None, :]
+        parts = [root_weight.ravel(), of_means.ravel()]
+        for scale, other in zip(scales, (self.c, self.r), strict=True):
+            rows, columns = np.tril_indices(scale.shape[1])
+            entries = np.sqrt(other) * root_weight * scale[:, rows]
+            entries[:, rows == columns] = np.sqrt(2 * other) * root_weight
+            parts.append(entries.ravel())
+        return np.concatenate(parts)
 
-    def repair(self, parameters: np.ndarray) -> np.ndarray:
-        """Extrapolated parameters with weights that sum to 1 again."""
-        parameters = parameters.copy()
-        G = parameters.size // (1 + self.r * self.c + sum(self._sides()))
-        parameters[:G] -= np.logaddexp.reduce(parameters[:G])
-        return parameters
-
-    def degenerate(self, parameters: np.ndarray) -> np.ndarray:
+    def degenerate(self, parameters: _Parameters) -> np.ndarray:
         """Which components have too few expected rows for both covariances to exist, (G,)."""
         needed = max(self.r / self.c, self.c / self.r) + 1
-        return np.exp(self.unpack(parameters)[0]) * self.n < needed
+        return np.exp(parameters.log_weights) * self.n < needed
+
+    def sound(self, parameters, expected):
+        return not self.degenerate(parameters).any()
 
 
 def _cholesky(scatter: np.ndarray, previous: np.ndarray) -> np.ndarray:

@@ -10,7 +10,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from spatgmm.baselines import noise, starts
 from spatgmm.baselines.base import Baseline, Units
-from spatgmm.baselines.em import run_best
 from spatgmm.baselines.factor_analyzers import FactorAnalyzers, Sample, Start
 from spatgmm.common import checks
 from spatgmm.common.threads import one_blas_thread
@@ -70,12 +69,12 @@ class ParsimoniousGaussianMixture(Baseline):
     init : {"kmeans", "random"}, array-like or None, default=None
         ``"kmeans"``: one start. ``"random"``: `n_init` starts. None: one k-means start, then
         ``n_init - 1`` random ones. Labels (n,) or responsibilities (n, G): exactly that start.
+    n_init : int, default=1
     tol : float, default=1e-6
         Absolute tolerance on the total log-likelihood: stop when Aitken's estimate of what is
         left to gain is below it.
     max_iter : int, default=1000
     random_state : int, Generator, RandomState or None, default=None
-    n_init : int, default=1
 
     Attributes
     ----------
@@ -108,22 +107,23 @@ class ParsimoniousGaussianMixture(Baseline):
     def __init__(
         self,
         n_components,
+        *,
         n_factors,
         model="UUU",
         init=None,
+        n_init=1,
         tol=1e-6,
         max_iter=1000,
         random_state=None,
-        n_init=1,
     ):
         self.n_components = n_components
         self.n_factors = n_factors
         self.model = model
         self.init = init
+        self.n_init = n_init
         self.tol = tol
         self.max_iter = max_iter
         self.random_state = random_state
-        self.n_init = n_init
 
     def fit(self, X, y=None):
         """Fit the mixture.
@@ -165,35 +165,24 @@ class ParsimoniousGaussianMixture(Baseline):
             )
 
     def _fit_from(self, X: np.ndarray, sample: Sample, given: list[Start]) -> None:
-        aecm = self._aecm(sample)
-        result = run_best(
-            aecm.step,
-            [start.parameters(self.n_factors, aecm.shared_loadings, aecm.noise) for start in given],
-            self.tol,
-            self.max_iter,
-            aecm.metric,
-            aecm.repair,
-            lambda parameters: not aecm.degenerate(parameters).any(),
-        )
-        log_weight, means, loadings, log_psi = aecm.unpack(result.parameters)
-        self._units, self._parameters = sample.units, result.parameters
-        self.weights_ = np.exp(log_weight)
+        problem = self._problem(sample)
+        best = self._best(problem, [problem.start(start) for start in given])
+        self._units, self._parameters = sample.units, best.parameters
+        log_weights, means, loadings, log_noise = best.parameters
+        self.weights_ = np.exp(log_weights)
         self.means_ = sample.units.shift + sample.units.scale * means
         loadings = np.broadcast_to(loadings, (self.n_components, *loadings.shape[1:]))
         self.loadings_ = sample.units.scale * loadings.transpose(0, 2, 1)
-        self.noise_variances_ = sample.units.scale**2 * np.exp(log_psi)
+        self.noise_variances_ = sample.units.scale**2 * np.exp(log_noise)
         self.n_parameters_ = n_parameters(self.model, self.n_components, sample.p, self.n_factors)
-        self._take(X, result, aecm.degenerate(result.parameters))
+        self._take(X, best, problem.degenerate(best.parameters))
 
-    def _aecm(self, sample: Sample) -> FactorAnalyzers:
-        kind = _NOISE[self.model[1:]]
-        return FactorAnalyzers(
-            sample, self.n_components, self.n_factors, self.model[0] == "C", kind
-        )
+    def _problem(self, sample: Sample) -> FactorAnalyzers:
+        return FactorAnalyzers(sample, self.n_factors, self.model[0] == "C", _NOISE[self.model[1:]])
 
     def _log_joint(self, X):
         sample = Sample(X, self._units)
-        return self._aecm(sample).log_joint(self._parameters).T - self._units.log_jacobian()
+        return self._problem(sample).log_joint(self._parameters) - self._units.log_jacobian()
 
     @property
     def covariances_(self) -> np.ndarray:
@@ -214,13 +203,14 @@ def _starts(model, X: np.ndarray, sample: Sample, max_factors: int) -> list[Star
 def search_parsimonious(
     X,
     n_components: int,
+    *,
     models: tuple[str, ...] = MODELS,
     n_factors: tuple[int, ...] = (1, 2, 3),
     init=None,
+    n_init: int = 1,
     tol: float = 1e-6,
     max_iter: int = 1000,
     random_state=None,
-    n_init: int = 1,
 ) -> tuple[ParsimoniousGaussianMixture, pd.DataFrame]:
     """Fit every model with every number of factors and choose by BIC.
 
@@ -233,7 +223,7 @@ def search_parsimonious(
     n_components : int
     models : sequence of str
     n_factors : sequence of int
-    init, tol, max_iter, random_state, n_init
+    init, n_init, tol, max_iter, random_state
         As in :class:`ParsimoniousGaussianMixture`.
 
     Returns
@@ -251,7 +241,14 @@ def search_parsimonious(
     """
     candidates = [
         ParsimoniousGaussianMixture(
-            n_components, q, model, init, tol, max_iter, random_state, n_init
+            n_components,
+            n_factors=q,
+            model=model,
+            init=init,
+            n_init=n_init,
+            tol=tol,
+            max_iter=max_iter,
+            random_state=random_state,
         )
         for model in models
         for q in n_factors

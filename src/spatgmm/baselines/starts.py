@@ -8,8 +8,8 @@ from sklearn.cluster import KMeans
 from spatgmm.common import checks
 
 INITS = ("kmeans", "random")
-# Dirichlet concentrations of random starts, in turn: near the simplex's corners and flat ones
-# find different optima.
+#: Dirichlet concentrations of random starts, in turn: near the simplex's corners and flat ones
+#: find different optima.
 _CONCENTRATIONS = (0.05, 1.0)
 
 

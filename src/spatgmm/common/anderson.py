@@ -11,6 +11,7 @@ import numpy as np
 #: Pairs of an iterate and its update that are remembered.
 _MEMORY = 8
 
+#: On the unit diagonal of the normal equations: remembered steps may be all but parallel.
 _RIDGE = 1e-12
 
 

@@ -32,7 +32,12 @@ def fit(
     max_iter: int,
 ) -> FitResult:
     model = MatrixNormalMixture(
-        n_components, data.shape, n_init=n_init, tol=tol, max_iter=max_iter, random_state=rng
+        n_components,
+        shape=data.shape,
+        n_init=n_init,
+        tol=tol,
+        max_iter=max_iter,
+        random_state=rng,
     )
     with warnings.catch_warnings():
         # What they say is in the result.
