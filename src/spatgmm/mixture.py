@@ -12,20 +12,25 @@ from tqdm import tqdm
 
 from spatgmm.common import checks
 from spatgmm.common.base import LikelihoodMixture, bic
+from spatgmm.common.em import Fit, run_best
 from spatgmm.common.locations import check_coordinates, grid_coordinates
 from spatgmm.covariance import decay as decays
 from spatgmm.covariance import metric as metrics
 from spatgmm.covariance.family import SpatialCovariance
 from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
-from spatgmm.fitting import em, inference, means, scales
+from spatgmm.fitting import inference, means, scales
+from spatgmm.fitting.em import Solver, SpatialProblem
 from spatgmm.fitting.engine import Engine, Exact
 from spatgmm.fitting.estimates import Estimates, Uncertainty
 from spatgmm.fitting.gls import GLS
 from spatgmm.fitting.maps import Maps
 from spatgmm.fitting.scoring import SHARED, Scoring
 from spatgmm.fitting.search.starts import kmeans_responsibilities
-from spatgmm.fitting.state import MIN_MAPS, Model, empty
+from spatgmm.fitting.state import MIN_MAPS, Mixture, Model, empty
+
+#: Every distinct start gets some exact iterations; then the most promising few are finished.
+_TRIAL_ITERATIONS, _N_TRIED, _N_FINISHED = 10, 20, 4
 
 SOLVERS = {"scoring": Scoring, "gls": GLS}
 MISSING = ("error", "em")
@@ -245,10 +250,10 @@ class SpatialGaussianMixture(LikelihoodMixture):
         alike = not (scales.get(self.variance).differ or np.isnan(standardised).any())
         return Exact(self.coordinates_, decay, metric, symmetric=alike)
 
-    def _solver(self) -> em.Solver:
+    def _solver(self) -> Solver:
         return SOLVERS[self.solver](self.beta_init)
 
-    def _best_fit(self, maps: Maps, given, rng) -> em.Fit:
+    def _best_fit(self, maps: Maps, given, rng) -> Fit[Mixture]:
         """EM from one start, or from the best of many."""
         engine, solver, G = self._engine, self._solver(), self.n_components
         self._model = model = Model(
@@ -272,14 +277,22 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 bar.set_postfix_str(f"log-likelihood {log_likelihood:.3f}", refresh=False)
                 bar.update()
 
-            return em.run_best(maps, starts, model, solver, self.tol, self.max_iter, progress)
+            return run_best(
+                SpatialProblem(maps, model, solver),
+                starts[:_N_TRIED],
+                tol=self.tol,
+                max_iter=self.max_iter,
+                trial_iterations=_TRIAL_ITERATIONS,
+                n_finished=_N_FINISHED,
+                progress=progress,
+            )[0]
 
-    def _take(self, fit: em.Fit, maps: Maps, keep_order: bool) -> None:
+    def _take(self, fit: Fit[Mixture], maps: Maps, keep_order: bool) -> None:
         """Public attributes, in the units of the data."""
         order = np.arange(self.n_components)
         if not keep_order:
-            order = np.argsort(-fit.mixture.weights, kind="stable")
-        self._mixture = fit.mixture.reordered(order)
+            order = np.argsort(-fit.parameters.weights, kind="stable")
+        self._mixture = fit.parameters.reordered(order)
         self._estimates = Estimates(self._mixture, self._model, self._scale)
         self.weights_ = self._mixture.weights
         blocks = [np.stack(block) for block in zip(*self._mixture.means, strict=True)]
@@ -294,15 +307,15 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self.beta_ = self.shape_[:, : len(decay.parameter_names)]
         if self.beta_.shape[1] == 1:
             self.beta_ = self.beta_[:, 0]
-        self.labels_ = fit.responsibilities[:, order].argmax(axis=1)
+        self.labels_ = fit.expected.responsibilities[:, order].argmax(axis=1)
         self.log_likelihood_trace_ = np.array([self._in_units(value, maps) for value in fit.trace])
         self.log_likelihood_ = float(self.log_likelihood_trace_[-1])
-        self.n_iter_ = len(fit.trace) - 1
+        self.n_iter_ = fit.n_iter
         self.converged_ = fit.converged
         self.n_parameters_ = self._model.n_parameters(self.n_components)
         self.path_ = family.geometry.path
         self.condition_number_ = max(c.condition_number() for c in self._mixture.covariances)
-        counts = fit.responsibilities.sum(axis=0)[order]
+        counts = fit.expected.responsibilities.sum(axis=0)[order]
         self.empty_components_ = np.flatnonzero(empty(counts)).tolist()
         self._warn_unless_converged(stacklevel=3)
         if self.empty_components_:

@@ -163,16 +163,16 @@ class _Leaps(Generic[P]):
 
     def attempt(self, parameters: P, step: P, least: float) -> tuple[P, Expectation] | None:
         """Parameters beyond `step`, EM's update, that reach `least`; None for a plain step."""
+        if not self._settled:
+            return None
         flat = self._problem.flat(parameters)
         if self._anderson is None:
             self._anderson = Anderson(flat.size)
         self._anderson.remember(flat, self._problem.flat(step))
-        if not self._settled:
-            return None
         if self._plain_left:
             self._plain_left -= 1
             return None
-        found = self._at(self._anderson.extrapolate(self._problem.metric(parameters)), step)
+        found = self._at(self._anderson.extrapolate(self._problem.metric(step)), step)
         # Not "<": a NaN must be refused too.
         if found is None or not found[1].log_likelihood >= least:
             self._anderson.refused()
@@ -187,14 +187,9 @@ class _Leaps(Generic[P]):
         with np.errstate(all="ignore"):
             try:
                 parameters = self._problem.from_flat(flat, like)
-                return (
-                    None
-                    if parameters is None
-                    else (
-                        parameters,
-                        self._problem.expectation(parameters),
-                    )
-                )
+                if parameters is None:
+                    return None
+                return parameters, self._problem.expectation(parameters)
             except np.linalg.LinAlgError:
                 return None
 

@@ -11,13 +11,14 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from spatgmm.common.em import run
 from spatgmm.common.threads import blas_threads
 from spatgmm.covariance.decay import Decay
 from spatgmm.covariance.family import Family, SpatialCovariance
 from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.covariance.metric import Metric
-from spatgmm.fitting.em import run
+from spatgmm.fitting.em import SpatialProblem
 from spatgmm.fitting.estimates import Estimates, Uncertainty
 from spatgmm.fitting.information import observed_information
 from spatgmm.fitting.maps import IncompleteMaps, Maps
@@ -99,8 +100,9 @@ class Exact(Engine):
         solver = Scoring()
         filled = Maps([np.nan_to_num(block) for block in maps.blocks])
         start = solver.start(filled, np.ones((len(maps), 1)), model)
-        fit = run(maps, start, model, solver, tol, _ITERATIONS_TO_COMPLETE)
-        return Maps(fit.mixture.filled(maps, 0))
+        problem = SpatialProblem(maps, model, solver)
+        fit = run(problem, start, tol=tol, max_iter=_ITERATIONS_TO_COMPLETE)
+        return Maps(fit.parameters.filled(maps, 0))
 
     def starts(self, maps, model, n_components, n_init, rng):
         blocks = model.scales.divide(maps).blocks

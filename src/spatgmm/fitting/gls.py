@@ -30,6 +30,8 @@ class GLS(Solver):
         Where beta starts; None: 4.
     """
 
+    may_fall = True
+
     def __init__(self, beta_init: float | None = None):
         self.beta_init = STARTING_BETA if beta_init is None else beta_init
 
@@ -43,10 +45,6 @@ class GLS(Solver):
     def lost(self, component):
         """The paper's algorithm has no answer to a component without maps."""
         raise EmptyComponentError(f"solver='gls': component {component} became empty")
-
-    def accepts(self, reached, log_likelihood):
-        """Whatever happens: the paper's log-likelihood may fall."""
-        return True
 
     def update(self, covariances, moments, counts, shared):
         """``alpha = Theta^-1 rhs`` at the present beta, then beta by bounded minimisation.

@@ -11,7 +11,6 @@ from __future__ import annotations
 import numpy as np
 
 from spatgmm.fitting.em import Solver
-from spatgmm.fitting.leaps import Leaps, NoLeaps
 from spatgmm.fitting.search import search
 
 #: What components may share: the coefficients alpha, the shape (beta), both.
@@ -59,14 +58,9 @@ class Scoring(Solver):
         thetas = search.profile(blocks, model.family, responsibilities, shapes)
         return model.mixture(maps, responsibilities, thetas)
 
-    def leaps(self, n_maps, tol, model):
+    def leaps(self, model):
         # A constant mean divided by scales does not stay one under a leap.
-        leaping = model.mean.is_free or not model.scales.differ
-        return Leaps(n_maps, tol) if leaping else NoLeaps()
-
-    def accepts(self, reached, log_likelihood):
-        # Rounding in a nearly singular covariance can spoil the last small steps uphill.
-        return reached >= log_likelihood
+        return model.mean.is_free or not model.scales.differ
 
     def update(self, covariances, moments, counts, shared):
         """One scoring step for ``sum_g n_g (log |Xi_g| + tr(Xi_g^-1 S_g))``, never uphill.

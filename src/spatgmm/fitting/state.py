@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import logsumexp
 
+from spatgmm.common.em import posterior
 from spatgmm.covariance.family import Covariance, Family
 from spatgmm.fitting.maps import Blocks, Maps
 from spatgmm.fitting.means import Mean
@@ -127,9 +127,7 @@ class Mixture:
 
     def expectation(self, maps: Maps) -> tuple[float, np.ndarray]:
         """Log-likelihood and responsibilities (n, G)."""
-        joint = self.log_joint(maps)
-        evidence = logsumexp(joint, axis=1)
-        return float(evidence.sum()), np.exp(joint - evidence[:, None])
+        return posterior(self.log_joint(maps))
 
     def filled(self, maps: Maps, g: int) -> Blocks:
         """Maps with missing pixels at their expectation under one component."""
