@@ -32,7 +32,7 @@ X, LABELS = reference("mmn_a")
 @pytest.mark.parametrize("random_state", [0, 1, 2])
 def test_likelihood_reaches_the_r_packages_best(peer, random_state):
     X, labels = reference(peer.data)
-    fitted = MatrixNormalMixture(peer.G, (peer.r, peer.c), random_state=random_state).fit(X)
+    fitted = MatrixNormalMixture(peer.G, shape=(peer.r, peer.c), random_state=random_state).fit(X)
     assert fitted.converged_
     assert fitted.log_likelihood_ > peer.best_ll - 0.05
     assert adjusted_rand_score(labels, fitted.labels_) >= peer.ari - 1e-6
@@ -43,11 +43,11 @@ def test_likelihood_reaches_the_r_packages_best(peer, random_state):
 
 @pytest.fixture(scope="module")
 def fitted():
-    return MatrixNormalMixture(2, (4, 6), init=LABELS).fit(X)
+    return MatrixNormalMixture(2, shape=(4, 6), init=LABELS).fit(X)
 
 
 def test_log_likelihood_never_falls():
-    slow = MatrixNormalMixture(3, (4, 6), init="random", n_init=1, random_state=1).fit(X)
+    slow = MatrixNormalMixture(3, shape=(4, 6), init="random", n_init=1, random_state=1).fit(X)
     assert len(slow.log_likelihood_trace_) > 20
     assert (np.diff(slow.log_likelihood_trace_) >= 0).all()
 
@@ -73,7 +73,7 @@ def test_scale_is_identified(fitted):
 
 
 def test_one_component_satisfies_the_flip_flop_equations():
-    one = MatrixNormalMixture(1, (4, 6), init=np.zeros(len(X)), tol=1e-10).fit(X)
+    one = MatrixNormalMixture(1, shape=(4, 6), init=np.zeros(len(X)), tol=1e-10).fit(X)
     D = X.reshape(-1, 4, 6) - X.mean(axis=0).reshape(4, 6)
     U, V = one.row_covariances_[0], one.column_covariances_[0]
     n = len(X)
@@ -90,7 +90,7 @@ def test_multi_way_input_and_folded_slices(fitted):
     tensors = X.reshape(-1, 4, 3, 2)
     for model in (
         MatrixNormalMixture(2, init=LABELS).fit(tensors),
-        MatrixNormalMixture(2, (4, 3, 2), init=LABELS).fit(X),
+        MatrixNormalMixture(2, shape=(4, 3, 2), init=LABELS).fit(X),
     ):
         assert model.shape_ == (4, 6)
         assert model.log_likelihood_ == fitted.log_likelihood_
@@ -100,12 +100,14 @@ def test_prediction_and_criteria(fitted):
     np.testing.assert_array_equal(fitted.predict(X), fitted.labels_)
     m = fitted.n_parameters_
     assert fitted.bic(X) == pytest.approx(-2 * fitted.log_likelihood_ + m * np.log(len(X)))
-    model = MatrixNormalMixture(3, (4, 6), "random", 4, 1e-3, 50, 7)
+    model = MatrixNormalMixture(
+        3, shape=(4, 6), init="random", n_init=4, tol=1e-3, max_iter=50, random_state=7
+    )
     assert clone(model).get_params() == model.get_params()
 
 
 def test_results_move_with_the_data(fitted):
-    moved = MatrixNormalMixture(2, (4, 6), init=LABELS).fit(1e-4 * X + 30)
+    moved = MatrixNormalMixture(2, shape=(4, 6), init=LABELS).fit(1e-4 * X + 30)
     jacobian = X.size * np.log(1e-4)
     assert moved.log_likelihood_ == pytest.approx(fitted.log_likelihood_ - jacobian, abs=1e-3)
     np.testing.assert_allclose(moved.row_covariances_, fitted.row_covariances_, rtol=1e-3)
@@ -125,7 +127,9 @@ def test_awkward_data_never_give_nan(change):
     data = change(X)
     with warnings.catch_warnings():
         warnings.simplefilter("error", RuntimeWarning)
-        fitted = MatrixNormalMixture(2, (4, 6), random_state=0, n_init=4, max_iter=200).fit(data)
+        fitted = MatrixNormalMixture(2, shape=(4, 6), random_state=0, n_init=4, max_iter=200).fit(
+            data
+        )
     assert np.isfinite(fitted.log_likelihood_)
     assert np.isfinite(fitted.covariances_).all()
     assert (np.diff(fitted.log_likelihood_trace_) >= 0).all()
@@ -136,7 +140,7 @@ def test_it_says_when_a_component_is_degenerate():
     init = (np.arange(len(X)) == 0).astype(int)
     far = X + 1000.0 * init[:, None]
     with pytest.warns(ConvergenceWarning, match=r"components \[1\] have too few rows"):
-        fitted = MatrixNormalMixture(2, (4, 6), init=init).fit(far)
+        fitted = MatrixNormalMixture(2, shape=(4, 6), init=init).fit(far)
     assert fitted.degenerate_components_ == [1]
 
 
@@ -156,7 +160,7 @@ def scenario(locations):
 def test_equal_means_leave_it_all_but_blind():
     """One draw; in others its rows and columns see a little of the difference."""
     data = simulate.draw(scenario({"grid": [10, 10]}), 0, 1)
-    fitted = MatrixNormalMixture(2, (10, 10), random_state=0).fit(data.X)
+    fitted = MatrixNormalMixture(2, shape=(10, 10), random_state=0).fit(data.X)
     assert abs(adjusted_rand_score(data.labels, fitted.labels_)) < 0.05
 
 
@@ -196,8 +200,8 @@ def test_bad_settings_are_refused_by_name(settings, message):
 
 def test_bad_data_are_refused_by_place():
     with pytest.raises(ValueError, match="all rows are the same"):
-        MatrixNormalMixture(2, (4, 6), init=LABELS).fit(np.ones_like(X))
+        MatrixNormalMixture(2, shape=(4, 6), init=LABELS).fit(np.ones_like(X))
     spoilt = X.copy()
     spoilt[7, 3] = np.nan
     with pytest.raises(ValueError, match="X contains NaN at row 7, column 3"):
-        MatrixNormalMixture(2, (4, 6)).fit(spoilt)
+        MatrixNormalMixture(2, shape=(4, 6)).fit(spoilt)

@@ -44,7 +44,7 @@ X, LABELS = factor_data()
 
 
 def fit(model="UUU", q=2, init=LABELS, data=X, G=2, **settings):
-    return ParsimoniousGaussianMixture(G, q, model, init=init, **settings).fit(data)
+    return ParsimoniousGaussianMixture(G, n_factors=q, model=model, init=init, **settings).fit(data)
 
 
 # -- the peer -----------------------------------------------------------------------------------
@@ -141,7 +141,9 @@ def test_constraints_hold(fitted):
 
 def test_it_is_a_stationary_point(fitted):
     """One more AECM step gains nothing, and the optimum beats nearby parameters of the model."""
-    again = ParsimoniousGaussianMixture(2, 2, fitted.model, init=fitted.predict_proba(X)).fit(X)
+    again = ParsimoniousGaussianMixture(
+        2, n_factors=2, model=fitted.model, init=fitted.predict_proba(X)
+    ).fit(X)
     assert again.log_likelihood_ == pytest.approx(fitted.log_likelihood_, abs=1e-3)
 
 
@@ -238,7 +240,7 @@ def test_equal_means_leave_it_all_but_blind():
 
 
 def test_it_recovers_separated_components():
-    fitted = ParsimoniousGaussianMixture(2, 2, random_state=0).fit(X)
+    fitted = ParsimoniousGaussianMixture(2, n_factors=2, random_state=0).fit(X)
     assert adjusted_rand_score(LABELS, fitted.labels_) == 1
     np.testing.assert_array_equal(fitted.predict(X), fitted.labels_)
     np.testing.assert_allclose(fitted.predict_proba(X).sum(axis=1), 1)
@@ -271,7 +273,16 @@ def test_starts():
 
 
 def test_clone_keeps_all_settings():
-    model = ParsimoniousGaussianMixture(3, 2, "CUCU", "random", 1e-3, 50, 7, 4)
+    model = ParsimoniousGaussianMixture(
+        3,
+        n_factors=2,
+        model="CUCU",
+        init="random",
+        n_init=4,
+        tol=1e-3,
+        max_iter=50,
+        random_state=7,
+    )
     assert clone(model).get_params() == model.get_params()
 
 
@@ -388,7 +399,7 @@ def test_rows_of_another_width_are_refused():
     with pytest.raises(ValueError, match="8 features"):
         fit().predict(X[:, :8])
     with pytest.raises(NotFittedError):
-        ParsimoniousGaussianMixture(2, 2).predict(X)
+        ParsimoniousGaussianMixture(2, n_factors=2).predict(X)
 
 
 # -- cost ---------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.linalg import eigh
 from sklearn.utils.validation import check_is_fitted
 
+from spatgmm.baselines import options
 from spatgmm.baselines.base import Baseline, Units
 from spatgmm.baselines.em import pack, posterior, run_best
 from spatgmm.baselines.starts import starting_responsibilities
@@ -76,9 +77,12 @@ class MatrixNormalMixture(Baseline):
     normal distribution", Journal of Statistical Computation and Simulation 64 (1999) 105-123.
     """
 
+    _declared = options.MATRIX_NORMAL
+
     def __init__(
         self,
         n_components,
+        *,
         shape=None,
         init=None,
         n_init=10,

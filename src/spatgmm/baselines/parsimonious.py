@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from spatgmm.baselines import noise, starts
+from spatgmm.baselines import noise, options, starts
 from spatgmm.baselines.base import Baseline, Units
 from spatgmm.baselines.em import run_best
 from spatgmm.baselines.factor_analyzers import FactorAnalyzers, Sample, Start
+from spatgmm.baselines.options import MODELS
 from spatgmm.common import checks
 from spatgmm.common.threads import one_blas_thread
 
@@ -25,7 +26,6 @@ _NOISE = {
     "CUU": noise.FreeVolume(),
     "UCU": noise.FreeShape(),
 }
-MODELS = tuple(loadings + kind for kind in _NOISE for loadings in "CU")
 
 
 def largest_n_factors(n_features: int) -> int:
@@ -70,12 +70,12 @@ class ParsimoniousGaussianMixture(Baseline):
     init : {"kmeans", "random"}, array-like or None, default=None
         ``"kmeans"``: one start. ``"random"``: `n_init` starts. None: one k-means start, then
         ``n_init - 1`` random ones. Labels (n,) or responsibilities (n, G): exactly that start.
+    n_init : int, default=1
     tol : float, default=1e-6
         Absolute tolerance on the total log-likelihood: stop when Aitken's estimate of what is
         left to gain is below it.
     max_iter : int, default=1000
     random_state : int, Generator, RandomState or None, default=None
-    n_init : int, default=1
 
     Attributes
     ----------
@@ -105,25 +105,28 @@ class ParsimoniousGaussianMixture(Baseline):
     Gaussian mixture models", Bioinformatics 26 (2010) 2705-2712.
     """
 
+    _declared = options.PARSIMONIOUS
+
     def __init__(
         self,
         n_components,
+        *,
         n_factors,
         model="UUU",
         init=None,
+        n_init=1,
         tol=1e-6,
         max_iter=1000,
         random_state=None,
-        n_init=1,
     ):
         self.n_components = n_components
         self.n_factors = n_factors
         self.model = model
         self.init = init
+        self.n_init = n_init
         self.tol = tol
         self.max_iter = max_iter
         self.random_state = random_state
-        self.n_init = n_init
 
     def fit(self, X, y=None):
         """Fit the mixture.
@@ -150,11 +153,6 @@ class ParsimoniousGaussianMixture(Baseline):
             sample = Sample(X, Units.of(X))
             self._fit_from(X, sample, _starts(self, X, sample, self.n_factors))
         return self
-
-    def _check_settings(self) -> None:
-        super()._check_settings()
-        checks.check_choice("model", self.model, MODELS)
-        checks.check_integer("n_factors", self.n_factors, 1)
 
     def _check_factors(self, n_features: int) -> None:
         largest = largest_n_factors(n_features)
@@ -214,13 +212,14 @@ def _starts(model, X: np.ndarray, sample: Sample, max_factors: int) -> list[Star
 def search_parsimonious(
     X,
     n_components: int,
+    *,
     models: tuple[str, ...] = MODELS,
     n_factors: tuple[int, ...] = (1, 2, 3),
     init=None,
+    n_init: int = 1,
     tol: float = 1e-6,
     max_iter: int = 1000,
     random_state=None,
-    n_init: int = 1,
 ) -> tuple[ParsimoniousGaussianMixture, pd.DataFrame]:
     """Fit every model with every number of factors and choose by BIC.
 
@@ -233,7 +232,7 @@ def search_parsimonious(
     n_components : int
     models : sequence of str
     n_factors : sequence of int
-    init, tol, max_iter, random_state, n_init
+    init, n_init, tol, max_iter, random_state
         As in :class:`ParsimoniousGaussianMixture`.
 
     Returns
@@ -251,7 +250,14 @@ def search_parsimonious(
     """
     candidates = [
         ParsimoniousGaussianMixture(
-            n_components, q, model, init, tol, max_iter, random_state, n_init
+            n_components,
+            n_factors=q,
+            model=model,
+            init=init,
+            n_init=n_init,
+            tol=tol,
+            max_iter=max_iter,
+            random_state=random_state,
         )
         for model in models
         for q in n_factors

@@ -6,13 +6,13 @@ import warnings
 
 import numpy as np
 
+from spatgmm.baselines import options
 from spatgmm.baselines.matrix_normal import MatrixNormalMixture
 from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
 
-NAME = "mmn"
 LABEL = "Matrix normals"
-DEFAULTS = {"n_init": 10, "tol": 1e-6, "max_iter": 1000}
+DEFAULTS = {name: options.MATRIX_NORMAL[name] for name in ("n_init", "tol", "max_iter")}
 
 
 def supports(data: Dataset, n_components: int) -> str | None:
@@ -32,7 +32,12 @@ def fit(
     max_iter: int,
 ) -> FitResult:
     model = MatrixNormalMixture(
-        n_components, data.shape, n_init=n_init, tol=tol, max_iter=max_iter, random_state=rng
+        n_components,
+        shape=data.shape,
+        n_init=n_init,
+        tol=tol,
+        max_iter=max_iter,
+        random_state=rng,
     )
     with warnings.catch_warnings():
         # What they say is in the result.
