@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 
-from spatgmm.common import checks
+from spatgmm.common import checks, constraints
 from spatgmm.common.base import LikelihoodMixture, bic
 from spatgmm.common.em import Fit, run_best
 from spatgmm.common.locations import check_coordinates, grid_coordinates
@@ -19,12 +19,13 @@ from spatgmm.covariance import metric as metrics
 from spatgmm.covariance.family import SpatialCovariance
 from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
-from spatgmm.fitting import inference, means, scales
+from spatgmm.fitting import inference, means, options, scales
 from spatgmm.fitting.em import Solver, SpatialProblem
 from spatgmm.fitting.engine import Engine, Exact
 from spatgmm.fitting.estimates import Estimates, Uncertainty
 from spatgmm.fitting.gls import GLS
 from spatgmm.fitting.maps import Maps
+from spatgmm.fitting.options import AUTO
 from spatgmm.fitting.scoring import SHARED, Scoring
 from spatgmm.fitting.search.starts import kmeans_responsibilities
 from spatgmm.fitting.state import MIN_MAPS, Mixture, Model, empty
@@ -33,10 +34,6 @@ from spatgmm.fitting.state import MIN_MAPS, Mixture, Model, empty
 _TRIAL_ITERATIONS, _N_TRIED, _N_FINISHED = 10, 20, 4
 
 SOLVERS = {"scoring": Scoring, "gls": GLS}
-MISSING = ("error", "em")
-
-#: Chooses among the decays by BIC.
-AUTO = "auto"
 
 
 class SpatialGaussianMixture(LikelihoodMixture):
@@ -58,22 +55,6 @@ class SpatialGaussianMixture(LikelihoodMixture):
         ``"auto"``, the one with the lowest BIC.
     mean : {"free", "constant"}, default="free"
         One mean per location and component, or one per component.
-    solver : {"scoring", "gls"}, default="scoring"
-        ``"scoring"``: Fisher scoring inside the positive-definite cone; the log-likelihood never
-        falls.  ``"gls"``: the paper's algorithm, faithful, failures included.
-    n_init : int, default=10
-        Starts per round of the global search (``init="multistart"``); rounds go on, four at
-        most, while they keep finding new optima.
-    init : {"multistart", "kmeans"} or array-like, default="multistart"
-        Labels (n,) or responsibilities (n, G) give one start, from exactly them.
-    tol : float, default=1e-4
-        Absolute tolerance on the log-likelihood; the default solver extrapolates to its limit.
-    max_iter : int, default=500
-        Largest number of exact EM iterations.
-    random_state : int, Generator, RandomState or None, default=None
-    beta_init : float or None, default=None
-        Starting ``beta`` where there is a single start.  None: the best of a grid for
-        ``"scoring"``, 4 for ``"gls"``.
     metric : {"isotropic", "axes", "rotated"}, default="isotropic"
         Whether distance counts alike in all directions, has a stretch for each axis, or (2-D) for
         two orthogonal directions that each component chooses (:mod:`spatgmm.covariance.metric`).
@@ -86,6 +67,22 @@ class SpatialGaussianMixture(LikelihoodMixture):
     missing : {"error", "em"}, default="error"
         Whether ``NaN`` in ``X`` is refused, or taken as a missing pixel: the likelihood is then
         that of the observed pixels, and :meth:`impute` fills in the others.
+    solver : {"scoring", "gls"}, default="scoring"
+        ``"scoring"``: Fisher scoring inside the positive-definite cone; the log-likelihood never
+        falls.  ``"gls"``: the paper's algorithm, faithful, failures included.
+    init : {"multistart", "kmeans"} or array-like, default="multistart"
+        Labels (n,) or responsibilities (n, G) give one start, from exactly them.
+    n_init : int, default=10
+        Starts per round of the global search (``init="multistart"``); rounds go on, four at
+        most, while they keep finding new optima.
+    tol : float, default=1e-4
+        Absolute tolerance on the log-likelihood; the default solver extrapolates to its limit.
+    max_iter : int, default=500
+        Largest number of exact EM iterations.
+    random_state : int, Generator, RandomState or None, default=None
+    beta_init : float or None, default=None
+        Starting ``beta`` where there is a single start.  None: the best of a grid for
+        ``"scoring"``, 4 for ``"gls"``.
     verbose : bool, default=False
         Whether to show progress on standard error.
 
@@ -135,37 +132,38 @@ class SpatialGaussianMixture(LikelihoodMixture):
     def __init__(
         self,
         n_components=2,
+        *,
         coordinates=None,
         decay="sigmoid",
         mean="free",
-        solver="scoring",
-        n_init=10,
-        init="multistart",
-        tol=1e-4,
-        max_iter=500,
-        random_state=None,
-        beta_init=None,
         metric="isotropic",
         variance="constant",
         sharing="none",
         missing="error",
+        solver="scoring",
+        init="multistart",
+        n_init=10,
+        tol=1e-4,
+        max_iter=500,
+        random_state=None,
+        beta_init=None,
         verbose=False,
     ):
         self.n_components = n_components
         self.coordinates = coordinates
         self.decay = decay
         self.mean = mean
-        self.solver = solver
-        self.n_init = n_init
-        self.init = init
-        self.tol = tol
-        self.max_iter = max_iter
-        self.random_state = random_state
-        self.beta_init = beta_init
         self.metric = metric
         self.variance = variance
         self.sharing = sharing
         self.missing = missing
+        self.solver = solver
+        self.init = init
+        self.n_init = n_init
+        self.tol = tol
+        self.max_iter = max_iter
+        self.random_state = random_state
+        self.beta_init = beta_init
         self.verbose = verbose
 
     # -- fitting ------------------------------------------------------------------------------
@@ -190,7 +188,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         spatgmm.fitting.em.EmptyComponentError
             If ``solver="gls"`` loses a component.
         """
-        self._check_parameters()
+        options.check(self.get_params(deep=False))
         if self.decay == AUTO:
             return self._fit_auto(X)
         X, shape = self._check_maps(X, reset=True)
@@ -337,7 +335,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         labels : ndarray of shape (n_samples,)
         """
         check_is_fitted(self)
-        checks.check_integer("n_samples", n_samples, 1)
+        constraints.check_value("n_samples", n_samples, constraints.Integer(1))
         rng = checks.random_generator(self.random_state)
         labels = rng.choice(len(self.weights_), size=n_samples, p=self.weights_)
         X = np.empty((n_samples, len(self._centre)))
@@ -493,43 +491,3 @@ class SpatialGaussianMixture(LikelihoodMixture):
         if shape is not None:
             return grid_coordinates(shape)
         return grid_coordinates((self.n_features_in_,))
-
-    def _check_parameters(self) -> None:
-        checks.check_integer("n_components", self.n_components, 1)
-        if self.decay != AUTO:
-            decays.get(self.decay)
-        checks.check_choice("mean", self.mean, means.names())
-        checks.check_choice("solver", self.solver, SOLVERS)
-        checks.check_integer("n_init", self.n_init, 1)
-        if isinstance(self.init, str):
-            checks.check_choice("init", self.init, ("multistart", "kmeans"))
-        checks.check_positive("tol", self.tol)
-        checks.check_integer("max_iter", self.max_iter, 1)
-        if self.beta_init is not None:
-            checks.check_positive("beta_init", self.beta_init)
-        checks.check_choice("metric", self.metric, metrics.names())
-        checks.check_choice("variance", self.variance, scales.names())
-        checks.check_choice("sharing", self.sharing, SHARED)
-        checks.check_choice("missing", self.missing, MISSING)
-        if self.solver == "gls":
-            self._check_paper_only()
-
-    def _check_paper_only(self) -> None:
-        """The paper's algorithm knows no more than the paper's model."""
-        paper = {
-            "metric": "isotropic",
-            "variance": "constant",
-            "sharing": "none",
-            "missing": "error",
-        }
-        for name, only in paper.items():
-            if getattr(self, name) != only:
-                raise ValueError(
-                    f"solver='gls' is the paper's algorithm and takes {name}={only!r} only; "
-                    "use solver='scoring'"
-                )
-        if self.decay == AUTO or len(decays.get(self.decay).parameter_names) > 1:
-            raise ValueError(
-                f"solver='gls' takes a decay with one parameter, got decay={self.decay!r}; "
-                "use solver='scoring'"
-            )

@@ -96,7 +96,9 @@ def _fits(data, start) -> dict:
     G = start.shape[1]
 
     def ours(**settings):
-        model = SpatialGaussianMixture(G, data.coordinates, random_state=0, **settings).fit(data.X)
+        model = SpatialGaussianMixture(
+            G, coordinates=data.coordinates, random_state=0, **settings
+        ).fit(data.X)
         return model.labels_, model.log_likelihood_
 
     def oracle():

@@ -23,7 +23,7 @@ X = np.load(path)
 reset_peak_memory()
 before = peak_memory_mb()
 start = time.perf_counter()
-model = SpatialGaussianMixture(int(n_components), shape, random_state=0).fit(X)
+model = SpatialGaussianMixture(int(n_components), coordinates=shape, random_state=0).fit(X)
 seconds = time.perf_counter() - start
 peak = peak_memory_mb()
 print(

@@ -27,7 +27,9 @@ def _spatial(shape, n, G) -> dict[str, float]:
     for what, symmetry in _PATHS.items():
         problem = ExactEM(shape, n, G, symmetry)
         functions[what] = lambda problem=problem: problem.after(1)
-    functions[_DEFAULT] = lambda: SpatialGaussianMixture(G, shape, random_state=0).fit(X)
+    functions[_DEFAULT] = lambda: SpatialGaussianMixture(G, coordinates=shape, random_state=0).fit(
+        X
+    )
     return side_by_side(functions)
 
 

@@ -135,7 +135,9 @@ def _root(delta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def check(problem: Problem) -> None:
     """Fit, and raise AssertionError (or whatever the fit raises) where it is not as it must be."""
-    model = SpatialGaussianMixture(problem.n_components, problem.coordinates, **problem.settings)
+    model = SpatialGaussianMixture(
+        problem.n_components, coordinates=problem.coordinates, **problem.settings
+    )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.fit(problem.X)

@@ -35,13 +35,13 @@ def test_a_missing_value_of_multiway_maps_is_named_too():
 
 
 def test_missing_values_are_refused_at_prediction_too():
-    model = SpatialGaussianMixture(2, (2, 3), init=np.arange(20) % 2, tol=10).fit(X)
+    model = SpatialGaussianMixture(2, coordinates=(2, 3), init=np.arange(20) % 2, tol=10).fit(X)
     with pytest.raises(ValueError, match="X contains NaN at row 0, column 1"):
         model.predict(changed(X, (0, 1), np.nan))
 
 
 def test_maps_of_another_size_are_refused_at_prediction():
-    model = SpatialGaussianMixture(2, (2, 3), init=np.arange(20) % 2, tol=10).fit(X)
+    model = SpatialGaussianMixture(2, coordinates=(2, 3), init=np.arange(20) % 2, tol=10).fit(X)
     with pytest.raises(ValueError, match=r"X has 5 features.*expecting 6"):
         model.predict(X[:, :5])
 
@@ -78,7 +78,7 @@ def test_maps_too_small_to_be_squared():
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0])
 def test_maps_that_differ_little_from_a_large_number_are_not_the_same(scale):
-    model = SpatialGaussianMixture(2, (2, 3), init=np.arange(20) % 2, tol=10)
+    model = SpatialGaussianMixture(2, coordinates=(2, 3), init=np.arange(20) % 2, tol=10)
     assert np.isfinite(model.fit(1e6 + scale * X).log_likelihood_)
 
 
@@ -166,7 +166,9 @@ def test_a_start_of_the_wrong_shape(shape):
 
 @pytest.mark.parametrize("solver", ["scoring", "gls"])
 def test_a_fit_cut_short_warns(solver):
-    model = SpatialGaussianMixture(2, (2, 3), solver=solver, init=np.arange(20) % 2, max_iter=1)
+    model = SpatialGaussianMixture(
+        2, coordinates=(2, 3), solver=solver, init=np.arange(20) % 2, max_iter=1
+    )
     with pytest.warns(ConvergenceWarning, match=r"did not converge in 1 iterations \(max_iter=1\)"):
         model.fit(X)
     assert not model.converged_
@@ -186,17 +188,17 @@ def test_a_fit_cut_short_warns(solver):
 )
 def test_nothing_can_be_asked_before_fitting(call):
     with pytest.raises(NotFittedError):
-        call(SpatialGaussianMixture(2, (2, 3)))
+        call(SpatialGaussianMixture(2, coordinates=(2, 3)))
 
 
 def test_a_number_of_samples_below_one():
-    model = SpatialGaussianMixture(2, (2, 3), init=np.arange(20) % 2, tol=10).fit(X)
+    model = SpatialGaussianMixture(2, coordinates=(2, 3), init=np.arange(20) % 2, tol=10).fit(X)
     with pytest.raises(ValueError, match="n_samples must be an integer of at least 1"):
         model.sample(0)
 
 
 @pytest.mark.parametrize("distances", [[-0.1], [0.0, 99.0], [np.nan], [[0.0, 1.0]]])
 def test_distances_outside_the_locations(distances):
-    model = SpatialGaussianMixture(2, (2, 3), init=np.arange(20) % 2, tol=10).fit(X)
+    model = SpatialGaussianMixture(2, coordinates=(2, 3), init=np.arange(20) % 2, tol=10).fit(X)
     with pytest.raises(ValueError, match="distances must be a list of numbers from 0"):
         model.correlogram(distances)

@@ -1,6 +1,8 @@
 """`spatgmm fit` on users' files: what it writes, what it picks, what it refuses."""
 
 import json
+import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import matplotlib.image
@@ -79,7 +81,7 @@ def test_it_writes_what_the_estimator_finds(fit, files, maps):
     assert labels["map"].tolist() == list(range(60))
     assert adjusted_rand_score(groups, labels["label"]) == 1
 
-    model = SpatialGaussianMixture(2, (3, 4), random_state=0).fit(X)
+    model = SpatialGaussianMixture(2, coordinates=(3, 4), random_state=0).fit(X)
     expected = model.standard_errors(X)
     assert parameters["component"].tolist() == [0] * 5 + [1] * 5
     assert parameters["parameter"].tolist() == PARAMETERS * 2
@@ -193,11 +195,9 @@ def test_a_fit_that_fails_is_told_and_the_others_go_on(fit, files, capsys, monke
         def fit(data, n_components, rng, **parameters):
             if n_components == 2:
                 raise RuntimeError("out of luck")
-            return method.fit(data, n_components, rng, **parameters)
+            return method._fit(data, n_components, rng, **parameters)
 
-        return SimpleNamespace(
-            name=name, defaults=method.defaults, supports=method.supports, fit=fit
-        )
+        return replace(method, _fit=fit)
 
     monkeypatch.setattr(methods, "get", failing)
     done = fit(files.plain, "--coordinates", "3x4", "--components", "1:2")
@@ -417,3 +417,26 @@ def test_the_upper_axis_of_the_decay_is_in_units_of_the_coordinates():
     figure.draw_without_rendering()
     (above,) = figure.axes[0].child_axes
     np.testing.assert_allclose(above.get_xlim(), [0, 2.5 * 5])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--metric", "rotatd"], r"--metric: must be one of .*'rotatd'; did you mean 'rotated'\?"),
+        (["--tol", "-1"], "--tol: must be a positive number, got '-1'"),
+        (["--tol", "nan"], "--tol: must be a positive number"),
+        (["--n-init", "2.0"], "--n-init: must be an integer of at least 1"),
+        (["--decay", "sigmoid,matern"], "--decay: must be one of .*did you mean 'matern"),
+    ],
+)
+def test_values_of_options_are_refused_as_declared(fit, files, capsys, options, message):
+    with pytest.raises(SystemExit):
+        fit(files.plain, "--coordinates", "3x4", "--components", "2", *options)
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_options_of_other_methods_are_refused_by_name(fit, files, capsys):
+    arguments = ["--coordinates", "3x4", "--components", "2", "--method", "kmeans"]
+    assert fit(files.plain, *arguments, "--tol", "1").status == 2
+    assert "--tol, method 'kmeans': is no parameter" in capsys.readouterr().err
+    assert fit(files.plain, *arguments, "--n-init", "3").status == 0

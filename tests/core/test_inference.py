@@ -39,7 +39,7 @@ def case(request, plain):
     mean, coordinates = request.param, 3.0 * grid_coordinates((7,))
     X, labels = plain.draw(coordinates, 150, COMPONENTS, seed=2)
     model = SpatialGaussianMixture(
-        2, coordinates, mean=mean, init=labels, tol=1e-9, max_iter=2000
+        2, coordinates=coordinates, mean=mean, init=labels, tol=1e-9, max_iter=2000
     ).fit(X)
     assert model.converged_
     p, size = 7, 7 if mean == "free" else 1
@@ -187,7 +187,7 @@ def test_beta_at_its_lower_bound_has_no_standard_error_but_a_note():
 def test_information_that_is_not_positive_definite_warns_and_gives_no_errors(plain):
     # One iteration from labels at random is nowhere near a maximum.
     X, _ = plain.draw(grid_coordinates((2, 3)), 30, COMPONENTS, seed=4)
-    model = SpatialGaussianMixture(2, (2, 3), init=np.arange(30) % 2, max_iter=1)
+    model = SpatialGaussianMixture(2, coordinates=(2, 3), init=np.arange(30) % 2, max_iter=1)
     with pytest.warns(UserWarning, match="did not converge"):
         model.fit(X)
     with pytest.warns(UserWarning, match="observed information is not positive definite"):

@@ -29,7 +29,7 @@ positive = st.floats(-4, 4).map(lambda exponent: 10.0**exponent)
 
 def fit(X, coordinates, labels):
     """A fixed number of iterations from one start, so that fits are comparable and fast."""
-    model = SpatialGaussianMixture(2, coordinates, init=labels, tol=1e-12, max_iter=12)
+    model = SpatialGaussianMixture(2, coordinates=coordinates, init=labels, tol=1e-12, max_iter=12)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(X)

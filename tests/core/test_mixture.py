@@ -20,7 +20,7 @@ def fitted(plain):
     """A converged fit on a 4x5 grid, n = 150."""
     coordinates = grid_coordinates((4, 5))
     X, labels = plain.draw(coordinates, 150, COMPONENTS, seed=1)
-    model = SpatialGaussianMixture(2, (4, 5), n_init=4, random_state=3).fit(X)
+    model = SpatialGaussianMixture(2, coordinates=(4, 5), n_init=4, random_state=3).fit(X)
     return SimpleNamespace(model=model, X=X, labels=labels, coordinates=coordinates)
 
 
@@ -62,12 +62,12 @@ def test_labels_are_the_prediction_on_the_training_data(fitted):
 
 
 def test_fit_predict_returns_the_labels(fitted):
-    model = SpatialGaussianMixture(2, (4, 5), n_init=4, random_state=3)
+    model = SpatialGaussianMixture(2, coordinates=(4, 5), n_init=4, random_state=3)
     np.testing.assert_array_equal(model.fit_predict(fitted.X), fitted.model.labels_)
 
 
 def test_the_same_seed_gives_the_same_fit(fitted):
-    again = SpatialGaussianMixture(2, (4, 5), n_init=4, random_state=3).fit(fitted.X)
+    again = SpatialGaussianMixture(2, coordinates=(4, 5), n_init=4, random_state=3).fit(fitted.X)
     assert again.log_likelihood_ == fitted.model.log_likelihood_
     np.testing.assert_array_equal(again.means_, fitted.model.means_)
 
@@ -89,7 +89,9 @@ def test_components_come_by_falling_weight(fitted):
 @pytest.mark.parametrize("mean", ["free", "constant"])
 def test_parameters_are_counted_as_published(plain, G, mean):
     X, _ = plain.draw(grid_coordinates((2, 3)), 60, COMPONENTS, seed=4)
-    model = SpatialGaussianMixture(G, (2, 3), mean=mean, init=np.arange(60) % G, tol=10).fit(X)
+    model = SpatialGaussianMixture(
+        G, coordinates=(2, 3), mean=mean, init=np.arange(60) % G, tol=10
+    ).fit(X)
     of_means = G * 6 if mean == "free" else G
     assert model.n_parameters_ == (G - 1) + of_means + 4 * G
 
@@ -135,7 +137,7 @@ def test_multiway_maps_are_flattened_in_c_order(plain, shape):
     one = SpatialGaussianMixture(2, init=labels).fit(folded)
     np.testing.assert_array_equal(one.coordinates_, grid_coordinates(shape))
     for coordinates in (shape, grid_coordinates(shape)):
-        other = SpatialGaussianMixture(2, coordinates, init=labels).fit(X)
+        other = SpatialGaussianMixture(2, coordinates=coordinates, init=labels).fit(X)
         assert one.log_likelihood_ == other.log_likelihood_
         np.testing.assert_array_equal(one.predict(folded), other.predict(X))
 
@@ -151,13 +153,13 @@ def test_a_given_start_is_where_em_starts(plain, solver):
     X, labels = plain.draw(grid_coordinates((3, 4)), 100, COMPONENTS, seed=8)
     hard = np.eye(2)[labels]
     fits = [
-        SpatialGaussianMixture(2, (3, 4), solver=solver, init=init).fit(X)
+        SpatialGaussianMixture(2, coordinates=(3, 4), solver=solver, init=init).fit(X)
         for init in (labels, labels.astype(float), hard)
     ]
     assert fits[0].log_likelihood_trace_.tolist() == fits[1].log_likelihood_trace_.tolist()
     assert fits[0].log_likelihood_trace_.tolist() == fits[2].log_likelihood_trace_.tolist()
     # Components keep the numbers of the start, and weights and means are those of the start.
-    swapped = SpatialGaussianMixture(2, (3, 4), solver=solver, init=1 - labels).fit(X)
+    swapped = SpatialGaussianMixture(2, coordinates=(3, 4), solver=solver, init=1 - labels).fit(X)
     np.testing.assert_array_equal(swapped.labels_, 1 - fits[0].labels_)
     np.testing.assert_allclose(swapped.beta_, fits[0].beta_[::-1], rtol=1e-6)
 
@@ -166,7 +168,7 @@ def test_the_first_log_likelihood_is_that_of_the_given_start(plain):
     coordinates = grid_coordinates((3, 4))
     X, labels = plain.draw(coordinates, 100, COMPONENTS, seed=9)
     soft = np.where(np.eye(2)[labels] == 1, 0.8, 0.2)
-    model = SpatialGaussianMixture(2, (3, 4), solver="gls", init=soft, beta_init=3.0)
+    model = SpatialGaussianMixture(2, coordinates=(3, 4), solver="gls", init=soft, beta_init=3.0)
     trace = model.fit(X).log_likelihood_trace_
     *_, expected = plain.gls_em(X, coordinates, soft, beta_start=3.0)
     assert trace[0] == pytest.approx(expected[0], rel=1e-8)
@@ -175,15 +177,17 @@ def test_the_first_log_likelihood_is_that_of_the_given_start(plain):
 def test_kmeans_start_knows_means_that_are_far_apart(plain):
     components = [(0.5, 0.0, (1.0, -0.9, 0.3), 2.5), (0.5, 6.0, (1.0, -0.9, 0.3), 6.0)]
     X, labels = plain.draw(grid_coordinates((3, 4)), 80, components, seed=10)
-    model = SpatialGaussianMixture(2, (3, 4), init="kmeans", random_state=0).fit(X)
+    model = SpatialGaussianMixture(2, coordinates=(3, 4), init="kmeans", random_state=0).fit(X)
     assert model.n_iter_ < 50
     assert max(np.mean(model.labels_ == labels), np.mean(model.labels_ != labels)) == 1
 
 
 def test_constant_means_are_constant_and_cost_likelihood(fitted):
     start = fitted.model.labels_
-    constant = SpatialGaussianMixture(2, (4, 5), mean="constant", init=start).fit(fitted.X)
-    free = SpatialGaussianMixture(2, (4, 5), init=start).fit(fitted.X)
+    constant = SpatialGaussianMixture(2, coordinates=(4, 5), mean="constant", init=start).fit(
+        fitted.X
+    )
+    free = SpatialGaussianMixture(2, coordinates=(4, 5), init=start).fit(fitted.X)
     assert np.ptp(constant.means_, axis=1).max() < 1e-12
     np.testing.assert_allclose(sorted(constant.means_[:, 0]), [0, 0.8], atol=0.3)
     assert constant.log_likelihood_ < free.log_likelihood_
@@ -193,7 +197,7 @@ def test_constant_columns_are_a_warning_only(plain):
     X, labels = plain.draw(grid_coordinates((3, 4)), 40, COMPONENTS, seed=11)
     X[:, 5] = 2.0
     with pytest.warns(UserWarning, match=r"1 of 12 columns are constant \(first: column 5\)"):
-        model = SpatialGaussianMixture(2, (3, 4), init=labels).fit(X)
+        model = SpatialGaussianMixture(2, coordinates=(3, 4), init=labels).fit(X)
     assert np.isfinite(model.log_likelihood_)
 
 
@@ -201,7 +205,7 @@ def test_some_locations_on_the_same_spot_are_fine(plain):
     coordinates = grid_coordinates((3, 4))
     coordinates[1] = coordinates[0]
     X, labels = plain.draw(grid_coordinates((3, 4)), 60, COMPONENTS, seed=12)
-    model = SpatialGaussianMixture(2, coordinates, init=labels).fit(X)
+    model = SpatialGaussianMixture(2, coordinates=coordinates, init=labels).fit(X)
     assert np.isfinite(model.log_likelihood_)
     assert model.distances_[0, 1] == 0
 
@@ -217,7 +221,7 @@ def test_reflection_blocks_give_the_same_fit_as_the_dense_path(plain, monkeypatc
             return Geometry(coordinates, symmetry, **options)
 
         monkeypatch.setattr(engine, "Geometry", forced)
-        fits[symmetry] = SpatialGaussianMixture(2, shape, init=labels).fit(X)
+        fits[symmetry] = SpatialGaussianMixture(2, coordinates=shape, init=labels).fit(X)
     blocks, dense = fits[True], fits[False]
     assert (blocks.path_, dense.path_) == ("reflection blocks", "one dense block")
     assert blocks.n_iter_ == dense.n_iter_
@@ -231,15 +235,15 @@ def test_a_grid_in_another_order_takes_the_blocks_too(plain):
     coordinates = grid_coordinates((13, 12))
     X, labels = plain.draw(coordinates, 40, COMPONENTS, seed=14)
     order = np.random.default_rng(0).permutation(len(coordinates))
-    one = SpatialGaussianMixture(2, coordinates, init=labels).fit(X)
-    other = SpatialGaussianMixture(2, coordinates[order], init=labels).fit(X[:, order])
+    one = SpatialGaussianMixture(2, coordinates=coordinates, init=labels).fit(X)
+    other = SpatialGaussianMixture(2, coordinates=coordinates[order], init=labels).fit(X[:, order])
     assert one.path_ == other.path_ == "reflection blocks"
     np.testing.assert_allclose(one.means_[:, order], other.means_, rtol=1e-8)
 
 
 def test_verbose_shows_progress_on_standard_error(plain, capsys):
     X, labels = plain.draw(grid_coordinates((2, 3)), 40, COMPONENTS, seed=15)
-    SpatialGaussianMixture(2, (2, 3), init=labels, verbose=True).fit(X)
+    SpatialGaussianMixture(2, coordinates=(2, 3), init=labels, verbose=True).fit(X)
     shown = capsys.readouterr()
     assert "log-likelihood" in shown.err
     assert shown.out == ""

@@ -43,7 +43,9 @@ def problem(seed, plain):
 @pytest.mark.parametrize("seed", range(48))
 def test_log_likelihood_never_falls(plain, seed):
     X, coordinates, G, start = problem(seed, plain)
-    model = SpatialGaussianMixture(G, coordinates, init=start, n_init=2, random_state=seed)
+    model = SpatialGaussianMixture(
+        G, coordinates=coordinates, init=start, n_init=2, random_state=seed
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # too many components are warned of
         model.fit(X)
@@ -65,7 +67,7 @@ def test_log_likelihood_never_falls_with_constant_means(plain, seed):
     X, coordinates, G, start = problem(seed, plain)
     if isinstance(start, str):
         start = np.arange(len(X)) % G
-    model = SpatialGaussianMixture(G, coordinates, init=start, mean="constant")
+    model = SpatialGaussianMixture(G, coordinates=coordinates, init=start, mean="constant")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(X)
@@ -82,7 +84,7 @@ def test_a_component_too_many_is_reported():
     X = np.repeat(rng.normal(size=(2, 9)), [6, 1], axis=0) + 0.01 * rng.normal(size=(7, 9))
     start = np.array([0, 0, 0, 0, 0, 0, 1])
     with pytest.warns(ConvergenceWarning, match=r"components \[1\].*n_components=2 is too many"):
-        model = SpatialGaussianMixture(2, (3, 3), init=start).fit(X)
+        model = SpatialGaussianMixture(2, coordinates=(3, 3), init=start).fit(X)
     assert model.empty_components_ == [1]
 
 

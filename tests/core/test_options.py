@@ -64,7 +64,7 @@ OPTIONS = [
 def fitted(request):
     data = draw()
     X = masked(data.X, 0.1)[0] if "missing" in request.param else data.X
-    model = SpatialGaussianMixture(2, (6, 6), random_state=0, n_init=4, **request.param)
+    model = SpatialGaussianMixture(2, coordinates=(6, 6), random_state=0, n_init=4, **request.param)
     return model.fit(X), X
 
 
@@ -104,7 +104,9 @@ def test_the_observed_information_is_the_curvature_of_the_likelihood():
     data = draw([COMPONENTS[0]], n=150, grid=(4, 4))
     for options in ({"decay": "matern32"}, {"metric": "axes"}, {"missing": "em"}):
         X = masked(data.X, 0.15)[0] if "missing" in options else data.X
-        model = SpatialGaussianMixture(1, (4, 4), tol=1e-9, mean="constant", **options).fit(X)
+        model = SpatialGaussianMixture(
+            1, coordinates=(4, 4), tol=1e-9, mean="constant", **options
+        ).fit(X)
         covariance = np.array(model.standard_errors(X).attrs["covariance"])[0]
         information = np.linalg.inv(covariance)
         theta = np.concatenate([model.alpha_[0], model.shape_[0]])
@@ -157,15 +159,19 @@ def numeric_hessian(f, at):
     ],
 )
 def test_parameters_are_counted(options, expected):
-    model = SpatialGaussianMixture(2, (6, 6), init=draw().labels, **options).fit(draw().X)
+    model = SpatialGaussianMixture(2, coordinates=(6, 6), init=draw().labels, **options).fit(
+        draw().X
+    )
     assert model.n_parameters_ == expected
 
 
 @pytest.mark.parametrize("sharing", ["beta", "alpha", "all"])
 def test_shared_parameters_are_equal_and_nested_models_are_no_likelier(sharing):
     data = draw()
-    free = SpatialGaussianMixture(2, (6, 6), init=data.labels).fit(data.X)
-    tied = SpatialGaussianMixture(2, (6, 6), init=data.labels, sharing=sharing).fit(data.X)
+    free = SpatialGaussianMixture(2, coordinates=(6, 6), init=data.labels).fit(data.X)
+    tied = SpatialGaussianMixture(2, coordinates=(6, 6), init=data.labels, sharing=sharing).fit(
+        data.X
+    )
     if sharing in ("beta", "all"):
         assert tied.beta_[0] == tied.beta_[1]
     if sharing in ("alpha", "all"):
@@ -177,8 +183,8 @@ def test_shared_parameters_are_equal_and_nested_models_are_no_likelier(sharing):
 def test_sharing_all_finds_clusters_that_differ_in_their_means_alone():
     same = [COMPONENTS[0], COMPONENTS[0] | {"mean": {"bump": 3}}]
     data = draw(same)
-    model = SpatialGaussianMixture(2, (6, 6), sharing="all", random_state=0).fit(data.X)
-    free = SpatialGaussianMixture(2, (6, 6), random_state=0).fit(data.X)
+    model = SpatialGaussianMixture(2, coordinates=(6, 6), sharing="all", random_state=0).fit(data.X)
+    free = SpatialGaussianMixture(2, coordinates=(6, 6), random_state=0).fit(data.X)
     assert ari(data.labels, model.labels_) > 0.9
     assert model.bic(data.X) < free.bic(data.X)
 
@@ -188,15 +194,19 @@ def test_scales_of_locations_are_recovered():
     truth = np.exp(np.random.default_rng(5).normal(scale=0.4, size=36))
     truth /= np.exp(np.log(truth).mean())
     X = data.X * truth
-    model = SpatialGaussianMixture(2, (6, 6), variance="location", random_state=0).fit(X)
-    plain = SpatialGaussianMixture(2, (6, 6), random_state=0).fit(X)
+    model = SpatialGaussianMixture(2, coordinates=(6, 6), variance="location", random_state=0).fit(
+        X
+    )
+    plain = SpatialGaussianMixture(2, coordinates=(6, 6), random_state=0).fit(X)
     assert np.abs(np.log(model.scales_ / truth)).max() < 0.15
     assert np.exp(np.log(model.scales_).mean()) == pytest.approx(1)
     assert model.bic(X) < plain.bic(X)
     assert ari(data.labels, model.labels_) > ari(data.labels, plain.labels_) + 0.1
     # Where variances are all the same, the further parameters do not pay.
-    assert SpatialGaussianMixture(2, (6, 6), random_state=0).fit(data.X).bic(data.X) < (
-        SpatialGaussianMixture(2, (6, 6), variance="location", random_state=0).fit(data.X)
+    assert SpatialGaussianMixture(2, coordinates=(6, 6), random_state=0).fit(data.X).bic(data.X) < (
+        SpatialGaussianMixture(2, coordinates=(6, 6), variance="location", random_state=0).fit(
+            data.X
+        )
     ).bic(data.X)
 
 
@@ -206,8 +216,10 @@ def test_a_rotated_metric_recovers_angles_that_the_isotropic_model_cannot_see():
         for angle in (45, 120)
     ]
     data = draw(striped, grid=(8, 8), n=200)
-    model = SpatialGaussianMixture(2, (8, 8), metric="rotated", random_state=0).fit(data.X)
-    plain = SpatialGaussianMixture(2, (8, 8), random_state=0).fit(data.X)
+    model = SpatialGaussianMixture(2, coordinates=(8, 8), metric="rotated", random_state=0).fit(
+        data.X
+    )
+    plain = SpatialGaussianMixture(2, coordinates=(8, 8), random_state=0).fit(data.X)
     assert ari(data.labels, model.labels_) > 0.95 > ari(data.labels, plain.labels_) + 0.2
     table = model.geostatistics().set_index(["quantity", "component"])["estimate"]
     angles = sorted(table["angle"])
@@ -218,8 +230,10 @@ def test_a_rotated_metric_recovers_angles_that_the_isotropic_model_cannot_see():
 def test_stretched_coordinates_are_undone_by_a_metric_of_the_axes():
     data = draw(n=200, distort={"stretch": 3.0})
     assert np.ptp(data.coordinates[:, 0]) == 15
-    model = SpatialGaussianMixture(2, data.coordinates, metric="axes", random_state=0).fit(data.X)
-    plain = SpatialGaussianMixture(2, data.coordinates, random_state=0).fit(data.X)
+    model = SpatialGaussianMixture(
+        2, coordinates=data.coordinates, metric="axes", random_state=0
+    ).fit(data.X)
+    plain = SpatialGaussianMixture(2, coordinates=data.coordinates, random_state=0).fit(data.X)
     assert model.bic(data.X) < plain.bic(data.X)
     ratio = model.geostatistics().set_index(["quantity", "component"])["estimate"]
     reached = ratio["relative_range_axis1"] / ratio["relative_range_axis2"]
@@ -230,7 +244,9 @@ def test_a_constant_mean_stays_one_where_locations_have_scales():
     data = draw()
     truth = np.linspace(0.7, 1.4, 36)
     X = 5 + (data.X - data.X.mean()) * truth
-    model = SpatialGaussianMixture(2, (6, 6), variance="location", mean="constant", random_state=0)
+    model = SpatialGaussianMixture(
+        2, coordinates=(6, 6), variance="location", mean="constant", random_state=0
+    )
     model.fit(X)
     assert np.ptp(model.means_, axis=1).max() < 1e-8
     assert np.corrcoef(model.scales_, truth)[0, 1] > 0.9
@@ -245,10 +261,10 @@ def test_missing_pixels_cost_little_and_mean_imputation_much():
     for replicate in range(3):
         data = draw(grid=(10, 10), n=200, replicate=replicate)
         X, _ = masked(data.X, 0.2, replicate)
-        complete = SpatialGaussianMixture(2, (10, 10), random_state=0).fit(data.X)
-        model = SpatialGaussianMixture(2, (10, 10), missing="em", random_state=0).fit(X)
+        complete = SpatialGaussianMixture(2, coordinates=(10, 10), random_state=0).fit(data.X)
+        model = SpatialGaussianMixture(2, coordinates=(10, 10), missing="em", random_state=0).fit(X)
         filled = np.where(np.isnan(X), np.nanmean(X, axis=0), X)
-        naive = SpatialGaussianMixture(2, (10, 10), random_state=0).fit(filled)
+        naive = SpatialGaussianMixture(2, coordinates=(10, 10), random_state=0).fit(filled)
         gaps.append([ari(data.labels, fit.labels_) for fit in (complete, model, naive)])
     complete, model, naive = np.mean(gaps, axis=0)
     assert model > complete - 0.05
@@ -258,7 +274,7 @@ def test_missing_pixels_cost_little_and_mean_imputation_much():
 def test_imputed_pixels_are_the_conditional_expectation():
     data = draw([COMPONENTS[0]], n=80, grid=(4, 4))
     X, missing = masked(data.X, 0.2)
-    model = SpatialGaussianMixture(1, (4, 4), missing="em").fit(X)
+    model = SpatialGaussianMixture(1, coordinates=(4, 4), missing="em").fit(X)
     filled = model.impute(X)
     np.testing.assert_allclose(filled[~missing], X[~missing])
     Xi, mu = model.covariances_[0], model.means_[0]
@@ -272,8 +288,10 @@ def test_imputed_pixels_are_the_conditional_expectation():
 
 def test_complete_maps_fit_alike_whether_or_not_pixels_may_be_missing():
     data = draw()
-    default = SpatialGaussianMixture(2, (6, 6), random_state=0).fit(data.X)
-    allowed = SpatialGaussianMixture(2, (6, 6), random_state=0, missing="em").fit(data.X)
+    default = SpatialGaussianMixture(2, coordinates=(6, 6), random_state=0).fit(data.X)
+    allowed = SpatialGaussianMixture(2, coordinates=(6, 6), random_state=0, missing="em").fit(
+        data.X
+    )
     np.testing.assert_array_equal(default.log_likelihood_trace_, allowed.log_likelihood_trace_)
 
 
@@ -281,17 +299,17 @@ def test_missing_pixels_are_refused_where_they_cannot_be_used():
     X = draw().X.copy()
     X[3, 5] = np.nan
     with pytest.raises(ValueError, match=r"NaN at row 3, column 5.*missing='em'"):
-        SpatialGaussianMixture(2, (6, 6)).fit(X)
+        SpatialGaussianMixture(2, coordinates=(6, 6)).fit(X)
     X[3] = np.nan
     with pytest.raises(ValueError, match="every value of row 3 is missing"):
-        SpatialGaussianMixture(2, (6, 6), missing="em").fit(X)
+        SpatialGaussianMixture(2, coordinates=(6, 6), missing="em").fit(X)
     X = draw().X.copy()
     X[:, 7] = np.nan
     with pytest.raises(ValueError, match="every value of column 7 is missing"):
-        SpatialGaussianMixture(2, (6, 6), missing="em").fit(X)
+        SpatialGaussianMixture(2, coordinates=(6, 6), missing="em").fit(X)
     X[:, 7] = np.inf
     with pytest.raises(ValueError, match="infinity"):
-        SpatialGaussianMixture(2, (6, 6), missing="em").fit(X)
+        SpatialGaussianMixture(2, coordinates=(6, 6), missing="em").fit(X)
 
 
 # -- choices ---------------------------------------------------------------------------------------
@@ -299,7 +317,7 @@ def test_missing_pixels_are_refused_where_they_cannot_be_used():
 
 def test_auto_is_the_decay_with_the_lowest_bic():
     data = draw(n=150, decay="matern32")
-    model = SpatialGaussianMixture(2, (6, 6), decay="auto", random_state=0).fit(data.X)
+    model = SpatialGaussianMixture(2, coordinates=(6, 6), decay="auto", random_state=0).fit(data.X)
     table = select(data.X, 2, "auto", coordinates=(6, 6), random_state=0)
     assert len(table) == 7 and table["bic"].is_monotonic_increasing
     assert model.decay_ == table["decay"][0]
@@ -327,7 +345,7 @@ def test_select_takes_lists_of_locations_and_labels_for_one_value():
     given = {"coordinates": data.coordinates.tolist(), "init": data.labels.tolist()}
     table = select(data.X, np.int64(2), **given)
     assert len(table) == 1
-    model = SpatialGaussianMixture(2, (6, 6), init=data.labels).fit(data.X)
+    model = SpatialGaussianMixture(2, coordinates=(6, 6), init=data.labels).fit(data.X)
     assert table["log_likelihood"][0] == pytest.approx(model.log_likelihood_)
 
 
@@ -345,19 +363,19 @@ def test_select_takes_lists_of_locations_and_labels_for_one_value():
 )
 def test_the_papers_algorithm_refuses_what_the_paper_does_not_have(options):
     with pytest.raises(ValueError, match="solver='gls'"):
-        SpatialGaussianMixture(2, (6, 6), solver="gls", **options).fit(draw().X)
+        SpatialGaussianMixture(2, coordinates=(6, 6), solver="gls", **options).fit(draw().X)
 
 
 @pytest.mark.parametrize("name", ["metric", "variance", "sharing", "missing"])
 def test_unknown_choices_are_refused_with_the_known_ones(name):
     with pytest.raises(ValueError, match=f"{name} must be one of"):
-        SpatialGaussianMixture(2, (6, 6), **{name: "other"}).fit(draw().X)
+        SpatialGaussianMixture(2, coordinates=(6, 6), **{name: "other"}).fit(draw().X)
 
 
 def test_one_dimension_has_no_directions():
     X = np.random.default_rng(0).normal(size=(20, 6))
     with pytest.raises(ValueError, match="metric='axes' needs coordinates of 2 or 3"):
-        SpatialGaussianMixture(2, grid_coordinates((6,)), metric="axes").fit(X)
+        SpatialGaussianMixture(2, coordinates=grid_coordinates((6,)), metric="axes").fit(X)
 
 
 # -- derivatives -----------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ BEST_KNOWN = {"spat_grid10": -37779.209, "spat_irregular": -24628.886, "spat_lin
 def test_default_fit_reaches_the_best_log_likelihood_known(reference, name, random_state):
     data = reference(name)
     model = SpatialGaussianMixture(
-        data.n_components, data.coordinates, random_state=random_state
+        data.n_components, coordinates=data.coordinates, random_state=random_state
     ).fit(data.X)
     assert model.log_likelihood_ == pytest.approx(BEST_KNOWN[name], abs=0.01)
     assert model.converged_
@@ -39,7 +39,7 @@ def gls_fit(reference):
     def fit(name):
         data = reference(name)
         return SpatialGaussianMixture(
-            data.n_components, data.coordinates, solver="gls", init=data.start
+            data.n_components, coordinates=data.coordinates, solver="gls", init=data.start
         ).fit(data.X)
 
     return fit
@@ -67,7 +67,9 @@ def test_gls_is_the_plainly_written_algorithm(reference, gls_fit, plain, name):
 def test_from_the_same_start_scoring_is_no_worse_than_gls(reference, gls_fit):
     for name in BEST_KNOWN:
         data = reference(name)
-        scoring = SpatialGaussianMixture(data.n_components, data.coordinates, init=data.start)
+        scoring = SpatialGaussianMixture(
+            data.n_components, coordinates=data.coordinates, init=data.start
+        )
         assert scoring.fit(data.X).log_likelihood_ >= gls_fit(name).log_likelihood_ - 1e-3
 
 
@@ -121,7 +123,7 @@ def test_gls_is_let_fall(hard, floored):
     falls = []
     for seed in range(24):
         _, X, labels = hard(seed)
-        model = SpatialGaussianMixture(2, (4, 4), solver="gls", init=labels)
+        model = SpatialGaussianMixture(2, coordinates=(4, 4), solver="gls", init=labels)
         # Which seeds lose a component depends on the last bits of the BLAS.
         with contextlib.suppress(EmptyComponentError):
             falls.append(np.diff(model.fit(X).log_likelihood_trace_).min())
@@ -134,7 +136,9 @@ def test_gls_stops_at_an_empty_component_and_names_it(hard):
     for seed in range(6):
         _, X, labels = hard(seed)
         try:
-            SpatialGaussianMixture(2, (4, 4), solver="gls", init=labels, beta_init=0.01).fit(X)
+            SpatialGaussianMixture(
+                2, coordinates=(4, 4), solver="gls", init=labels, beta_init=0.01
+            ).fit(X)
         except EmptyComponentError as error:
             messages.append(str(error))
     assert messages
@@ -144,7 +148,7 @@ def test_gls_stops_at_an_empty_component_and_names_it(hard):
 @pytest.mark.parametrize("seed", [0, 14, 20])
 def test_scoring_does_not_break_where_gls_does(hard, seed):
     _, X, labels = hard(seed)
-    model = SpatialGaussianMixture(2, (4, 4), init=labels, beta_init=0.01).fit(X)
+    model = SpatialGaussianMixture(2, coordinates=(4, 4), init=labels, beta_init=0.01).fit(X)
     trace = model.log_likelihood_trace_
     assert (np.diff(trace) >= -1e-8 * np.abs(trace[1:])).all()
     assert all(np.linalg.eigvalsh(Xi)[0] > 0 for Xi in model.covariances_)

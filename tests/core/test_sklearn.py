@@ -27,7 +27,7 @@ def maps(plain):
 
 
 def test_clone_and_parameters_round_trip():
-    model = SpatialGaussianMixture(3, (4, 5), mean="constant", beta_init=2.0, tol=1e-3)
+    model = SpatialGaussianMixture(3, coordinates=(4, 5), mean="constant", beta_init=2.0, tol=1e-3)
     copy = clone(model)
     assert copy is not model
     assert copy.get_params() == model.get_params()
@@ -36,14 +36,14 @@ def test_clone_and_parameters_round_trip():
 
 
 def test_a_fit_survives_pickling(maps):
-    model = SpatialGaussianMixture(2, (3, 3), n_init=1, random_state=0).fit(maps)
+    model = SpatialGaussianMixture(2, coordinates=(3, 3), n_init=1, random_state=0).fit(maps)
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.predict_proba(maps), model.predict_proba(maps))
     assert again.standard_errors(maps).equals(model.standard_errors(maps))
 
 
 def test_it_works_in_a_pipeline(maps):
-    model = SpatialGaussianMixture(2, (3, 3), n_init=1, random_state=0)
+    model = SpatialGaussianMixture(2, coordinates=(3, 3), n_init=1, random_state=0)
     pipeline = make_pipeline(FunctionTransformer(lambda X: X - X.mean()), model)
     np.testing.assert_array_equal(pipeline.fit_predict(maps), pipeline.predict(maps))
     assert pipeline.score(maps) == pytest.approx(model.log_likelihood_ / len(maps))

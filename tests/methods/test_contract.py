@@ -124,10 +124,18 @@ def test_too_few_maps_are_refused_with_a_reason(method):
 
 
 def test_unknown_parameters_are_refused_by_name(method):
-    with pytest.raises(ValueError, match=f"'{method.name}' has no parameter 'n_inits'"):
+    with pytest.raises(ValueError, match=f"'{method.name}': n_inits is no parameter"):
         method.parameters(n_inits=3)
-    with pytest.raises(ValueError, match="has no parameter 'n_inits'"):
+    with pytest.raises(ValueError, match="n_inits is no parameter"):
         fitted(method, n_inits=3)
+
+
+def test_values_of_no_sense_are_refused_before_the_fit(method):
+    never = replace(method, _fit=None)
+    for name, declared in method.declared.items():
+        if not declared.rule.allows(object()):
+            with pytest.raises(ValueError, match=f"'{method.name}': {name} must be"):
+                fitted(never, **{name: object()})
 
 
 def test_its_defaults_are_all_that_it_takes(method):

@@ -68,7 +68,7 @@ def test_a_resolved_configuration_resolves_to_itself(tiny):
         (
             "studies.raman.vary",
             {"method.n_components": [2, 0]},
-            r"methods\.kmeans-once\.n_components: must be a whole number, at least 1, got 0",
+            r"studies\.raman\.vary\.method\.n_components: must be an integer of at least 1, got 0",
         ),
         ("methods.kmeans-once.n_components", 0, r"methods\.kmeans-once\.n_components: 0 is less"),
         ("studies.raman.datasets", [], r"studies\.raman: has neither scenarios nor datasets"),

@@ -10,9 +10,9 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from spatgmm.baselines import starts
-from spatgmm.common import checks, em
+from spatgmm.common import checks, constraints, em
 from spatgmm.common.base import LikelihoodMixture
+from spatgmm.common.constraints import Parameter
 
 #: A component keeps at least this much weight in a division; an empty one keeps finite parameters.
 LEAST_WEIGHT = 1e-8
@@ -50,16 +50,15 @@ class Units(NamedTuple):
 class Baseline(LikelihoodMixture):
     """Checks and fitted attributes of the baselines."""
 
+    #: The estimator's parameters, from :mod:`spatgmm.baselines.options`.
+    _declared: dict[str, Parameter]
+
     @abstractmethod
     def _log_joint(self, X: np.ndarray) -> np.ndarray:
         """``log(pi_g) + log f_g(x_i)`` (n, G) at the fitted parameters, in the data's units."""
 
     def _check_settings(self) -> None:
-        checks.check_integer("n_components", self.n_components, 1)
-        checks.check_integer("n_init", self.n_init, 1)
-        checks.check_integer("max_iter", self.max_iter, 1)
-        checks.check_positive("tol", self.tol)
-        starts.check_init(self.init)
+        constraints.check(self._declared, self.get_params(deep=False))
 
     def _check_rows(self, X, reset: bool) -> np.ndarray:
         """Finite data (n, p), C order; with `reset` also enough of them that differ."""

@@ -8,7 +8,8 @@ from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.cluster import KMeans
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from spatgmm.common import checks
+from spatgmm.baselines import options
+from spatgmm.common import checks, constraints
 from spatgmm.common.threads import one_blas_thread
 
 #: A cluster's covariance gets this share of the embedding's variance on its diagonal: a cluster of
@@ -76,8 +77,7 @@ class COPO(ClusterMixin, BaseEstimator):
             If an argument is wrong, `X` holds NaN or infinity, there are not more rows (distinct
             ones, too) than clusters need, or `rank` is larger than X allows.
         """
-        checks.check_integer("n_components", self.n_components, 1)
-        checks.check_integer("n_iter", self.n_iter, 1)
+        constraints.check(options.COPO, self.get_params(deep=False))
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite=False)
         checks.check_finite(X)
         n, p = X.shape
@@ -86,7 +86,6 @@ class COPO(ClusterMixin, BaseEstimator):
                 f"X has {n} rows (n_samples = {n}); n_components={self.n_components} needs more"
             )
         rank = min(self.n_components, n, p) if self.rank is None else self.rank
-        checks.check_integer("rank", rank, 1)
         if rank > min(n, p):
             raise ValueError(f"rank={rank} is too large for X of shape {X.shape}")
         rng = checks.random_generator(self.random_state)

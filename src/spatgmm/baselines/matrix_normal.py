@@ -11,6 +11,7 @@ import numpy as np
 from scipy.linalg import eigh
 from sklearn.utils.validation import check_is_fitted
 
+from spatgmm.baselines import options
 from spatgmm.baselines.base import LEAST_WEIGHT, LONGEST_SETTLING, Baseline, Units
 from spatgmm.baselines.starts import starting_responsibilities
 from spatgmm.common import checks, em
@@ -75,6 +76,8 @@ class MatrixNormalMixture(Baseline):
     Statistics and Computing 21 (2011) 511-522. P. Dutilleul, "The MLE algorithm for the matrix
     normal distribution", Journal of Statistical Computation and Simulation 64 (1999) 105-123.
     """
+
+    _declared = options.MATRIX_NORMAL
 
     def __init__(
         self,

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from spatgmm.baselines import noise, starts
+from spatgmm.baselines import noise, options, starts
 from spatgmm.baselines.base import Baseline, Units
 from spatgmm.baselines.factor_analyzers import FactorAnalyzers, Sample, Start
+from spatgmm.baselines.options import MODELS
 from spatgmm.common import checks
 from spatgmm.common.base import bic
 from spatgmm.common.threads import one_blas_thread
@@ -25,7 +26,6 @@ _NOISE = {
     "CUU": noise.FreeVolume(),
     "UCU": noise.FreeShape(),
 }
-MODELS = tuple(loadings + kind for kind in _NOISE for loadings in "CU")
 
 
 def largest_n_factors(n_features: int) -> int:
@@ -105,6 +105,8 @@ class ParsimoniousGaussianMixture(Baseline):
     Gaussian mixture models", Bioinformatics 26 (2010) 2705-2712.
     """
 
+    _declared = options.PARSIMONIOUS
+
     def __init__(
         self,
         n_components,
@@ -151,11 +153,6 @@ class ParsimoniousGaussianMixture(Baseline):
             sample = Sample(X, Units.of(X))
             self._fit_from(X, sample, _starts(self, X, sample, self.n_factors))
         return self
-
-    def _check_settings(self) -> None:
-        super()._check_settings()
-        checks.check_choice("model", self.model, MODELS)
-        checks.check_integer("n_factors", self.n_factors, 1)
 
     def _check_factors(self, n_features: int) -> None:
         largest = largest_n_factors(n_features)

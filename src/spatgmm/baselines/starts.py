@@ -7,16 +7,9 @@ from sklearn.cluster import KMeans
 
 from spatgmm.common import checks
 
-INITS = ("kmeans", "random")
 #: Dirichlet concentrations of random starts, in turn: near the simplex's corners and flat ones
 #: find different optima.
 _CONCENTRATIONS = (0.05, 1.0)
-
-
-def check_init(init) -> None:
-    """Refuse a name of no known start, before any work."""
-    if isinstance(init, str):
-        checks.check_choice("init", init, INITS)
 
 
 def starting_responsibilities(
@@ -62,7 +55,7 @@ def _given(init, n: int, n_components: int) -> np.ndarray:
     given = np.asarray(init)
     if given.shape not in ((n,), (n, n_components)):
         raise ValueError(
-            f"init must be None, {', '.join(map(repr, INITS))}, labels of shape ({n},) or "
+            f"init must be None, 'kmeans', 'random', labels of shape ({n},) or "
             f"responsibilities of shape ({n}, {n_components}), got an array of shape {given.shape}"
         )
     if given.ndim == 1:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +20,23 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 import spatgmm
-from spatgmm import methods, mixture
+from spatgmm import methods
 from spatgmm.cli import _files, _pictures
 from spatgmm.common.base import bic
+from spatgmm.common.constraints import Choice, Either, Rule
 from spatgmm.common.files import atomic_path
-from spatgmm.covariance import decay, metric
+from spatgmm.covariance import decay
 from spatgmm.covariance.fitted import FittedCovariance
 from spatgmm.data import Dataset
-from spatgmm.fitting import means, scales, scoring
+from spatgmm.fitting.options import AUTO, DECAY_ALIASES, DECAYS, OPTIONS
 
-#: Further parameters of the model, for methods that take them: choices and help.
+#: Parameters of the model that are options, for methods that take them.
 _OPTIONS = {
-    "mean": (means.names(), "one mean per location and cluster, or one per cluster"),
-    "metric": (metric.names(), "whether correlation has a direction"),
-    "variance": (scales.names(), "whether the variance differs by location"),
-    "sharing": (list(scoring.SHARED), "covariance parameters that all clusters share"),
-    "missing": (mixture.MISSING, "whether an empty value is an error or a missing pixel (em)"),
+    name: OPTIONS[name]
+    for name in (
+        *("mean", "metric", "variance", "sharing", "missing"),
+        *("init", "n_init", "tol", "max_iter", "beta_init"),
+    )
 }
 
 #: What methods report beside scalars.
@@ -76,20 +78,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--decay",
         type=_decays,
         metavar="NAME[,...]",
-        help=f"how covariance falls with distance: {', '.join(decay.names())}; several, or auto "
-        "for all of them: BIC picks (default: sigmoid)",
+        help=f"{OPTIONS['decay'].text}: {', '.join(DECAYS)}; several, or auto for all of them: BIC "
+        f"picks (default: {OPTIONS['decay'].default})",
     )
-    for name, (choices, text) in _OPTIONS.items():
-        parser.add_argument(f"--{name}", choices=choices, help=text)
+    group = parser.add_argument_group("parameters, for methods that take them; defaults of spatgmm")
+    for name, option in _OPTIONS.items():
+        group.add_argument(
+            _flag(name),
+            type=_allowed_by(option.rule),
+            metavar=_metavar(option.rule),
+            help=f"{option.text} (default: {option.default})",
+        )
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Fit, choose, and write labels, parameters, summary and pictures."""
     method = methods.get(arguments.method)
-    options = {name: getattr(arguments, name) for name in _OPTIONS if getattr(arguments, name)}
-    for name in [*options, *(["decay"] if arguments.decay else [])]:
-        if name not in method.defaults:
-            raise ValueError(f"--{name}: method {method.name!r} has no such parameter")
+    given = {name: getattr(arguments, name) for name in _OPTIONS}
+    options = {name: value for name, value in given.items() if value is not None}
+    for name in arguments.decay or [None]:
+        for problem in method.problems(options | ({"decay": name} if name else {})):
+            raise ValueError(f"{_flag(problem.path[0])}, method {method.name!r}: {problem.message}")
     missing = options.get("missing") == "em"
     data = _files.read(arguments.data, arguments.coordinates, missing)
     for n_components in arguments.components:
@@ -275,11 +284,33 @@ def _components(text: str) -> range:
 
 
 def _decays(text: str) -> list[str]:
-    names = decay.names() if text == "auto" else text.split(",")
-    try:
-        return [decay.get(name).name for name in names]
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    names = DECAYS if text == AUTO else text.split(",")
+    parse = _allowed_by(Choice(*DECAYS, also=DECAY_ALIASES))
+    return [decay.get(parse(name)).name for name in names]
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _metavar(rule: Rule) -> str | None:
+    """Choices as argparse shows them; of several rules, those of the first."""
+    first = rule.rules[0] if isinstance(rule, Either) else rule
+    return f"{{{','.join(first.names)}}}" if isinstance(first, Choice) else None
+
+
+def _allowed_by(rule: Rule) -> Callable[[str], Any]:
+    """What makes an allowed value of a text, as argparse's ``type``."""
+
+    def parse(text: str) -> Any:
+        for kind in (int, float, str):
+            with contextlib.suppress(ValueError):
+                value = kind(text)
+                if rule.allows(value):
+                    return value
+        raise argparse.ArgumentTypeError(next(rule.problems(text)).message)
+
+    return parse
 
 
 def _seed(text: str) -> int:

@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Integral, Real
 
 import numpy as np
 
+from spatgmm.common.constraints import Seed, check_value
+
 #: The square of a smaller number is 0.
 _SMALLEST_RANGE = 1e-150
-
-
-def check_choice(name: str, value, choices) -> None:
-    if not isinstance(value, str) or value not in choices:
-        known = ", ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{name} must be one of {known}, got {value!r}")
-
-
-def check_integer(name: str, value, least: int) -> None:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
-
-
-def check_positive(name: str, value) -> None:
-    if not isinstance(value, Real) or not (np.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be a positive number, got {value!r}")
 
 
 def check_finite(X: np.ndarray, missing_allowed: bool = False) -> None:
@@ -75,16 +60,10 @@ def warn_constant_columns(X: np.ndarray) -> None:
 
 def random_generator(random_state) -> np.random.Generator:
     """A Generator from what scikit-learn users pass as ``random_state``."""
-    if isinstance(random_state, np.random.Generator):
-        return random_state
+    check_value("random_state", random_state, Seed())
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(2**31))
-    if random_state is not None and not isinstance(random_state, Integral):
-        raise ValueError(
-            "random_state must be None, an integer, a Generator or a RandomState, "
-            f"got {random_state!r}"
-        )
-    return np.random.default_rng(random_state)
+    return np.random.default_rng(random_state)  # of a Generator, itself
 
 
 def responsibilities_from(init, n: int, n_components: int) -> np.ndarray:

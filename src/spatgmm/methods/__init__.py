@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from spatgmm.common import r
+from spatgmm.common import constraints, r
+from spatgmm.common.constraints import Parameter, Problem
 from spatgmm.data import Dataset
+from spatgmm.fitting.options import OPTIONS
+
+#: What every method takes.
+N_COMPONENTS = OPTIONS["n_components"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +62,8 @@ class Method:
         As in configurations and results.
     label : str
         For tables and legends.
-    defaults : mapping
-        Every parameter the method takes, with its default.
+    declared : mapping of str to Parameter
+        Every parameter the method takes.
     requires : tuple of str
         R packages it needs.
     control : bool
@@ -67,11 +72,16 @@ class Method:
 
     name: str
     label: str
-    defaults: Mapping[str, Any]
+    declared: Mapping[str, Parameter]
     requires: tuple[str, ...]
     control: bool
-    _supports: Callable
+    _supports: Callable | None
     _fit: Callable
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Every parameter's default."""
+        return constraints.defaults(self.declared)
 
     def parameters(self, **changed: Any) -> dict[str, Any]:
         """Defaults, with these changed.
@@ -79,15 +89,16 @@ class Method:
         Raises
         ------
         ValueError
-            If the method has no such parameter.
+            If the method has no such parameter, or does not take its value.
         """
-        for name in changed:
-            if name not in self.defaults:
-                known = ", ".join(self.defaults) or "none"
-                raise ValueError(
-                    f"method {self.name!r} has no parameter {name!r}; its parameters: {known}"
-                )
+        found = [str(problem) for problem in self.problems(changed)]
+        if found:
+            raise ValueError(f"method {self.name!r}: {'; '.join(found)}")
         return {**self.defaults, **changed}
+
+    def problems(self, values: Mapping[str, Any]) -> Iterator[Problem]:
+        """Everything that is wrong with values of parameters, and with ``n_components``."""
+        return constraints.problems({"n_components": N_COMPONENTS, **self.declared}, values)
 
     def supports(self, data: Dataset, n_components: int) -> str | None:
         """None if the method can run on these data here, else the reason why not."""
@@ -95,9 +106,12 @@ class Method:
             return f"n_components must be at least 1, got {n_components}"
         if len(data.X) <= n_components:
             return f"{len(data.X)} maps are too few for {n_components} components"
-        if "missing" not in self.defaults and np.isnan(data.X).any():
+        if "missing" not in self.declared and np.isnan(data.X).any():
             return "maps have missing pixels"
-        return r.missing(self.requires) or self._supports(self._seen(data), n_components)
+        lacking = r.missing(self.requires)
+        if lacking is not None or self._supports is None:
+            return lacking
+        return self._supports(self._seen(data), n_components)
 
     def fit(
         self, data: Dataset, n_components: int, rng: np.random.Generator, **parameters: Any
@@ -112,7 +126,7 @@ class Method:
         rng : numpy.random.Generator
             The only source of randomness.
         **parameters
-            As in :attr:`defaults`.
+            As in :attr:`declared`.
 
         Returns
         -------
@@ -121,7 +135,7 @@ class Method:
         Raises
         ------
         ValueError
-            If a parameter is unknown, or the method does not support the data.
+            If a parameter or its value is unknown, or the method does not support the data.
         """
         parameters = self.parameters(**parameters)
         reason = self.supports(data, n_components)
@@ -169,17 +183,15 @@ def get(name: str) -> Method:
 
 
 def _from_module(name: str, module: ModuleType) -> Method:
-    for attribute in ("NAME", "LABEL", "DEFAULTS", "supports", "fit"):
+    for attribute in ("LABEL", "DEFAULTS", "fit"):
         if not hasattr(module, attribute):
             raise ImportError(f"{module.__file__} does not define {attribute}")
-    if name != module.NAME:
-        raise ImportError(f"{module.__file__} must have NAME = {name!r}, not {module.NAME!r}")
     return Method(
         name=name,
         label=module.LABEL,
-        defaults=dict(module.DEFAULTS),
+        declared=constraints.declared(module.DEFAULTS),
         requires=tuple(getattr(module, "REQUIRES", ())),
         control=getattr(module, "CONTROL", False),
-        _supports=module.supports,
+        _supports=getattr(module, "supports", None),
         _fit=module.fit,
     )

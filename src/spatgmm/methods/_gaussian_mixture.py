@@ -8,10 +8,16 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
+from spatgmm.common.constraints import Integer, Number, Parameter
 from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
 
-DEFAULTS = {"n_init": 5, "max_iter": 200, "tol": 1e-3, "reg_covar": 1e-6}
+DEFAULTS = {
+    "n_init": Parameter(5, Integer(1), "number of starts from k-means"),
+    "max_iter": Parameter(200, Integer(1), "largest number of EM iterations"),
+    "tol": Parameter(1e-3, Number(0), "tolerance on the mean log-likelihood of a map"),
+    "reg_covar": Parameter(1e-6, Number(0), "added to the diagonal of covariances"),
+}
 
 
 def fit(

@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from spatgmm.common.constraints import Flag, Parameter
 from spatgmm.covariance.metric import DIRECTIONS
 from spatgmm.data import Dataset
+from spatgmm.fitting.options import OPTIONS, PAPER_ONLY
 from spatgmm.methods import FitResult
 
 if TYPE_CHECKING:
     from spatgmm.mixture import SpatialGaussianMixture
 
-#: What the paper's algorithm takes: the estimator's own defaults (tested), written out since every
-#: job asks for the names, of whatever method, and scikit-learn takes half a second to import.
-PAPER_DEFAULTS = {
-    "n_init": 10,
-    "init": "multistart",
-    "tol": 1e-4,
-    "max_iter": 500,
-    "decay": "sigmoid",
-    "mean": "free",
-    "beta_init": None,
-    "verbose": False,
-    "standard_errors": False,
-}
+#: What the default solver takes: all but what the data, the seed and the plug-in decide.
+SCORING = {
+    name: option
+    for name, option in OPTIONS.items()
+    if name not in ("n_components", "coordinates", "solver", "random_state")
+} | {"standard_errors": Parameter(False, Flag(), "compute standard errors of the parameters")}
 
-#: What the default solver takes.
-DEFAULTS = PAPER_DEFAULTS | {
-    "metric": "isotropic",
-    "variance": "constant",
-    "sharing": "none",
-    "missing": "error",
+#: What the paper's algorithm takes, which leaves no choice in some.
+PAPER = {
+    name: replace(option, rule=PAPER_ONLY.get(name, option.rule))
+    for name, option in SCORING.items()
+    if name not in PAPER_ONLY or len(PAPER_ONLY[name].names) > 1
 }
 
 

@@ -11,15 +11,12 @@ from sklearn.cluster import AgglomerativeClustering
 from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
 
-NAME = "my-method"  # the file's name with "-" for "_"
 LABEL = "My method"  # in tables and legends
-DEFAULTS = {"linkage": "ward"}  # every parameter that fit takes, to be set in the configuration
-REQUIRES = ()  # R packages, used with: with _r.session("package") as ro: ...
 
-
-def supports(data: Dataset, n_components: int) -> str | None:
-    """None if the method can run on these data, else the reason; a table shows it."""
-    return None
+# Every parameter that fit takes, to be set in the configuration. To have values checked before a
+# run: "linkage": Parameter("ward", Choice("ward", "average"), "distance of clusters"), names
+# from spatgmm.common.constraints.
+DEFAULTS = {"linkage": "ward"}
 
 
 def fit(data: Dataset, n_components: int, rng: np.random.Generator, linkage: str) -> FitResult:
@@ -31,3 +28,7 @@ def fit(data: Dataset, n_components: int, rng: np.random.Generator, linkage: str
     """
     model = AgglomerativeClustering(n_components, linkage=linkage)
     return FitResult(labels=model.fit_predict(data.X))
+
+
+# Optional: REQUIRES = ("package",) for R packages, which spatgmm.common.r.session gives; and
+# supports(data, n_components), None if the method can run on these data, else the reason.

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from spatgmm.baselines import options
 from spatgmm.baselines.copo import COPO
 from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
 
-NAME = "copo"
 LABEL = "COPO"
-# rank: dimension of the embedding; None for the number of components.
-DEFAULTS = {"rank": None, "n_iter": 10}
-
-
-def supports(data: Dataset, n_components: int) -> str | None:
-    return None
+DEFAULTS = {name: options.COPO[name] for name in ("rank", "n_iter")}
 
 
 def fit(

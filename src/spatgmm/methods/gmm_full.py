@@ -7,13 +7,8 @@ import numpy as np
 from spatgmm.data import Dataset
 from spatgmm.methods import FitResult, _gaussian_mixture
 
-NAME = "gmm-full"
 LABEL = "GMM, full covariance"
 DEFAULTS = _gaussian_mixture.DEFAULTS
-
-
-def supports(data: Dataset, n_components: int) -> str | None:
-    return None
 
 
 def fit(data: Dataset, n_components: int, rng: np.random.Generator, **parameters) -> FitResult:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import numpy as np
 from sklearn.cluster import KMeans
 
+from spatgmm.common.constraints import Integer, Parameter
 from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
 
-NAME = "kmeans"
 LABEL = "k-means"
-DEFAULTS = {"n_init": 10, "max_iter": 300}
-
-
-def supports(data: Dataset, n_components: int) -> str | None:
-    return None
+DEFAULTS = {
+    "n_init": Parameter(10, Integer(1), "number of random starts"),
+    "max_iter": Parameter(300, Integer(1), "largest number of iterations of a start"),
+}
 
 
 def fit(

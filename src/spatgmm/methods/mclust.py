@@ -11,14 +11,25 @@ from __future__ import annotations
 import numpy as np
 
 from spatgmm.common import r
+from spatgmm.common.constraints import Choice, List, Parameter, optional
 from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
 
-NAME = "mclust"
 LABEL = "MCLUST"
-# models: None for all that mclust tries at this n and p, or a list of names such as ["VVV"].
-DEFAULTS = {"models": None}
 REQUIRES = ("mclust",)
+
+#: Volume, shape and orientation: equal (E), variable (V), or of the identity matrix (I).
+_MODELS = (
+    *("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE"),
+    *("VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV"),
+)
+DEFAULTS = {
+    "models": Parameter(
+        None,
+        optional(List(Choice(*_MODELS), 1)),
+        "models to try; None: all that mclust tries at this n and p",
+    )
+}
 
 _FIT = """
 function(X, G, models, seed) {
@@ -28,10 +39,6 @@ function(X, G, models, seed) {
   list(fit$classification, fit$loglik, fit$df, fit$modelName)
 }
 """
-
-
-def supports(data: Dataset, n_components: int) -> str | None:
-    return None
 
 
 def fit(

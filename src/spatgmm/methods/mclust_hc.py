@@ -11,23 +11,27 @@ from __future__ import annotations
 import numpy as np
 
 from spatgmm.common import r
+from spatgmm.common.constraints import Choice, Parameter
 from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
 
-NAME = "mclust-hc"
 LABEL = "mclust, hierarchical"
-# model: covariances of the merged clusters, "EII", "VII", "EEE" or "VVV"; use: what mclust does to
-# the variables first, such as "SVD", "STD" or "VARS" (nothing). The defaults are mclust's own.
-DEFAULTS = {"model": "VVV", "use": "SVD"}
+# The defaults are mclust's own.
+DEFAULTS = {
+    "model": Parameter(
+        "VVV", Choice("EII", "VII", "EEE", "VVV"), "covariances of the merged clusters"
+    ),
+    "use": Parameter(
+        "SVD",
+        Choice("VARS", "STD", "SPH", "PCS", "PCR", "SVD"),
+        "what is done to the variables first; VARS: nothing",
+    ),
+}
 REQUIRES = ("mclust",)
 
 _FIT = """
 function(X, G, model, use) as.integer(hclass(hc(X, modelName = model, use = use), G))
 """
-
-
-def supports(data: Dataset, n_components: int) -> str | None:
-    return None
 
 
 def fit(

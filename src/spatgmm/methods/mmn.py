@@ -6,13 +6,13 @@ import warnings
 
 import numpy as np
 
+from spatgmm.baselines import options
 from spatgmm.baselines.matrix_normal import MatrixNormalMixture
 from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
 
-NAME = "mmn"
 LABEL = "Matrix normals"
-DEFAULTS = {"n_init": 10, "tol": 1e-6, "max_iter": 1000}
+DEFAULTS = {name: options.MATRIX_NORMAL[name] for name in ("n_init", "tol", "max_iter")}
 
 
 def supports(data: Dataset, n_components: int) -> str | None:

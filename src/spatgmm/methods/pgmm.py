@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from spatgmm.baselines.parsimonious import MODELS, largest_n_factors, search_parsimonious
+from spatgmm.baselines import options
+from spatgmm.baselines.options import MODELS
+from spatgmm.baselines.parsimonious import largest_n_factors, search_parsimonious
+from spatgmm.common.constraints import Choice, Integer, List, Parameter, optional
 from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
 
-NAME = "pgmm"
 LABEL = "PGMM"
-# models: None for all twelve, or a list of names such as ["UUU"]. n_init: the first start is
-# k-means, further ones are random.
-DEFAULTS = {"models": None, "n_factors": [1, 2, 3], "n_init": 1, "tol": 1e-6, "max_iter": 1000}
+DEFAULTS = {
+    "models": Parameter(
+        None, optional(List(Choice(*MODELS), 1)), "models to try; None: all twelve"
+    ),
+    "n_factors": Parameter([1, 2, 3], List(Integer(1), 1), "numbers of factors to try"),
+    **{name: options.PARSIMONIOUS[name] for name in ("n_init", "tol", "max_iter")},
+}
 
 
 def supports(data: Dataset, n_components: int) -> str | None:

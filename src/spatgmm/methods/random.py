@@ -7,13 +7,8 @@ import numpy as np
 from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
 
-NAME = "random"
 LABEL = "Random labels"
 DEFAULTS = {}
-
-
-def supports(data: Dataset, n_components: int) -> str | None:
-    return None
 
 
 def fit(data: Dataset, n_components: int, rng: np.random.Generator) -> FitResult:

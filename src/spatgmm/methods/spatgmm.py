@@ -7,13 +7,8 @@ import numpy as np
 from spatgmm.data import Dataset
 from spatgmm.methods import FitResult, _spatgmm
 
-NAME = "spatgmm"
 LABEL = "SpatGMM"
-DEFAULTS = _spatgmm.DEFAULTS
-
-
-def supports(data: Dataset, n_components: int) -> str | None:
-    return None
+DEFAULTS = _spatgmm.SCORING
 
 
 def fit(data: Dataset, n_components: int, rng: np.random.Generator, **parameters) -> FitResult:

@@ -7,13 +7,8 @@ import numpy as np
 from spatgmm.data import Dataset
 from spatgmm.methods import FitResult, _spatgmm
 
-NAME = "spatgmm-gls"
 LABEL = "SpatGMM, GLS"
-DEFAULTS = _spatgmm.PAPER_DEFAULTS
-
-
-def supports(data: Dataset, n_components: int) -> str | None:
-    return None
+DEFAULTS = _spatgmm.PAPER
 
 
 def fit(data: Dataset, n_components: int, rng: np.random.Generator, **parameters) -> FitResult:

@@ -10,7 +10,6 @@ from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
 from spatgmm.simulate import covariance
 
-NAME = "truth"
 LABEL = "True parameters"
 DEFAULTS = {}
 CONTROL = True  # the one method that is shown the true parameters

@@ -71,22 +71,30 @@ def _methods(design: Design) -> list[str]:
                 f"methods.{variant.base_method}: unknown method {variant.plugin!r}; {hint}"
             )
             continue
-        number = variant.n_components
-        if number is not None and (type(number) is not int or number < 1):
-            found.append(
-                f"methods.{variant.base_method}.n_components: must be a whole number, at least 1, "
-                f"got {number!r}"
-            )
-        if variant.parameters:  # only then worth importing the method
-            known = methods.get(variant.plugin).defaults
-            found += [
-                f"methods.{variant.base_method}.{key}: {variant.plugin!r} has no such parameter; "
-                f"{suggest(key, known)}"
-                for key in variant.parameters
-                if key not in known
-            ]
+        values = dict(variant.parameters)
+        if variant.n_components is not None:
+            values["n_components"] = variant.n_components
+        if not values:  # nothing to check is not worth importing the method
+            continue
+        studies = [
+            study
+            for study, pairs in design.studies.items()
+            if any(method == variant.id for _, method in pairs)
+        ]
+        for problem in methods.get(variant.plugin).problems(values):
+            key = ".".join(map(str, problem.path))
+            if problem.path[0] in variant.varied:
+                places = [f"studies.{study}.vary.method.{key}" for study in studies]
+            else:
+                places = [f"methods.{variant.base_method}.{key}"]
+            told = f"method {variant.base_method!r}, " + _listed("study", "studies", studies)
+            found += [f"{place}: {problem.message} ({told})" for place in places]
     # Variants of one method share what is wrong with it.
     return list(dict.fromkeys(found))
+
+
+def _listed(one: str, several: str, names: list[str]) -> str:
+    return f"{one if len(names) == 1 else several} {', '.join(map(repr, names))}"
 
 
 def _outputs(config: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,460 @@
+"""Constraints as data: what a parameter may be, its default and what it is for, said once.
+
+Estimators, plug-ins, configurations, the command line and tests read the same declaration: a
+mapping of names to :class:`Parameter`.  A rule says in words what it takes, so that every refusal
+reads ``tol must be a positive number, got -1``.  Values that look alike are told apart: True is no
+number, numpy's integers are integers, NaN and infinity are no numbers.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+
+#: Longest part of a refused value that a message repeats.
+_LONGEST = 60
+
+
+class Problem(NamedTuple):
+    """What is wrong with a value: keys that lead to the place, and a message to follow them."""
+
+    path: tuple[str | int, ...]
+    message: str
+
+    def at(self, *keys: str | int) -> Problem:
+        """The same problem seen from above."""
+        return self._replace(path=(*keys, *self.path))
+
+    def __str__(self) -> str:
+        return " ".join([*filter(None, [".".join(map(str, self.path))]), self.message])
+
+
+class Rule(ABC):
+    """What values are allowed; ``str`` says it in words that follow "must be"."""
+
+    @abstractmethod
+    def is_kind(self, value: Any) -> bool:
+        """Whether a value is of the kind that this rule is about, if perhaps out of range."""
+
+    def allows(self, value: Any) -> bool:
+        """Whether a value is allowed."""
+        return self.is_kind(value)
+
+    def problems(self, value: Any) -> Iterator[Problem]:
+        """Everything that is wrong with a value."""
+        if not self.allows(value):
+            yield self.refusal(value)
+
+    def refusal(self, value: Any) -> Problem:
+        """What to say of a value that is not allowed."""
+        return Problem((), f"must be {self}, got {_shown(value)}")
+
+    def below(self, key: str | int) -> list[Rule]:
+        """The rules of what a value holds under a key; none where it holds nothing there."""
+        return []
+
+    def filled(self, value: Any) -> Any:
+        """A copy of an allowed value with the defaults of its absent keys."""
+        return value
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter: its default, the rule of its values, and one line that describes it."""
+
+    default: Any
+    rule: Rule
+    text: str
+
+
+#: "Default" of a key that must be given, and of one that may be absent.
+REQUIRED, ABSENT = type("Required", (), {})(), type("Absent", (), {})()
+
+
+@dataclass(frozen=True)
+class Flag(Rule):
+    """True or False."""
+
+    def is_kind(self, value: Any) -> bool:
+        return isinstance(value, bool | np.bool_)
+
+    def __str__(self) -> str:
+        return "true or false"
+
+
+@dataclass(frozen=True)
+class Number(Rule):
+    """A finite real number, within limits."""
+
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+
+    _noun = "a number"
+
+    def is_kind(self, value: Any) -> bool:
+        return isinstance(value, Real) and not isinstance(value, bool)
+
+    def allows(self, value: Any) -> bool:
+        return (
+            self.is_kind(value)
+            and _is_finite(value)
+            and (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
+            and (self.above is None or value > self.above)
+        )
+
+    def __str__(self) -> str:
+        noun = self._noun
+        if self.above == 0 and self.most is None:
+            return noun.replace(" ", " positive ")
+        if self.least is not None and self.most is not None:
+            return f"{noun} from {self.least} to {self.most}"
+        limits = [
+            f"{words} {limit:g}"
+            for words, limit in (
+                ("of at least", self.least),
+                ("above", self.above),
+                ("of at most", self.most),
+            )
+            if limit is not None
+        ]
+        return " ".join([noun, " and ".join(limits)]).rstrip()
+
+
+@dataclass(frozen=True)
+class Integer(Number):
+    """A whole number, within limits; 2.0 is none."""
+
+    _noun = "an integer"
+
+    def is_kind(self, value: Any) -> bool:
+        return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+@dataclass(frozen=True)
+class Text(Rule):
+    """A text, of a pattern that `noun` puts into words."""
+
+    pattern: str = r"(?s).*"
+    noun: str = "a text"
+
+    def is_kind(self, value: Any) -> bool:
+        return isinstance(value, str)
+
+    def allows(self, value: Any) -> bool:
+        # The whole of it: "$" would let a line break at the end pass.
+        return self.is_kind(value) and re.fullmatch(self.pattern, value) is not None
+
+    def __str__(self) -> str:
+        return self.noun
+
+
+class Choice(Rule):
+    """One of these names; `also` holds further spellings that are taken, but not listed."""
+
+    def __init__(self, *names: str, also: Collection[str] = ()) -> None:
+        self.names = names
+        self.also = tuple(also)
+
+    def is_kind(self, value: Any) -> bool:
+        return isinstance(value, str)
+
+    def allows(self, value: Any) -> bool:
+        return self.is_kind(value) and value in (*self.names, *self.also)
+
+    def refusal(self, value: Any) -> Problem:
+        plain = super().refusal(value)
+        return plain._replace(message=plain.message + _did_you_mean(value, self.names))
+
+    def __str__(self) -> str:
+        known = ", ".join(map(repr, self.names))
+        return f"one of {known}" if len(self.names) > 1 else known
+
+
+@dataclass(frozen=True)
+class Only(Rule):
+    """One value and no other, such as None."""
+
+    value: Any
+
+    def is_kind(self, value: Any) -> bool:
+        return value is self.value
+
+    def __str__(self) -> str:
+        return repr(self.value)
+
+
+@dataclass(frozen=True)
+class Given(Rule):
+    """What only the data decide about, such as an array; checked where they are known."""
+
+    noun: str
+
+    def is_kind(self, value: Any) -> bool:
+        return not (value is None or isinstance(value, str | bool | Real | Mapping))
+
+    def __str__(self) -> str:
+        return self.noun
+
+
+@dataclass(frozen=True)
+class Anything(Rule):
+    """Whatever the code behind it takes."""
+
+    def is_kind(self, value: Any) -> bool:
+        return True
+
+    def __str__(self) -> str:
+        return "anything"
+
+
+@dataclass(frozen=True)
+class Seed(Rule):
+    """What scikit-learn's users pass as ``random_state``."""
+
+    def is_kind(self, value: Any) -> bool:
+        generators = np.random.Generator | np.random.RandomState
+        return value is None or isinstance(value, generators) or Integer(0).allows(value)
+
+    def __str__(self) -> str:
+        return "None, an integer of at least 0, a Generator or a RandomState"
+
+
+class Either(Rule):
+    """Any of several rules; a wrong value is told what the rule of its own kind says."""
+
+    def __init__(self, *rules: Rule) -> None:
+        self.rules = rules
+
+    def is_kind(self, value: Any) -> bool:
+        return any(rule.is_kind(value) for rule in self.rules)
+
+    def allows(self, value: Any) -> bool:
+        return any(rule.allows(value) for rule in self.rules)
+
+    def problems(self, value: Any) -> Iterator[Problem]:
+        rule = self._rule_for(value)
+        yield from [self.refusal(value)] if rule is None else rule.problems(value)
+
+    def below(self, key: str | int) -> list[Rule]:
+        return [found for rule in self.rules for found in rule.below(key)]
+
+    def filled(self, value: Any) -> Any:
+        return self._rule_for(value).filled(value)
+
+    def _rule_for(self, value: Any) -> Rule | None:
+        of_kind = [rule for rule in self.rules if rule.is_kind(value)]
+        return next((rule for rule in of_kind if rule.allows(value)), (*of_kind, None)[0])
+
+    def __str__(self) -> str:
+        return " or ".join(map(str, self.rules))
+
+
+def optional(rule: Rule) -> Rule:
+    """The rule, or None."""
+    return Either(rule, Only(None))
+
+
+@dataclass(frozen=True)
+class List(Rule):
+    """A list of values of one rule, of at least and at most so many."""
+
+    of: Rule
+    least: int = 0
+    most: float = math.inf
+    distinct: bool = False
+
+    def is_kind(self, value: Any) -> bool:
+        return isinstance(value, list | tuple)
+
+    def allows(self, value: Any) -> bool:
+        return not any(self.problems(value))
+
+    def problems(self, value: Any) -> Iterator[Problem]:
+        if not self.is_kind(value) or not self.least <= len(value) <= self.most:
+            yield self.refusal(value)
+            return
+        for number, item in enumerate(value):
+            yield from (problem.at(number) for problem in self.of.problems(item))
+            if self.distinct and item in value[:number]:
+                yield Problem((number,), f"repeats {_shown(item)}")
+
+    def below(self, key: str | int) -> list[Rule]:
+        return [self.of] if isinstance(key, int) else []
+
+    def filled(self, value: Any) -> Any:
+        return [self.of.filled(item) for item in value]
+
+    def __str__(self) -> str:
+        if self.least == self.most:
+            return f"a list of {self.least}, each {self.of}"
+        limits = f" of at least {self.least}" if self.least else ""
+        limits += f" and at most {self.most}" if self.most < math.inf else ""
+        return f"a list{limits}, each {self.of}"
+
+
+class Keys(Rule):
+    """A mapping with declared keys.
+
+    Parameters
+    ----------
+    keys : mapping of str to Parameter
+        With :data:`REQUIRED` or :data:`ABSENT` for a default where there is none.
+    further : bool
+        Whether other keys are somebody else's to check.
+    """
+
+    def __init__(self, keys: Mapping[str, Parameter], further: bool = False) -> None:
+        self.keys = keys
+        self.further = further
+
+    def is_kind(self, value: Any) -> bool:
+        needed = (key for key, declared in self.keys.items() if declared.default is REQUIRED)
+        return isinstance(value, Mapping) and next(needed, None) in (None, *value)
+
+    def allows(self, value: Any) -> bool:
+        return not any(self.problems(value))
+
+    def problems(self, value: Any) -> Iterator[Problem]:
+        if not isinstance(value, Mapping):
+            yield self.refusal(value)
+            return
+        for key, item in value.items():
+            if key in self.keys:
+                yield from (problem.at(key) for problem in self.keys[key].rule.problems(item))
+            elif not self.further:
+                yield Problem((key,), f"is an unknown key; {suggest(key, self.keys)}")
+        for key, declared in self.keys.items():
+            if declared.default is REQUIRED and key not in value:
+                yield Problem((key,), "is missing")
+
+    def below(self, key: str | int) -> list[Rule]:
+        return [self.keys[key].rule] if key in self.keys else []
+
+    def filled(self, value: Any) -> Any:
+        defaults = {
+            key: declared.default
+            for key, declared in self.keys.items()
+            if key not in value and declared.default not in (REQUIRED, ABSENT)
+        }
+        return {
+            key: self.keys[key].rule.filled(item) if key in self.keys else item
+            for key, item in (dict(value) | defaults).items()
+        }
+
+    def __str__(self) -> str:
+        return f"a mapping with {', '.join(self.keys)}"
+
+
+@dataclass(frozen=True)
+class Named(Rule):
+    """A mapping of names of one rule to values of another."""
+
+    name: Rule
+    of: Rule
+    least: int = 0
+
+    def is_kind(self, value: Any) -> bool:
+        return isinstance(value, Mapping)
+
+    def allows(self, value: Any) -> bool:
+        return not any(self.problems(value))
+
+    def problems(self, value: Any) -> Iterator[Problem]:
+        if not self.is_kind(value) or len(value) < self.least:
+            yield self.refusal(value)
+            return
+        for name, item in value.items():
+            if self.name.allows(name):
+                yield from (problem.at(name) for problem in self.of.problems(item))
+            else:
+                yield Problem((repr(name),), f"must be {self.name}")
+
+    def filled(self, value: Any) -> Any:
+        return {name: self.of.filled(item) for name, item in value.items()}
+
+    def __str__(self) -> str:
+        return ("a mapping" if self.least == 0 else "a mapping that is not empty") + " by id"
+
+
+def declared(defaults: Mapping[str, Any]) -> dict[str, Parameter]:
+    """Declarations of what is given as plain defaults; what is declared already stays.
+
+    Of a plain default the kind alone is known: a number for a number, a text for a text.
+    """
+    return {
+        name: default if isinstance(default, Parameter) else Parameter(default, _like(default), "")
+        for name, default in defaults.items()
+    }
+
+
+def defaults(declared: Mapping[str, Parameter]) -> dict[str, Any]:
+    """Names and defaults."""
+    return {name: parameter.default for name, parameter in declared.items()}
+
+
+def problems(declared: Mapping[str, Parameter], values: Mapping[str, Any]) -> Iterator[Problem]:
+    """Everything that is wrong with values, by name; names that are not declared included."""
+    for name, value in values.items():
+        if name in declared:
+            yield from (problem.at(name) for problem in declared[name].rule.problems(value))
+        else:
+            yield Problem((name,), f"is no parameter; {suggest(name, declared)}")
+
+
+def check(declared: Mapping[str, Parameter], values: Mapping[str, Any]) -> None:
+    """Refuse values that their declarations do not allow.
+
+    Raises
+    ------
+    ValueError
+        With everything that is wrong, each by its name.
+    """
+    found = [str(problem) for problem in problems(declared, values)]
+    if found:
+        raise ValueError("; ".join(found))
+
+
+def check_value(name: str, value: Any, rule: Rule) -> None:
+    """Refuse one value that its rule does not allow, with a ValueError that starts with `name`."""
+    check({name: Parameter(None, rule, "")}, {name: value})
+
+
+def suggest(name: Any, known: Iterable[str]) -> str:
+    """The end of an error about an unknown name: the nearest known one, or all of them."""
+    known = list(known)
+    near = _did_you_mean(name, known).removeprefix("; ")
+    return near or (f"known are {', '.join(known)}" if known else "none is known")
+
+
+def _did_you_mean(name: Any, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1) if isinstance(name, str) else []
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _like(default: Any) -> Rule:
+    for rule in (Flag(), Number(), Text()):
+        if rule.is_kind(default):
+            return rule
+    return Anything()
+
+
+def _is_finite(value: Real) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond the largest float
+        return False
+
+
+def _shown(value: Any) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."

@@ -1,0 +1,109 @@
+"""Every parameter of the spatial mixture, declared once.
+
+The estimator, its plug-ins, configurations and the command line read it here.  Names of decays and
+metrics are written out (tested), since their objects need scipy, which takes long to import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from spatgmm.common import constraints
+from spatgmm.common.constraints import (
+    Choice,
+    Either,
+    Flag,
+    Given,
+    Integer,
+    Number,
+    Parameter,
+    Seed,
+    optional,
+)
+
+#: Chooses among the decays by BIC.
+AUTO = "auto"
+
+#: Decays with one parameter, which the paper's algorithm and simulations take, and the others.
+ONE_PARAMETER_DECAYS = (
+    "sigmoid",
+    "exponential",
+    "matern32",
+    "matern52",
+    "gaussian",
+    "quadratic",
+)
+DECAYS = (*ONE_PARAMETER_DECAYS, "ispline")
+
+#: Other names of the same decays.
+DECAY_ALIASES = ("matern12",)
+
+#: All parameters of :class:`spatgmm.SpatialGaussianMixture`, in the order of its signature.
+OPTIONS = {
+    "n_components": Parameter(2, Integer(1), "number of components"),
+    "coordinates": Parameter(
+        None,
+        optional(Given("an array of shape (p, d) or a grid shape")),
+        "locations, or a grid shape",
+    ),
+    "decay": Parameter(
+        "sigmoid", Choice(*DECAYS, AUTO, also=DECAY_ALIASES), "how covariance falls with distance"
+    ),
+    "mean": Parameter(
+        "free", Choice("free", "constant"), "one mean per location and component, or per component"
+    ),
+    "metric": Parameter(
+        "isotropic", Choice("isotropic", "axes", "rotated"), "whether correlation has a direction"
+    ),
+    "variance": Parameter(
+        "constant", Choice("constant", "location"), "whether the variance differs by location"
+    ),
+    "sharing": Parameter(
+        "none",
+        Choice("none", "beta", "alpha", "all"),
+        "covariance parameters that all components share",
+    ),
+    "missing": Parameter(
+        "error", Choice("error", "em"), "whether an empty value is an error or a missing pixel (em)"
+    ),
+    "solver": Parameter("scoring", Choice("scoring", "gls"), "Fisher scoring, or the paper's GLS"),
+    "init": Parameter(
+        "multistart",
+        Either(Choice("multistart", "kmeans"), Given("labels (n,) or responsibilities (n, G)")),
+        "many starts, one from k-means, or one from labels or responsibilities",
+    ),
+    "n_init": Parameter(10, Integer(1), "starts per round of the search"),
+    "tol": Parameter(1e-4, Number(above=0), "absolute tolerance on the log-likelihood"),
+    "max_iter": Parameter(500, Integer(1), "largest number of exact EM iterations"),
+    "random_state": Parameter(None, Seed(), "seed of all random starts"),
+    "beta_init": Parameter(None, optional(Number(above=0)), "first beta of a single start"),
+    "verbose": Parameter(False, Flag(), "show progress on standard error"),
+}
+
+#: What the paper's algorithm, which knows no more than the paper's model, narrows down.
+PAPER_ONLY = {
+    "decay": Choice(*ONE_PARAMETER_DECAYS, also=DECAY_ALIASES),
+    "metric": Choice("isotropic"),
+    "variance": Choice("constant"),
+    "sharing": Choice("none"),
+    "missing": Choice("error"),
+}
+
+
+def check(values: Mapping[str, Any]) -> None:
+    """Refuse values of parameters that the estimator does not take, alone or together.
+
+    Raises
+    ------
+    ValueError
+        With everything that is wrong, each by its name.
+    """
+    constraints.check(OPTIONS, values)
+    if values["solver"] == "gls":
+        for name, rule in PAPER_ONLY.items():
+            for problem in rule.problems(values[name]):
+                raise ValueError(
+                    f"solver='gls' is the paper's algorithm: {problem.at(name)}; "
+                    "use solver='scoring'"
+                )
