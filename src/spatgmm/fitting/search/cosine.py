@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, ward
 from scipy.sparse import csr_array
 
-from spatgmm.common.agreement import distinct
+from spatgmm.common.agreement import ari, distinct
 from spatgmm.covariance.cosine import Bands, CosineFamily, CosineGeometry, chunks
 from spatgmm.covariance.family import N_COEFFICIENTS, NU, SHAPE, TAU, C, SpatialCovariance
 from spatgmm.covariance.geometry import regular_grid
@@ -29,15 +30,19 @@ from spatgmm.fitting.search.rounds import until_settled
 from spatgmm.fitting.search.starts import kmeans_responsibilities, random_responsibilities
 from spatgmm.fitting.state import MIN_MAPS
 
-#: Every component looks over the whole grid of shapes every so many iterations; between them,
-#: scoring steps find the way.
+#: Every component looks over the whole grid of shapes every so many iterations, and where scoring
+#: steps no longer find the way.
 _SCAN_EVERY = 5
 
 #: Of the shapes that a kernel's grid holds, every so many are looked at.
 _EVERY_SHAPE = 2
 
-#: A start stops when the iterations since its last scan gained less than this.
-_TOL = 0.3
+#: A start stops when an iteration with a look over the grid gained less than this.
+_TOL = 0.06
+
+#: Starts this close in log-likelihood, with the same labels, are on the way to the same optimum:
+#: the better one goes on.
+_CLOSE = 3.0
 
 _MAX_ITER = 60
 
@@ -381,36 +386,38 @@ class Search:
         thetas = np.tile(self._best_pooled, (len(R), 1))
         kappa = spectra.of(thetas[:, SHAPE])
         scanned = np.tile(self._pooled, (len(R), 1, 1))
-        at_last_scan = np.full(n_starts, -np.inf)
+        reached, gains = np.full(n_starts, -np.inf), np.full(n_starts, np.inf)
+        since_scan = np.full(n_starts, _SCAN_EVERY)
         found = []
         for iteration in range(_MAX_ITER):
-            scan = iteration % _SCAN_EVERY == 0
             counts = R.sum(axis=1)
             means, moments = self._data.moments(R / np.maximum(counts, 1e-300)[:, None])
-            if scan:
-                scanned, values = spectra.scan(scanned, moments)
-                best, slots = values.argmin(axis=1), np.arange(len(R))
-                present = spectra.objective(spectra.variances(thetas, kappa), moments)
-                better = values[slots, best] < present
-                thetas[better] = scanned[slots, best][better]
-                kappa[better] = spectra.scanned[best][better]
+            scan = (since_scan >= _SCAN_EVERY) | (gains < _TOL)
+            since_scan = np.where(scan, 1, since_scan + 1)
+            slots = np.flatnonzero(np.repeat(scan, G))
+            if slots.size:
+                scanned[slots], values = spectra.scan(scanned[slots], moments[slots])
+                best = values.argmin(axis=1)
+                present = spectra.objective(
+                    spectra.variances(thetas[slots], kappa[slots]), moments[slots]
+                )
+                better = values.min(axis=1) < present
+                slots, best = slots[better], best[better]
+                thetas[slots], kappa[slots] = scanned[slots, best], spectra.scanned[best]
             thetas, kappa, _ = spectra.improved(thetas, kappa, moments)
             weights = counts / n
             log_likelihood, R = self._expect(weights, means, spectra.variances(thetas, kappa), G)
-            settled = counts.reshape(-1, G).min(axis=1) < MIN_MAPS
-            if scan:
-                settled |= log_likelihood - at_last_scan < _TOL
-                at_last_scan = log_likelihood
+            gains, reached = log_likelihood - reached, log_likelihood
+            settled = (scan & (gains < _TOL)) | (counts.reshape(-1, G).min(axis=1) < MIN_MAPS)
             if iteration == _MAX_ITER - 1:
                 settled[:] = True
             for j in np.flatnonzero(settled):
                 at = slice(j * G, (j + 1) * G)
-                found.append(
-                    Candidate(log_likelihood[j], R[at].T, weights[at], means[at], thetas[at])
-                )
-            going = np.repeat(~settled, G)
+                found.append(Candidate(reached[j], R[at].T, weights[at], means[at], thetas[at]))
+            going = ~settled & ~_followers(reached, R.reshape(-1, G, n).argmax(axis=1))
+            reached, gains, since_scan = reached[going], gains[going], since_scan[going]
+            going = np.repeat(going, G)
             R, thetas, kappa, scanned = R[going], thetas[going], kappa[going], scanned[going]
-            at_last_scan = at_last_scan[~settled]
             if not len(R):
                 break
         return found
@@ -460,6 +467,18 @@ def _log_energies(data: Coefficients, spectra: Spectra) -> np.ndarray:
     part = np.searchsorted(edges, np.cumsum(data.bands.sizes[order]) * (1 - 1e-9))
     energy = np.log(data.energies[:, order] @ _sums(part, _N_ENERGIES) + 1e-12)
     return (energy - energy.mean(axis=0)) / (energy.std(axis=0) + 1e-12)
+
+
+def _followers(log_likelihood: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Which starts are close behind another with the same labels (n_starts, n)."""
+    order = np.argsort(-log_likelihood)
+    follows = np.zeros(len(order), dtype=bool)
+    for ahead, behind in pairwise(order):
+        follows[behind] = (
+            log_likelihood[ahead] - log_likelihood[behind] < _CLOSE
+            and ari(labels[ahead], labels[behind]) == 1
+        )
+    return follows
 
 
 def _sums(of: np.ndarray, n_groups: int) -> csr_array:
