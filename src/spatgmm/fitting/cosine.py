@@ -72,11 +72,16 @@ class CosineMaps:
         """The same maps: nothing is missing."""
         return self
 
+    def quadratic(self, centre: Blocks, diagonals: np.ndarray) -> np.ndarray:
+        """``(x_i - mu)' diag(a_k) (x_i - mu)`` for diagonals (k, p), shape (n, k)."""
+        forms = np.zeros((len(self), len(diagonals)))
+        for rows, columns, squares in self._squares(centre[0]):
+            forms[rows] += squares @ diagonals[:, columns].T
+        return forms
+
     def log_density(self, mean: Blocks, covariance: CosineCovariance) -> np.ndarray:
         """``log N(x_i; mu, Xi)``, shape (n,)."""
-        distance = np.zeros(len(self))
-        for rows, columns, squares in self._squares(mean[0]):
-            distance[rows] += squares @ covariance.precisions[columns]
+        distance = self.quadratic(mean, covariance.precisions[None])[:, 0]
         return -0.5 * (self.n_locations * _LOG_2PI + covariance.log_det + distance)
 
     def mean(self, weights: np.ndarray) -> Blocks:
