@@ -85,7 +85,7 @@ class Geometry:
     ):
         self.coordinates = coordinates
         self._settings = {"symmetry": symmetry, "by_offset": by_offset}
-        grid = _regular_grid(coordinates)
+        grid = regular_grid(coordinates)
         if symmetry is None:
             symmetry = len(coordinates) >= _MIN_LOCATIONS_FOR_BLOCKS
         if symmetry and grid is not None:
@@ -339,7 +339,7 @@ def _unfold_maps(even: np.ndarray, odd: np.ndarray | None, axis: int, m: int) ->
     return np.moveaxis(maps, 0, axis)
 
 
-def _regular_grid(
+def regular_grid(
     coordinates: np.ndarray,
 ) -> tuple[tuple[int, ...], tuple[float, ...], np.ndarray] | None:
     """Shape, steps and order of a complete regular grid along the axes, else None.
