@@ -12,12 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from spatgmm import simulate
+from spatgmm import methods, simulate
+from spatgmm.covariance import decay
 from spatgmm.data import Dataset
 from spatgmm.study import design
-
-#: Said wherever a data set is shown that nobody measured.
-STAND_IN = "synthetic stand-in"
 
 #: Columns of the fits that say which software made them, and its name.
 VERSIONS = {
@@ -125,13 +123,13 @@ class Results:
     def mixed(self) -> str:
         """A sentence about fits of one method by different code or versions; empty if none are."""
         tally = self.tally().groupby("method", sort=False)
-        told = []
+        differing = []
         for column, what in {"code_hash": "code", **VERSIONS}.items():
             number = tally[column].nunique()
-            methods = list(number[number > 1].index)
-            if methods:
-                told.append(f"{what} ({', '.join(methods)})")
-        return f"Fits are mixed here that differ in: {'; '.join(told)}." if told else ""
+            mixed = list(number[number > 1].index)
+            if mixed:
+                differing.append(f"{what} ({', '.join(mixed)})")
+        return f"Fits are mixed here that differ in: {'; '.join(differing)}." if differing else ""
 
     @cached_property
     def _sums(self) -> pd.DataFrame:
@@ -169,15 +167,6 @@ class Results:
             rows.append(row | design.varied(of_case, variant))
         return self.of(study).merge(pd.DataFrame(rows), on=["case", "method"])
 
-    def simulated_studies(self) -> list[str]:
-        """Studies that draw from scenarios."""
-        return [name for name, study in self.config["studies"].items() if study.get("scenarios")]
-
-    def real_studies(self) -> list[str]:
-        """Studies on data sets as they are; those that vary something have tables of their own."""
-        studies = self.config["studies"].items()
-        return [name for name, study in studies if study.get("datasets") and not study.get("vary")]
-
     def dataset(self, case: str) -> Dataset:
         """The data of a case; of a simulated one, its replicate 0."""
         if case not in self._datasets:
@@ -195,10 +184,6 @@ class Results:
             "synthetic"
         )
 
-    def dataset_label(self, case: str) -> str:
-        """A data set's name for tables, which says so if nobody measured it."""
-        return f"{case} ({STAND_IN})" if self.is_stand_in(case) else case
-
     def is_centred(self, case: str) -> bool:
         """Whether a data set variant has each true group's mean map subtracted."""
         return bool(self.design.cases[case].settings.get("centred", False))
@@ -208,39 +193,16 @@ class Results:
         variant = self.design.cases[case].settings
         return tuple(sorted((k, str(v)) for k, v in variant.items() if k != "centred"))
 
-    def method_labels(self, fits: pd.DataFrame) -> dict[str, str]:
-        """Method variant -> label, from the plug-ins, in the order of `fits`.
-
-        Two methods of one plug-in are told apart by their ids, variants of one method by the
-        parameters that a study varies.
-        """
-        variants = [self.design.methods[method] for method in fits["method"].unique()]
-        labels = {variant.base: self.plugin(variant.id).label for variant in variants}
-        shown = list(labels.values())
-        for base, label in labels.items():
-            if shown.count(label) > 1:
-                labels[base] = f"{label} ({base})"
-        return {
-            variant.id: ", ".join(
-                [labels[variant.base], *(f"{key} = {v}" for key, v in variant.varied.items())]
-            )
-            for variant in variants
-        }
-
     def controls(self, fits: pd.DataFrame) -> set[str]:
         """Method variants among `fits` that are shown the true parameters."""
         return {m for m in fits["method"].unique() if self.plugin(m).control}
 
     def plugin(self, method: str):
         """The plug-in behind a method variant."""
-        from spatgmm import methods
-
         return methods.get(self.design.methods[method].plugin)
 
     def decay(self, row: pd.Series):
         """The decay of the spatial covariance in a row of the fits."""
-        from spatgmm.covariance import decay
-
         return decay.get(row["extra.decay"])
 
     def spatial_methods(self, fits: pd.DataFrame) -> list[str]:
@@ -297,9 +259,3 @@ def counts(fits: pd.DataFrame) -> dict[str, int]:
     # Whatever else a fit can end as, it gave no result.
     ended["n_failed"] = len(fits) - sum(ended.values())
     return ended
-
-
-def one_line(text, limit: int = 160) -> str:
-    """The first line of an error message, short enough for a footnote."""
-    line = str(text).strip().splitlines()[0].strip() if str(text).strip() else "no message"
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"

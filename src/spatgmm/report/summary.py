@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from spatgmm.common.files import atomic_path
-from spatgmm.report import figures, tables
-from spatgmm.report.results import STAND_IN, VERSIONS, Results
-from spatgmm.report.tables import writer
-from spatgmm.report.tables.table import significant
+from spatgmm.report import registry
+from spatgmm.report.results import VERSIONS, Results
+from spatgmm.report.words import STAND_IN, significant
+from spatgmm.study import outputs
 
 
 def write(config: Mapping, results_dir) -> Path:
@@ -46,18 +46,9 @@ def text(results: Results) -> str:
     """The summary in Markdown."""
     config = results.config
     parts = [f"# Results of the configuration `{config['name']}`", _synthetic(results)]
-    for name in config["outputs"]:
-        parts.append(f"## {writer.title(name)}")
-        if name in tables.names():
-            table = tables.build(name, results)
-            parts += [f"**What it shows.** {table.finding}", writer.to_markdown(name, table)]
-        else:
-            figure = figures.module(name)
-            parts += [
-                f"**What it shows.** {figure.finding(results)}",
-                f"![{writer.title(name)}](figures/{name}.png)",
-                f"**{writer.title(name)}.** {figure.caption(results)}",
-            ]
+    for asked in outputs.asked(config):
+        made = registry.build(asked, results)
+        parts += [f"## {asked.label}", f"**What it shows.** {made.finding}", made.markdown(asked)]
     parts.append(provenance(results))
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 

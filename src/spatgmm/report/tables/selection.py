@@ -9,20 +9,19 @@ from spatgmm.covariance import decay as decays
 from spatgmm.covariance.fitted import fitted_components
 from spatgmm.covariance.geometry import MAX_DISTANCE, Geometry
 from spatgmm.report.results import Results, counts, mean_and_error
-from spatgmm.report.tables.table import Table, failures, number, with_error
+from spatgmm.report.tables.table import Table
+from spatgmm.report.words import failures, number, percent, with_error
 
-STUDY = "selection"
-
-#: The study of the decay, where there is one.
-DECAYS = "selection-decay"
+#: What BIC is asked to choose, by the varied key.
+_QUESTIONS = {"method.n_components": "components", "method.decay": "decay"}
 
 #: Where a curve and its band are compared with the truth.
 _POINTS = 50
 
 
-def build(results: Results) -> Table:
+def build(results: Results, *studies: str) -> Table:
     """One row per scenario, question and option."""
-    raw, choices = selection(results)
+    raw, choices = selection(results, *studies)
     rows, before = [], None
     for line in raw.itertuples():
         block = (line.scenario, line.question)
@@ -31,29 +30,22 @@ def build(results: Results) -> Table:
                 "scenario": line.scenario if block != before else "",
                 "choice of": line.question if block != before else "",
                 "option": line.option + (" (true)" if line.true else ""),
-                "chosen by BIC": _percent(line.by_bic),
-                "chosen by ICL": _percent(line.by_icl),
+                "chosen by BIC": percent(line.by_bic),
+                "chosen by ICL": percent(line.by_icl),
                 "BIC above the lowest, mean": number(line.bic_above, 1),
                 "ARI, mean (SE)": with_error(line.ari, line.se_ari),
-                "truth in the 95 % band": _percent(line.coverage),
+                "truth in the 95 % band": percent(line.coverage),
             }
         )
         before = block
     return Table(
-        caption=(
-            "Model selection: how often each number of components G, or each decay, has the lowest "
-            "BIC or ICL of its replicate; how far its BIC lies above the lowest; ARI; and, where "
-            "standard errors were asked for, the share of distances at which the pointwise band "
-            "of the fitted correlation holds the true one, over components and replicates."
-        ),
         raw=raw,
         formatted=pd.DataFrame(rows),
-        notes=(),
         finding=_finding(raw, choices),
     )
 
 
-def selection(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
+def selection(results: Results, *studies: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Options, and choices: the ARI of what BIC chose in every replicate.
 
     Returns
@@ -63,12 +55,10 @@ def selection(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
     choices : DataFrame
         Columns scenario, question, ari_of_choice, se_of_choice.
     """
-    questions = [(STUDY, "method.n_components", "components")]
-    if DECAYS in results.design.studies:
-        questions.append((DECAYS, "method.decay", "decay"))
     options, choices = [], []
-    for study, path, question in questions:
+    for study in studies:
         fits = results.varied(study)
+        path, question = next((path, q) for path, q in _QUESTIONS.items() if path in fits)
         for scenario, every in fits.groupby("source", sort=False):
             group = every[every["status"] == "ok"]
             by_replicate = group.groupby("replicate")
@@ -132,10 +122,6 @@ def _coverage(results: Results, fits: pd.DataFrame) -> float:
     return float(np.mean(inside)) if inside else np.nan
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if np.isfinite(share) else "–"
-
-
 def _finding(raw: pd.DataFrame, choices: pd.DataFrame) -> str:
     sentences = []
     for (scenario, question), block in raw.groupby(["scenario", "question"], sort=False):
@@ -145,7 +131,7 @@ def _finding(raw: pd.DataFrame, choices: pd.DataFrame) -> str:
         right, n = true.iloc[0], int(block["n_ok"].max())
         text = (
             f"{scenario}: BIC chooses the true {question} ({right['option']}) in "
-            f"{_percent(right['by_bic'])} of {n} replicates, ICL in {_percent(right['by_icl'])}"
+            f"{percent(right['by_bic'])} of {n} replicates, ICL in {percent(right['by_icl'])}"
         )
         if question == "decay":
             chosen = choices.set_index(["scenario", "question"]).loc[(scenario, question)]
@@ -159,7 +145,7 @@ def _finding(raw: pd.DataFrame, choices: pd.DataFrame) -> str:
             if len(splines):
                 text += (
                     "; the band of the I-spline curve holds the true correlation at "
-                    f"{_percent(splines['coverage'].iloc[0])} of distances"
+                    f"{percent(splines['coverage'].iloc[0])} of distances"
                 )
         sentences.append(text)
     sentences.append(failures(raw))

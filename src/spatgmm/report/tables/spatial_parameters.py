@@ -1,45 +1,38 @@
-"""Table 5: the fitted spatial covariances on the film data, group by group."""
+"""Table 5: the fitted spatial covariances, group by group."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
+from spatgmm.covariance import decay as decays
 from spatgmm.covariance.fitted import COEFFICIENTS, at_bounds, fitted_components
-from spatgmm.covariance.geometry import Geometry
+from spatgmm.covariance.geometry import MAX_DISTANCE, Geometry
+from spatgmm.report import labels
 from spatgmm.report.results import Results
-from spatgmm.report.tables.table import CONVENTION, Footnotes, Table, number, with_error
+from spatgmm.report.tables.table import Footnotes, Table
+from spatgmm.report.words import number, with_error
 
-STUDY = "film"
-
-_BOUND_NOTES = {
-    "lower": "β at its lower bound: linear decay; no standard error.",
-    "upper": "β at its upper bound: the decay is half over at the nearest neighbour; "
-    "no standard error.",
-}
+#: As near to a straight line as nobody could draw better.
+_STRAIGHT = 0.01
 
 
-def build(results: Results) -> Table:
+def build(results: Results, *studies: str) -> Table:
     """One row per data set variant, method and group; the likeliest fit where there are several."""
-    fits = results.of(STUDY)
+    fits = results.of(*studies)
     spatial = results.spatial_methods(fits)
-    raw = film_parameters(results, fits[fits["method"].isin(spatial)])
-    caption = (
-        "Film data: estimated spatial covariance per group (standard error in brackets). "
-        f"{CONVENTION} Baseline α₁ + α₂: covariance at the largest distance; partial sill −α₂; "
-        "nugget α₃; effective range: distance at which 5 % of the partial sill is left, in the "
-        "unit of the coordinates (1 mm)."
-    )
+    raw = spatial_parameters(results, fits[fits["method"].isin(spatial)])
     if raw.empty:
-        reason = "No fit on the film data gave estimates of a spatial covariance"
         failed = int((fits["status"] != "ok").sum())
-        text = f"{reason}: {failed} of {len(fits)} fits failed."
-        return Table(caption, raw, pd.DataFrame({"result": [text]}), (), text)
-    labels = results.method_labels(fits)
+        text = (
+            f"No fit gave estimates of a spatial covariance: {failed} of {len(fits)} fits failed."
+        )
+        return Table(raw, pd.DataFrame({"result": [text]}), text)
+    names = labels.methods(results, fits)
     footnotes, rows = Footnotes(), []
     for _, line in raw.iterrows():
-        mark = footnotes.mark(_BOUND_NOTES[line["bound"]]) if line["bound"] else ""
-        row = {"data set": line["case"], "method": labels[line["method"]], "group": line["group"]}
+        mark = footnotes.mark(_at_bound(results, line)) if line["bound"] else ""
+        row = {"data set": line["case"], "method": names[line["method"]], "group": line["group"]}
         for header, name in (
             ("weight π", "weight"),
             ("α₁", "alpha1"),
@@ -51,6 +44,7 @@ def build(results: Results) -> Table:
             ("effective range", "effective_range"),
         ):
             row[header] = _scaled(line[name], line[f"{name}_se"])
+        row["effective range"] += _unit(results, line["case"])
         row["β"] += mark
         if line["alpha3"] < 0:
             row["α₃ (nugget)"] += footnotes.mark(
@@ -58,10 +52,11 @@ def build(results: Results) -> Table:
                 "eigenvalues well above zero."
             )
         rows.append(row)
-    return Table(caption, raw, pd.DataFrame(rows), footnotes.notes(), _finding(raw, labels))
+    finding = _finding(results, raw, names)
+    return Table(raw, pd.DataFrame(rows), finding, footnotes.notes())
 
 
-def film_parameters(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
+def spatial_parameters(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
     """Estimates and standard errors (columns ``*_se``) per case, method and group.
 
     Returns
@@ -84,17 +79,39 @@ def film_parameters(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
                 "group": dataset.label_names[component],
             }
             for parameter in ("weight", *COEFFICIENTS, "beta"):
-                line[parameter] = float(row[f"estimate.{component}.{parameter}"])
-                error = row.get(f"std_error.{component}.{parameter}")
-                line[f"{parameter}_se"] = np.nan if pd.isna(error) else float(error)
+                for kind, suffix in (("estimate", ""), ("std_error", "_se")):
+                    cell = row.get(f"{kind}.{component}.{parameter}")
+                    line[f"{parameter}{suffix}"] = np.nan if pd.isna(cell) else float(cell)
             for quantity, (value, error) in fitted.quantities(geometry.unit).items():
                 line[quantity], line[f"{quantity}_se"] = value, error
             # Known even where the covariances of the estimates are not.
             line["partial_sill_se"] = line["alpha2_se"]
             bounds = fitted.decay.bounds(geometry.smallest_distance)
-            line["bound"] = at_bounds(fitted.shape, *bounds)[0] or ""
+            ends = at_bounds(fitted.shape, *bounds)
+            line["bound"] = dict(zip(fitted.decay.parameter_names, ends, strict=True)).get("beta")
+            line["bound"] = line["bound"] or ""
+            line["decay"] = fitted.decay.name
             rows.append(line)
     return pd.DataFrame(rows)
+
+
+def _at_bound(results: Results, line: pd.Series) -> str:
+    """What a decay is at the bound where beta lies."""
+    law = decays.get(line["decay"])
+    smallest = Geometry(results.dataset(line["case"]).coordinates).smallest_distance
+    delta = np.linspace(0, MAX_DISTANCE, 20)
+    meaning = ""
+    if np.abs(law.value(delta, line["beta"]) - delta / MAX_DISTANCE).max() < _STRAIGHT:
+        meaning = ": linear decay"
+    elif line["bound"] == "upper" and law.value(np.asarray(smallest), line["beta"]) > 0.49:
+        meaning = ": the decay is half over at the nearest neighbour"
+    return f"β at its {line['bound']} bound{meaning}; no standard error."
+
+
+def _unit(results: Results, case: str) -> str:
+    """The unit of distances, with a space before it; empty where it is not known."""
+    unit = labels.distance_unit(results, case)
+    return f" {unit}" if unit else ""
 
 
 def _scaled(value: float, error: float) -> str:
@@ -107,16 +124,16 @@ def _scaled(value: float, error: float) -> str:
     return with_error(value, error, digits)
 
 
-def _finding(raw: pd.DataFrame, labels: dict[str, str]) -> str:
+def _finding(results: Results, raw: pd.DataFrame, names: dict[str, str]) -> str:
     sentences = []
     for (case, method), block in raw.groupby(["case", "method"], sort=False):
         parts = [
-            f"{line['group']} has effective range {number(line['effective_range'], 1)} mm, "
-            f"partial sill {_scaled(line['partial_sill'], np.nan)} and nugget "
-            f"{_scaled(line['alpha3'], np.nan)}"
+            f"{line['group']} has effective range {number(line['effective_range'], 1)}"
+            f"{_unit(results, case)}, partial sill {_scaled(line['partial_sill'], np.nan)} and "
+            f"nugget {_scaled(line['alpha3'], np.nan)}"
             for _, line in block.iterrows()
         ]
-        sentences.append(f"{case}, {labels[method]}: {'; '.join(parts)}")
+        sentences.append(f"{case}, {names[method]}: {'; '.join(parts)}")
     at_bound = int((raw["bound"] != "").sum())
     sentences.append(f"β lies at a bound in {at_bound} of {len(raw)} components")
     return ". ".join(sentences) + "."
