@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 
 from spatgmm.common import checks
-from spatgmm.common.base import LikelihoodMixture
+from spatgmm.common.base import LikelihoodMixture, bic
 from spatgmm.common.locations import check_coordinates, grid_coordinates
 from spatgmm.common.threads import blas_threads
 from spatgmm.covariance import decay as decays
@@ -228,8 +228,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 fits.append(clone(self).set_params(decay=name).fit(X))
             caught.append(warned)
         n = len(fits[0].labels_)
-        bic = [-2 * fit.log_likelihood_ + fit.n_parameters_ * np.log(n) for fit in fits]
-        best = int(np.argmin(bic))
+        best = int(np.argmin([bic(fit.log_likelihood_, fit.n_parameters_, n) for fit in fits]))
         for warning in caught[best]:
             warnings.warn(warning.message, warning.category, stacklevel=3)
         parameters = self.get_params(deep=False)

@@ -13,7 +13,7 @@ sys.path.insert(0, SOURCES)
 
 from spatgmm import study
 from spatgmm.common.files import atomic_path
-from spatgmm.study import design, locks, outputs, progress, provenance
+from spatgmm.study import cases, design, locks, outputs, progress, provenance
 
 # Jobs run the package as it is here, in whatever environment they have.
 shell.prefix(f"set -euo pipefail; export PYTHONPATH={shlex.quote(SOURCES)}; ")
@@ -33,7 +33,7 @@ FITS = f"{RESULTS}/fits.parquet"
 DESIGN_TABLE = f"{RESULTS}/design.csv"
 SUMMARY = f"{RESULTS}/summary.md"
 DATA = [
-    str(design.data_path(RESULTS, case.id))
+    str(cases.data_path(RESULTS, case.id))
     for case in DESIGN.cases.values()
     if not case.simulated
 ]
@@ -68,7 +68,7 @@ def user_files(wildcards):
 def real_data(wildcards):
     """The file a fit reads its maps from; those of a scenario are drawn."""
     simulated = DESIGN.cases[wildcards.case].simulated
-    return [] if simulated else str(design.data_path(RESULTS, wildcards.case))
+    return [] if simulated else str(cases.data_path(RESULTS, wildcards.case))
 
 
 def data_settings(wildcards):
@@ -118,12 +118,12 @@ def batches_to_do(dag):
 
 def check_user_files(dag):
     """A user's file that cannot be read ends the run before any job starts."""
-    from spatgmm.study import cases
+    from spatgmm.study import loading
 
     for job in dag.needrun_jobs():
         if job.rule.name == "data" and user_files(job.wildcards):
             try:
-                cases.load(DESIGN.cases[job.wildcards.case])
+                loading.load(DESIGN.cases[job.wildcards.case])
             except ValueError as error:
                 raise WorkflowError(str(error)) from None
 

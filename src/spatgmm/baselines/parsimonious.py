@@ -13,6 +13,7 @@ from spatgmm.baselines.base import Baseline, Units
 from spatgmm.baselines.em import run_best
 from spatgmm.baselines.factor_analyzers import FactorAnalyzers, Sample, Start
 from spatgmm.common import checks
+from spatgmm.common.base import bic
 from spatgmm.common.threads import one_blas_thread
 
 # First letter: loadings constrained (C) to be the same in all components or not (U). The rest: the
@@ -275,14 +276,13 @@ def search_parsimonious(
                 warnings.simplefilter("ignore")
                 candidate._check_rows(X, reset=True)
                 candidate._fit_from(X, sample, given)
-            bic = -2 * candidate.log_likelihood_ + candidate.n_parameters_ * np.log(sample.n)
             rows.append(
                 {
                     "model": candidate.model,
                     "n_factors": candidate.n_factors,
                     "log_likelihood": candidate.log_likelihood_,
                     "n_parameters": candidate.n_parameters_,
-                    "bic": bic,
+                    "bic": bic(candidate.log_likelihood_, candidate.n_parameters_, sample.n),
                     "n_iter": candidate.n_iter_,
                     "converged": candidate.converged_,
                     "degenerate": bool(candidate.degenerate_components_),

@@ -21,9 +21,10 @@ from tqdm import tqdm
 import spatgmm
 from spatgmm import methods, mixture
 from spatgmm.cli import _files, _pictures
+from spatgmm.common.base import bic
 from spatgmm.common.files import atomic_path
 from spatgmm.covariance import decay, metric
-from spatgmm.covariance.fitted import fitted_components
+from spatgmm.covariance.fitted import FittedCovariance
 from spatgmm.data import Dataset
 from spatgmm.fitting import scoring
 
@@ -35,6 +36,9 @@ _OPTIONS = {
     "sharing": (list(scoring.SHARED), "covariance parameters that all clusters share"),
     "missing": (mixture.MISSING, "whether an empty value is an error or a missing pixel (em)"),
 }
+
+#: What methods report beside scalars.
+_TABLES = ("parameters", "covariances")
 
 #: Columns of parameters.csv, whatever the method reports.
 _COLUMNS = ["component", "parameter", "estimate", "std_error", "lower", "upper", "note"]
@@ -119,7 +123,7 @@ def run(arguments: argparse.Namespace) -> None:
         **row,
         "cluster_sizes": np.bincount(result.labels, minlength=row["n_components"]).tolist(),
         **options,
-        **{name: value for name, value in result.extras.items() if name != "parameters"},
+        **{name: value for name, value in result.extras.items() if name not in _TABLES},
         "warnings": best["warnings"],
     }
 
@@ -135,7 +139,7 @@ def run(arguments: argparse.Namespace) -> None:
         written.append(_csv(out / "bic.csv", table))
         print(table.to_string(index=False))
     if reported is not None and "decay" in result.extras:
-        fitted = fitted_components(_as_row(reported), decay.get(result.extras["decay"]))
+        fitted = _fitted(result.extras)
         picture = _pictures.decay(data, result.labels, fitted)
         written.append(_picture(out / "decay.png", picture))
     sizes = ", ".join(map(str, summary["cluster_sizes"]))
@@ -194,16 +198,14 @@ def _fit_all(
 
 
 def _row(result: methods.FitResult, n_components: int, n: int, seconds: float) -> dict[str, Any]:
-    bic = None
-    if result.log_likelihood is not None and result.n_parameters is not None:
-        bic = -2 * result.log_likelihood + result.n_parameters * math.log(n)
+    has_bic = result.log_likelihood is not None and result.n_parameters is not None
     row = {"n_components": n_components}
     if "decay" in result.extras:
         row["decay"] = result.extras["decay"]
     return row | {
         "log_likelihood": result.log_likelihood,
         "n_parameters": result.n_parameters,
-        "bic": bic,
+        "bic": bic(result.log_likelihood, result.n_parameters, n) if has_bic else None,
         "icl": result.extras.get("icl"),
         "n_iter": result.n_iter,
         "converged": result.converged,
@@ -217,20 +219,19 @@ def _parameters(extras: dict[str, Any]) -> pd.DataFrame:
     if table is None:
         rows = [{"parameter": name, "estimate": value} for name, value in extras.items()]
         return pd.DataFrame(rows, columns=_COLUMNS)
-    # Covariances of the estimates serve the picture; they are no parameters.
-    own = ~table["parameter"].str.startswith("cov.")
-    return table[own].reindex(columns=_COLUMNS)
+    return table.reindex(columns=_COLUMNS)
 
 
-def _as_row(table: pd.DataFrame) -> pd.Series:
-    """A table of estimates in the layout of a row of results."""
-    return pd.Series(
-        {
-            f"{kind}.{line.component}.{line.parameter}": getattr(line, kind)
-            for line in table.itertuples()
-            for kind in ("estimate", "std_error")
-        }
-    )
+def _fitted(extras: dict[str, Any]) -> dict[int, FittedCovariance]:
+    """Covariances by component, of those that the method gives all estimates for."""
+    covariances, fitted = extras.get("covariances", {}), {}
+    for g, table in extras["parameters"].groupby("component"):
+        estimates = table.set_index("parameter")["estimate"].to_dict()
+        of_decay = decay.get(extras["decay"])
+        found = FittedCovariance.from_estimates(estimates, covariances.get(g), of_decay)
+        if found is not None:
+            fitted[g] = found
+    return fitted
 
 
 def _say(message: str) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spatgmm.study.design import Batch, Design, data_path
+from spatgmm.study.design import Batch, Design
 
 RESULTS = Path("results")
 
@@ -60,18 +60,19 @@ def _load(arguments: argparse.Namespace) -> tuple[dict[str, Any], Design, Path]:
 
 
 def _data(arguments: argparse.Namespace) -> None:
-    from spatgmm.study import cases
+    from spatgmm.study import cases, loading
 
     _, design, results = _load(arguments)
     real = {id: case for id, case in design.cases.items() if not case.simulated}
     case = _known(real, arguments.case, "data set")
-    cases.load(case).save(data_path(results, case.id))
+    loading.load(case).save(cases.data_path(results, case.id))
 
 
 def _fit(arguments: argparse.Namespace) -> None:
     from spatgmm.study import batch as batches
     from spatgmm.study import progress
     from spatgmm.study.fit import ReplicateError
+    from spatgmm.study.rows import LOST
 
     _, design, results = _load(arguments)
     _known(design.cases, arguments.case, "case")
@@ -80,7 +81,7 @@ def _fit(arguments: argparse.Namespace) -> None:
     batch = Batch(arguments.case, arguments.method, int(first), int(last or first))
 
     def told(row: Mapping[str, Any]) -> None:
-        if row["status"] in ("failed", "timeout"):
+        if row["status"] in LOST:
             print(f"{_one(arguments, row['replicate'])}: {row['error']}", file=sys.stderr)
 
     try:

@@ -11,6 +11,11 @@ from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 
 
+def bic(log_likelihood: float, n_parameters: int, n: int) -> float:
+    """Bayesian information criterion of `n` rows, smaller is better (Schwarz, 1978)."""
+    return float(-2 * log_likelihood + n_parameters * np.log(n))
+
+
 class LikelihoodMixture(ClusterMixin, DensityMixin, BaseEstimator):
     """Prediction and information criteria from ``log(pi_g) + log f_g(x)`` alone."""
 
@@ -38,7 +43,7 @@ class LikelihoodMixture(ClusterMixin, DensityMixin, BaseEstimator):
     def bic(self, X) -> float:
         """Bayesian information criterion, smaller is better."""
         log_density = self.score_samples(X)
-        return float(-2 * log_density.sum() + self.n_parameters_ * np.log(len(log_density)))
+        return bic(float(log_density.sum()), self.n_parameters_, len(log_density))
 
     def aic(self, X) -> float:
         """Akaike's information criterion, smaller is better."""

@@ -1,11 +1,12 @@
 """A fitted spatial covariance and what it says, with its uncertainty.
 
-The estimator hands these out for a fit in memory; tables and figures read them back from rows of
-results.
+The estimator hands these out; they are made from estimates by name as well, for tables and
+figures.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,28 +56,29 @@ class FittedCovariance:
         return parameters(self.decay)
 
     @classmethod
-    def from_row(cls, row: pd.Series, component: int, decay: Decay) -> FittedCovariance | None:
-        """From a row of ``fits.parquet``; None where it has no such estimates."""
+    def from_estimates(
+        cls, estimates: Mapping[str, float], covariance: pd.DataFrame | None, decay: Decay
+    ) -> FittedCovariance | None:
+        """From estimates by name; None unless all of :func:`parameters` are there and finite.
 
-        def cell(kind: str, parameter: str) -> float:
-            value = row.get(f"{kind}.{component}.{parameter}")
-            return np.nan if pd.isna(value) else float(value)
-
+        Parameters
+        ----------
+        estimates : mapping of float by name
+            Further ones do no harm.
+        covariance : DataFrame or None
+            Of these estimates, by their names; NaN where it is not known, and for a shape at its
+            bound, which is not free to vary.
+        decay : Decay
+        """
         names = parameters(decay)
-        estimates = np.array([cell("estimate", parameter) for parameter in names])
-        if not np.isfinite(estimates).all():
+        values = np.array([estimates.get(name, np.nan) for name in names], dtype=float)
+        if not np.isfinite(values).all():
             return None
-        errors = np.array([cell("std_error", parameter) for parameter in names])
-        covariance = np.diag(errors**2)
-        for i, j in zip(*np.triu_indices(len(names), 1), strict=True):
-            name = f"cov.{names[i]}.{names[j]}"
-            covariance[i, j] = covariance[j, i] = cell("estimate", name)
-        if not np.isfinite(covariance[:3, :3]).all():
-            covariance = None
-        else:
-            # No standard error of a shape: it lies at its bound and is not free to vary.
-            covariance = np.nan_to_num(covariance)
-        return cls(estimates[:3], estimates[3:], covariance, decay)
+        if covariance is not None:
+            covariance = covariance.reindex(index=names, columns=names).to_numpy(dtype=float)
+            known = np.isfinite(covariance[:3, :3]).all() and (np.diag(covariance)[:3] >= 0).all()
+            covariance = np.nan_to_num(covariance) if known else None
+        return cls(values[:3], values[3:], covariance, decay)
 
     def matrix(self, delta: np.ndarray) -> np.ndarray:
         """``Xi`` for scaled distances of shape (p, p)."""
@@ -160,19 +162,6 @@ class FittedCovariance:
 def parameters(decay: Decay) -> tuple[str, ...]:
     """Names of a covariance's parameters: coefficients, then the decay's."""
     return (*COEFFICIENTS, *decay.parameter_names)
-
-
-def fitted_components(row: pd.Series, decay: Decay) -> dict[int, FittedCovariance]:
-    """Every component's fitted covariance in a row of ``fits.parquet``."""
-    found = {}
-    for column in row.index:
-        kind, _, rest = str(column).partition(".")
-        component, _, parameter = rest.partition(".")
-        if kind == "estimate" and parameter == "alpha1" and component.isdigit():
-            fitted = FittedCovariance.from_row(row, int(component), decay)
-            if fitted is not None:
-                found[int(component)] = fitted
-    return dict(sorted(found.items()))
 
 
 def at_bounds(shape, lower, upper) -> list[str | None]:

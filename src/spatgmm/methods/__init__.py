@@ -35,7 +35,8 @@ class FitResult:
     converged : bool or None
     extras : dict
         Scalars by name, which become columns of the results, and optionally ``"parameters"``:
-        a DataFrame with columns component, parameter, estimate, std_error, lower, upper.
+        a DataFrame with columns component, parameter, estimate, std_error, lower, upper, and
+        ``"covariances"``: by component, a DataFrame of its estimates' covariances.
     """
 
     labels: np.ndarray

@@ -62,7 +62,16 @@ def fit(
         # Whether it converged is a column of the results.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(data.X)
-    parameters = _with_covariances(model, data.X) if standard_errors else _estimates(model)
+    uncertainty = {}
+    if standard_errors:
+        parameters = model.standard_errors(data.X)
+        names = model.parameter_names_
+        uncertainty["covariances"] = {
+            g: pd.DataFrame(covariance, names, names)
+            for g, covariance in enumerate(parameters.attrs["covariance"])
+        }
+    else:
+        parameters = _estimates(model)
     if model.metric != "isotropic":
         parameters = pd.concat([parameters, _directions(model)], ignore_index=True)
     return FitResult(
@@ -78,6 +87,7 @@ def fit(
             "largest_fall": _largest_fall(model.log_likelihood_trace_),
             "condition_number": model.condition_number_,
             "parameters": parameters,
+            **uncertainty,
         },
     )
 
@@ -112,15 +122,3 @@ def _directions(model: SpatialGaussianMixture) -> pd.DataFrame:
 def _without_errors(rows) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["component", "parameter", "estimate"])
     return table.assign(std_error=np.nan, lower=np.nan, upper=np.nan)
-
-
-def _with_covariances(model: SpatialGaussianMixture, X: np.ndarray) -> pd.DataFrame:
-    """Standard errors, and covariances of the estimates as parameters ``cov.alpha1.alpha2``, ..."""
-    table = model.standard_errors(X)
-    names = model.parameter_names_
-    rows = [
-        (g, f"cov.{names[i]}.{names[j]}", covariance[i][j])
-        for g, covariance in enumerate(table.attrs["covariance"])
-        for i, j in zip(*np.triu_indices(len(names), 1), strict=True)
-    ]
-    return pd.concat([table, _without_errors(rows)], ignore_index=True)

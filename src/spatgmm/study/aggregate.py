@@ -9,10 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spatgmm.common.files import atomic_path
-from spatgmm.data import Dataset
-from spatgmm.simulate import Scenario
-from spatgmm.study.design import Batch, Case, Design, data_path, fits_path, varied
-from spatgmm.study.rows import COLUMNS
+from spatgmm.study import cases
+from spatgmm.study.design import Batch, Design, fits_path, varied
+from spatgmm.study.parquet import SCHEMA
 
 #: Rows that are held in memory before they are written.
 ROW_GROUP = 50_000
@@ -49,13 +48,13 @@ def design_table(results: Path, design: Design) -> pd.DataFrame:
     Every varied key is a column, those of the methods as ``method.<parameter>``; it is empty
     where a scenario, data set or method has no such key.
     """
-    sizes = {case.id: _sizes(results, case) for case in design.cases.values()}
+    sizes = {case.id: cases.sizes(case, results) for case in design.cases.values()}
     rows = []
     for study, pairs in design.studies.items():
         for (id, method), replicates in pairs.items():
             case, variant = design.cases[id], design.methods[method]
-            row = {"case": id, "study": study, "scenario": case.source}
-            row |= {"method": method, "base_method": variant.base, "replicates": replicates}
+            row = {"case": id, "study": study, "scenario": case.scenario, "method": method}
+            row |= {"base_method": variant.base_method, "replicates": replicates}
             row |= sizes[id]
             if variant.n_components is not None:
                 row["n_components"] = variant.n_components
@@ -71,13 +70,13 @@ def write_design(results: Path, design: Design) -> None:
 
 def _schema(results: Path, design: Design) -> pa.Schema:
     """The fixed columns, then every further one that some batch has."""
-    seen = COLUMNS
+    seen = SCHEMA
     for batch in design.batches():
         found = pq.read_schema(fits_path(results, batch)).remove_metadata()
         if not found.equals(seen):
             seen = pa.unify_schemas([seen, found])
-    further = sorted(set(seen.names) - set(COLUMNS.names))
-    return pa.schema([seen.field(name) for name in [*COLUMNS.names, *further]])
+    further = sorted(set(seen.names) - set(SCHEMA.names))
+    return pa.schema([seen.field(name) for name in [*SCHEMA.names, *further]])
 
 
 def _read(results: Path, batch: Batch) -> pa.Table:
@@ -103,13 +102,3 @@ def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
         for field in schema
     ]
     return pa.Table.from_arrays(columns, schema=schema)
-
-
-def _sizes(results: Path, case: Case) -> dict[str, int]:
-    if case.simulated:
-        scenario = Scenario.from_config(case.id, case.settings)
-        n, (groups, p) = scenario.n, scenario.truth.means.shape
-    else:
-        data = Dataset.load(data_path(results, case.id))
-        (n, p), groups = data.X.shape, len(data.label_names)
-    return {"n": n, "p": p, "n_components": groups}

@@ -15,9 +15,11 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from spatgmm import methods
-from spatgmm.study import fit as run
-from spatgmm.study import journal, provenance, rows, worker
-from spatgmm.study.design import Batch, Design, data_path, digest, fits_path
+from spatgmm.study import journal, parquet, provenance, worker
+from spatgmm.study.cases import data_path
+from spatgmm.study.design import Batch, Design, digest, fits_path
+from spatgmm.study.fit import fit_rows
+from spatgmm.study.rows import TIMEOUT
 
 Row = dict[str, Any]
 
@@ -56,7 +58,7 @@ def complete(
             there[row["replicate"]] = row
             told(row)
         done = [there[replicate] for replicate in sorted(there)]
-        rows.write(path, done)
+        parquet.write(path, done)
         kept.remove()
     return done
 
@@ -75,21 +77,15 @@ def fit(results: Path, design: Design, batch: Batch, replicates: Sequence[int]) 
 
     def work(replicates: Sequence[int], started: Callable[[Row], None]) -> Iterator[Row]:
         # In the fitting process, since it may start R.
-        stamp = {"scenario": case.source} | identity | provenance.versions(variant.plugin)
-        path = data_path(results, case.id)
-        fitted = run.fit_rows(
-            run.source(case.id, case.simulated, case.settings, design.root_seed, path),
+        stamp = identity | provenance.versions(variant.plugin)
+        for row in fit_rows(
+            case,
+            variant,
             replicates,
-            case=case.id,
-            method=variant.id,
-            plugin=variant.plugin,
-            parameters=variant.parameters,
-            n_components=variant.n_components,
             root_seed=design.root_seed,
-            keep_labels=not case.simulated,
+            results=results,
             started=lambda row: started(row | stamp),
-        )
-        for row in fitted:
+        ):
             yield row | stamp
 
     return worker.rows(work, replicates, variant.time_limit)
@@ -105,7 +101,7 @@ def finished(results: Path, design: Design, batch: Batch) -> dict[int, Row]:
         for row in _read(path, wanted):
             valid = all(row.get(name) == value for name, value in identity.items())
             # More time may bring a result.
-            if row["status"] == "timeout" and (limit is None or limit > row["seconds"]):
+            if row["status"] == TIMEOUT and (limit is None or limit > row["seconds"]):
                 valid = False
             if valid:
                 found[row["replicate"]] = row

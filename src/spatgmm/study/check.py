@@ -35,9 +35,9 @@ def _scenarios(design: Design) -> list[str]:
         if case.simulated:
             at = "".join(f", {path} = {value}" for path, value in case.varied.items())
             try:
-                Scenario.from_config(case.source, case.settings)
+                Scenario.from_config(case.scenario, case.settings)
             except ValueError as error:
-                found.append(f"scenarios.{case.source}{at}: {error}")
+                found.append(f"scenarios.{case.scenario}{at}: {error}")
     return found
 
 
@@ -68,18 +68,20 @@ def _methods(design: Design) -> list[str]:
     for variant in design.methods.values():
         if variant.plugin not in methods.names():
             hint = suggest(variant.plugin, methods.names())
-            found.append(f"methods.{variant.base}: unknown method {variant.plugin!r}; {hint}")
+            found.append(
+                f"methods.{variant.base_method}: unknown method {variant.plugin!r}; {hint}"
+            )
             continue
         number = variant.n_components
         if number is not None and (type(number) is not int or number < 1):
             found.append(
-                f"methods.{variant.base}.n_components: must be a whole number, at least 1, "
+                f"methods.{variant.base_method}.n_components: must be a whole number, at least 1, "
                 f"got {number!r}"
             )
         if variant.parameters:  # only then worth importing the method
             known = methods.get(variant.plugin).defaults
             found += [
-                f"methods.{variant.base}.{key}: {variant.plugin!r} has no such parameter; "
+                f"methods.{variant.base_method}.{key}: {variant.plugin!r} has no such parameter; "
                 f"{suggest(key, known)}"
                 for key in variant.parameters
                 if key not in known

@@ -27,7 +27,7 @@ class Case:
     ----------
     id : str
         Short, unique over all studies; part of the seeds.
-    source : str
+    scenario : str
         Id of the scenario or data set in the configuration.
     simulated : bool
         Whether it is drawn from a scenario.
@@ -38,7 +38,7 @@ class Case:
     """
 
     id: str
-    source: str
+    scenario: str
     simulated: bool
     settings: dict[str, Any]
     varied: dict[str, Any]
@@ -59,7 +59,7 @@ class Variant:
         Number of components to fit; None: as many as there are true groups.
     time_limit : float or None
         Seconds that one fit may take.
-    base : str
+    base_method : str
         Id in the configuration, of which this is one of several where a study varies a
         parameter of the methods.
     varied : dict
@@ -71,7 +71,7 @@ class Variant:
     parameters: dict[str, Any]
     n_components: int | None
     time_limit: float | None
-    base: str
+    base_method: str
     varied: dict[str, Any]
 
 
@@ -162,12 +162,12 @@ def expand(config: Mapping[str, Any]) -> tuple[Design, list[str]]:
         where = f"studies.{study}"
         if not spec["scenarios"] and not spec["datasets"]:
             problems.append(f"{where}: has neither scenarios nor datasets")
-        sources = _sources(config, where, spec, problems)
+        unvaried = _unvaried(config, where, spec, problems)
         points = vary.points(spec["vary"])
-        _check_keys(config, where, spec, sources, points, problems)
+        _check_keys(config, where, spec, unvaried, points, problems)
         cases, variants, pairs = [], [], set()
-        for source in sources:
-            for case in (_case(source, point) for point in points):
+        for plain in unvaried:
+            for case in (_case(plain, point) for point in points):
                 cases.append(case)
                 if design.cases.setdefault(case.id, case) != case:
                     problems.append(
@@ -208,18 +208,13 @@ def fits_path(results: Path, batch: Batch) -> Path:
     return results / "fits" / batch.case / batch.method / f"{batch.first}-{batch.last}.parquet"
 
 
-def data_path(results: Path, case: str) -> Path:
-    """Where the maps of a data set are; those of a scenario are drawn where they are needed."""
-    return results / "data" / f"{case}.npz"
-
-
 def digest(value: Any, length: int = 10) -> str:
     """A short name for anything that JSON can hold; equal values have equal names."""
     text = json.dumps(value, sort_keys=True)
     return hashlib.blake2b(text.encode()).hexdigest()[:length]
 
 
-def _sources(config: Mapping, where: str, spec: Mapping, problems: list[str]) -> list[Case]:
+def _unvaried(config: Mapping, where: str, spec: Mapping, problems: list[str]) -> list[Case]:
     """A study's scenarios and data sets as they stand in the configuration."""
     found = []
     for kind, what in (("scenarios", "scenario"), ("datasets", "data set")):
@@ -238,15 +233,15 @@ def _check_keys(
     config: Mapping,
     where: str,
     spec: Mapping,
-    sources: list[Case],
+    unvaried: list[Case],
     points: list[vary.Point],
     problems: list[str],
 ) -> None:
     """Every varied key must belong somewhere."""
     for key in dict.fromkeys(key for point in points for key in point):
         if not key.startswith(vary.METHOD):
-            owners = " or ".join(repr(source.id) for source in sources)
-            if sources and not any(_has(source, key) for source in sources):
+            owners = " or ".join(repr(plain.id) for plain in unvaried)
+            if unvaried and not any(_has(plain, key) for plain in unvaried):
                 problems.append(f"{where}.vary.{key}: {owners} has no such key")
             continue
         parameter = key.removeprefix(vary.METHOD)
@@ -256,16 +251,16 @@ def _check_keys(
             problems.append(f"{where}.vary.{key}: none of the methods has this parameter; {hint}")
 
 
-def _case(source: Case, point: vary.Point) -> Case:
+def _case(plain: Case, point: vary.Point) -> Case:
     """A scenario or data set with the keys of a point that it has."""
-    varied = {key: v for key, v in vary.of_data(point).items() if _has(source, key)}
+    varied = {key: v for key, v in vary.of_data(point).items() if _has(plain, key)}
     if not varied:
-        return source
-    settings = copy.deepcopy(source.settings)
+        return plain
+    settings = copy.deepcopy(plain.settings)
     for key, value in varied.items():
         vary.set_key(settings, key, value)
-    id = f"{source.id}-{digest(varied)}"
-    return Case(id, source.id, source.simulated, settings, varied)
+    id = f"{plain.id}-{digest(varied)}"
+    return Case(id, plain.id, plain.simulated, settings, varied)
 
 
 def _variant(config: Mapping, method: str, point: vary.Point) -> Variant:
@@ -287,11 +282,11 @@ def _plugin(config: Mapping, method: str) -> str:
     return config["methods"].get(method, {}).get("plugin", method)
 
 
-def _has(source: Case, key: str) -> bool:
-    if source.simulated:
-        return vary.scenario_has(source.settings, key)
+def _has(plain: Case, key: str) -> bool:
+    if plain.simulated:
+        return vary.scenario_has(plain.settings, key)
     # A loader that does not exist is named elsewhere.
-    known = _settings(source.settings["load"])
+    known = _settings(plain.settings["load"])
     return known is None or key.partition(".")[0] in known
 
 

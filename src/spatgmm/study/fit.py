@@ -13,13 +13,18 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from spatgmm import methods, simulate
+from spatgmm import methods
 from spatgmm.common import agreement
+from spatgmm.common.base import bic
 from spatgmm.data import Dataset
+from spatgmm.study import cases, rows
+
+if TYPE_CHECKING:
+    from spatgmm.study.design import Case, Variant
 
 
 class ReplicateError(RuntimeError):
@@ -36,60 +41,27 @@ class ReplicateError(RuntimeError):
         self.replicate = replicate
 
 
-def source(
-    case: str, simulated: bool, settings: Mapping[str, Any], root_seed: int, path: Path
-) -> Callable[[int], Dataset]:
-    """Where a case's maps come from, by replicate.
-
-    Parameters
-    ----------
-    case : str
-    simulated : bool
-        Whether to draw them; else they are read.
-    settings : mapping
-        The scenario.
-    root_seed : int
-    path : Path
-        Where the maps are that are not drawn.
-    """
-    if simulated:
-        scenario = simulate.Scenario.from_config(case, settings)
-        return lambda replicate: simulate.draw(scenario, replicate, root_seed)
-    data = Dataset.load(path)
-    return lambda replicate: data
-
-
 def fit_rows(
-    draw: Callable[[int], Dataset],
+    case: Case,
+    variant: Variant,
     replicates: Iterable[int],
     *,
-    case: str,
-    method: str,
-    plugin: str,
-    parameters: Mapping[str, Any],
-    n_components: int | None = None,
     root_seed: int,
-    keep_labels: bool,
+    results: Path,
     started: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> Iterator[dict[str, Any]]:
     """Rows of results, one per replicate.
 
+    Labels are kept of data sets, and of the first replicate of drawn maps, which outputs show.
+
     Parameters
     ----------
-    draw : callable
-        Maps by replicate, see :func:`source`.
+    case : Case
+    variant : Variant
     replicates : iterable of int
-    case, method : str
-        Ids; with the root seed and the replicate they seed the method's randomness.
-    plugin : str
-        The method's plug-in.
-    parameters : mapping
-        Those to change from the plug-in's defaults.
-    n_components : int or None
-        Number of components to fit; None: as many as there are true groups.
     root_seed : int
-    keep_labels : bool
-        Whether rows hold the labels: of drawn maps, which nobody keeps, they say nothing.
+    results : Path
+        The run's folder, where the maps are that are not drawn.
     started : callable
         Gets the columns known before a fit, right before it.
 
@@ -103,28 +75,30 @@ def fit_rows(
     ReplicateError
         If the maps cannot be had; the message names case, method and replicate.
     """
-    fitted = methods.get(plugin)
+    method = methods.get(variant.plugin)
+    draw = cases.maps(case, root_seed, results)
     for replicate in replicates:
-        entropy = [root_seed, simulate.stable_hash(case), replicate, simulate.stable_hash(method)]
-        rng = np.random.default_rng(np.random.SeedSequence(entropy))
         try:
             data = draw(replicate)
-            number = n_components or len(data.label_names)
+            n_components = variant.n_components or len(data.label_names)
         except Exception as error:
-            message = f"case {case}, replicate {replicate}: {error}"
+            message = f"case {case.id}, replicate {replicate}: {error}"
             raise ReplicateError(message, replicate) from error
         row = {
-            "case": case,
-            "method": method,
-            "plugin": plugin,
+            "case": case.id,
+            "scenario": case.scenario,
+            "method": variant.id,
+            "plugin": variant.plugin,
             "replicate": replicate,
             "n": data.X.shape[0],
             "p": data.X.shape[1],
-            "n_components": number,
+            "n_components": n_components,
         }
         started(row)
-        outcome, matched_labels = _outcome(fitted, data, number, rng, parameters)
-        yield row | outcome | ({"labels": matched_labels} if keep_labels else {})
+        rng = cases.generator(case, variant, replicate, root_seed)
+        outcome, labels = _outcome(method, data, n_components, rng, variant.parameters)
+        kept = not case.simulated or replicate == 0
+        yield row | outcome | ({"labels": labels} if kept else {})
 
 
 def _outcome(
@@ -143,10 +117,10 @@ def _outcome(
         if reason is None:
             start = time.perf_counter()
             result = method.fit(data, n_components, rng, **parameters)
-        status, error = ("ok", None) if result else ("unsupported", reason)
+        status, error = (rows.OK, None) if result else (rows.UNSUPPORTED, reason)
     except Exception as failure:
         traceback.print_exc()
-        status, error = "failed", f"{type(failure).__name__}: {failure}"
+        status, error = rows.FAILED, f"{type(failure).__name__}: {failure}"
     outcome = {
         "status": status,
         "error": error,
@@ -169,20 +143,18 @@ def _measures(result: methods.FitResult, data: Dataset, matched: np.ndarray) -> 
         "converged": result.converged,
     }
     if result.log_likelihood is not None and result.n_parameters is not None:
-        penalty = result.n_parameters * np.log(len(data.X))
-        measures["bic"] = -2 * result.log_likelihood + penalty
+        measures["bic"] = bic(result.log_likelihood, result.n_parameters, len(data.X))
     extras = dict(result.extras)
-    parameters = extras.pop("parameters", None)
+    parameters, covariances = extras.pop("parameters", None), extras.pop("covariances", {})
     # Numbers are floats whatever the method made of them, so that batches fit together.
     measures |= {
-        f"extra.{name}": float(value) if isinstance(value, Real | np.bool_) else value
+        rows.extra(name): float(value) if isinstance(value, Real | np.bool_) else value
         for name, value in extras.items()
     }
     if parameters is not None:
-        for row in agreement.relabel_parameters(parameters, matched).itertuples():
-            for kind in ("estimate", "std_error", "lower", "upper"):
-                name = f"{kind}.{row.component}.{row.parameter}"
-                measures[name] = float(getattr(row, kind))
+        parameters = agreement.relabel_parameters(parameters, matched)
+        covariances = {matched[g]: matrix for g, matrix in covariances.items()}
+        measures |= rows.of_estimates(parameters, covariances)
     return measures
 
 

@@ -9,15 +9,12 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from spatgmm.study.design import Batch, Design, fits_path
-
-#: How a fit can end, in the order in which lines say it.
-STATUSES = ("ok", "failed", "timeout", "unsupported")
+from spatgmm.study.rows import OK, ended
 
 
 def line(batch: Batch, rows: Iterable[Mapping[str, Any]]) -> str:
@@ -30,9 +27,9 @@ def line(batch: Batch, rows: Iterable[Mapping[str, Any]]) -> str:
         With columns ``status``, ``ari`` and ``seconds``.
     """
     rows = list(rows)
-    counts = Counter(row["status"] for row in rows)
-    told = ", ".join(f"{counts[status]} {status}" for status in STATUSES if counts[status])
-    aris = [row["ari"] for row in rows if row["status"] == "ok"]
+    counts = ended(row["status"] for row in rows)
+    told = ", ".join(f"{number} {status}" for status, number in counts.items())
+    aris = [row["ari"] for row in rows if row["status"] == OK]
     mean = f", mean ARI {sum(aris) / len(aris):.3f}" if aris else ""
     seconds = sum(row["seconds"] or 0.0 for row in rows)
     where = f"{batch.case:20} {batch.method:14} {batch.first:3}-{batch.last}"

@@ -11,10 +11,12 @@ import ast
 import functools
 import hashlib
 import platform
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 import spatgmm
+from spatgmm.study.rows import VERSIONS
 
 PACKAGE = "spatgmm"
 ROOT = Path(__file__).parents[1]
@@ -94,15 +96,16 @@ def requires_r(plugin: str, root: Path = ROOT) -> bool:
 
 def versions(plugin: str) -> dict[str, str | None]:
     """Versions that a row of results carries; R's where the plug-in uses it."""
-    return {
-        "code_hash": fit_code(plugin),
-        "spatgmm": spatgmm.__version__,
-        "python": platform.python_version(),
-        "numpy": metadata.version("numpy"),
-        "scipy": metadata.version("scipy"),
-        "scikit_learn": metadata.version("scikit-learn"),
-        "r": _r_version() if requires_r(plugin) else None,
+    special = {
+        "spatgmm": lambda: spatgmm.__version__,
+        "Python": platform.python_version,
+        "R": lambda: _r_version() if requires_r(plugin) else None,
     }
+    found = {
+        column: special[name]() if name in special else metadata.version(name)
+        for column, name in VERSIONS.items()
+    }
+    return {"code_hash": fit_code(plugin), **found}
 
 
 def _r_version() -> str | None:
@@ -136,7 +139,7 @@ def _imports(module: str, root: Path) -> tuple[str, ...]:
     path = _file(module, root)
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     found = []
-    for node in ast.walk(_tree(path)):
+    for node in _running(_tree(path)):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names if _ours(alias.name)]
         elif isinstance(node, ast.ImportFrom):
@@ -150,6 +153,16 @@ def _imports(module: str, root: Path) -> tuple[str, ...]:
                 submodule = f"{base}.{alias.name}"
                 found.append(submodule if _exists(submodule, root) else base)
     return tuple(found)
+
+
+def _running(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those that only type checkers see."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        typing = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        waiting += node.orelse if typing else ast.iter_child_nodes(node)
 
 
 def _ours(module: str) -> bool:

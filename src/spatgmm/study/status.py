@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from spatgmm.study import journal, locks, provenance
 from spatgmm.study.design import Batch, Design, fits_path
+from spatgmm.study.rows import LOST
 
 
 @dataclass
@@ -61,7 +62,7 @@ def survey(results: Path, design: Design) -> Status:
                 status.stale += 1
                 continue
             status.ended[ended] += 1
-            if ended in ("failed", "timeout"):
+            if ended in LOST:
                 status.failed.append((batch, replicate, str(error)))
     return status
 

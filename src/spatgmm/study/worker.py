@@ -20,6 +20,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from spatgmm.study.fit import ReplicateError
+from spatgmm.study.rows import FAILED, TIMEOUT
 
 Row = dict[str, Any]
 #: Rows of these replicates; calls back with the known part of a row before each fit.
@@ -76,7 +77,7 @@ def _until_it_ends(work: Work, replicates: list[int], limit: float | None) -> It
             while kind == "started":
                 if not receiving.poll(deadline and max(0.0, deadline - time.monotonic())):
                     error = f"stopped after the time limit of {limit:g} s"
-                    yield started | {"status": "timeout", "error": error, "seconds": limit}
+                    yield started | {"status": TIMEOUT, "error": error, "seconds": limit}
                     return
                 try:
                     kind, content = receiving.recv()
@@ -119,7 +120,7 @@ def _crashed(started: Row, exitcode: int, replicate: int) -> Row:
     """The row of a fit that has ended the process, unless it was not the fit's doing."""
     if started and -exitcode in _CRASHES:
         name = signal.Signals(-exitcode).name
-        return started | {"status": "failed", "error": f"crashed with {name}", "seconds": None}
+        return started | {"status": FAILED, "error": f"crashed with {name}", "seconds": None}
     ended = f"was killed by signal {-exitcode}" if exitcode < 0 else f"ended, status {exitcode}"
     likely = "; most likely memory ran out" if exitcode == -signal.SIGKILL else ""
     raise ReplicateError(f"replicate {replicate}: the fitting process {ended}{likely}", replicate)
