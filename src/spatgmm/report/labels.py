@@ -30,14 +30,17 @@ def methods(results: Results, fits: pd.DataFrame) -> dict[str, str]:
     parameters that a study varies.
     """
     variants = [results.design.methods[method] for method in fits["method"].unique()]
-    labels = {variant.base: results.plugin(variant.id).label for variant in variants}
+    labels = {variant.base_method: results.plugin(variant.id).label for variant in variants}
     shown = list(labels.values())
     for base, label in labels.items():
         if shown.count(label) > 1:
             labels[base] = f"{label} ({base})"
     return {
         variant.id: ", ".join(
-            [labels[variant.base], *(f"{name} = {value(v)}" for name, v in variant.varied.items())]
+            [
+                labels[variant.base_method],
+                *(f"{name} = {value(v)}" for name, v in variant.varied.items()),
+            ]
         )
         for variant in variants
     }
@@ -45,7 +48,7 @@ def methods(results: Results, fits: pd.DataFrame) -> dict[str, str]:
 
 def source(results: Results, case: str) -> str:
     """The scenario or data set of a case, which is called a stand-in if nobody measured it."""
-    name = results.design.cases[case].source
+    name = results.design.cases[case].scenario
     return f"{name} ({STAND_IN})" if results.is_stand_in(case) else name
 
 

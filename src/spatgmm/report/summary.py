@@ -9,9 +9,9 @@ import pandas as pd
 
 from spatgmm.common.files import atomic_path
 from spatgmm.report import registry
-from spatgmm.report.results import VERSIONS, Results
+from spatgmm.report.results import Results, tallied
 from spatgmm.report.words import STAND_IN, significant
-from spatgmm.study import outputs
+from spatgmm.study import outputs, rows
 
 
 def write(config: Mapping, results_dir) -> Path:
@@ -60,12 +60,12 @@ def provenance(results: Results) -> str:
     lines = [
         "## Provenance",
         "",
-        f"- Fits: {tally['fits'].sum()}, of which {ended['ok']} ok, {ended['failed']} failed, "
-        f"{ended['unsupported']} not applicable to their data",
+        f"- Fits: {tally['fits'].sum()}, of which {ended['n_ok']} ok, {ended['n_failed']} failed, "
+        f"{ended['n_unsupported']} not applicable to their data",
         f"- Seconds spent in fits, all processes together: {significant(tally['seconds'].sum())}",
         f"- Root seed: {results.design.root_seed}",
     ]
-    for column, label in VERSIONS.items():
+    for column, label in rows.VERSIONS.items():
         found = sorted(str(version) for version in tally[column].dropna().unique())
         if found:
             lines.append(f"- {label}: {', '.join(found)}")
@@ -78,8 +78,8 @@ def provenance(results: Results) -> str:
         ended = _ended(group)
         hashes = ", ".join(sorted(group["code_hash"].dropna().unique()))
         lines.append(
-            f"| {method} | {group['plugin'].iloc[0]} | `{hashes}` | {ended['ok']} | "
-            f"{ended['failed']} | {ended['unsupported']} | "
+            f"| {method} | {group['plugin'].iloc[0]} | `{hashes}` | {ended['n_ok']} | "
+            f"{ended['n_failed']} | {ended['n_unsupported']} | "
             f"{significant(float(group['seconds'].sum()))} |"
         )
     if mixed := results.mixed():
@@ -88,9 +88,7 @@ def provenance(results: Results) -> str:
 
 
 def _ended(tally: pd.DataFrame) -> dict[str, int]:
-    fits = tally.groupby("status")["fits"].sum()
-    ended = {name: int(fits.get(name, 0)) for name in ("ok", "unsupported")}
-    return ended | {"failed": int(fits.sum()) - sum(ended.values())}
+    return tallied(tally.groupby("status")["fits"].sum().to_dict())
 
 
 def _synthetic(results: Results) -> str:

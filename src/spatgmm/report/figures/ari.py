@@ -11,6 +11,7 @@ from spatgmm.report.figures import method_rows, style
 from spatgmm.report.figures.drawing import Drawing
 from spatgmm.report.results import Results, counts, mean_and_error
 from spatgmm.report.words import listing, percent
+from spatgmm.study.rows import OK, UNSUPPORTED
 
 #: From here on a method is said to find the groups.
 _FOUND = 0.5
@@ -36,7 +37,7 @@ def _finding(results: Results, fits: pd.DataFrame, names: dict[str, str]) -> str
         sentences.append(f"ARI is above {_FOUND} for {listing(finders)} of all fits")
     if never:
         sentences.append(f"it never is for {listing(never)}")
-    failed = int((~fits["status"].isin(["ok", "unsupported"])).sum())
+    failed = int((~fits["status"].isin([OK, UNSUPPORTED])).sum())
     return "; ".join(sentences) + f". {failed} of {len(fits)} fits failed."
 
 
@@ -57,14 +58,14 @@ def _draw(results: Results, fits: pd.DataFrame, names: dict[str, str]):
     for index, (ax, case) in enumerate(zip(axes.ravel(), cases, strict=False)):
         group = fits[fits["case"] == case]
         best, _ = mean_and_error(
-            group.loc[group["method"].isin(controls) & (group["status"] == "ok"), "ari"]
+            group.loc[group["method"].isin(controls) & (group["status"] == OK), "ari"]
         )
         if np.isfinite(best):
             ax.axvline(best, color="0.3", linestyle="--", linewidth=0.8, zorder=0)
         ax.axvline(0, color="0.85", linewidth=0.8, zorder=0)
         for y, method in enumerate(names):
             _draw_method(ax, y, group[group["method"] == method], method, results, rng)
-        ax.set_title(results.design.cases[case].source)
+        ax.set_title(results.design.cases[case].scenario)
         style.letter(ax, index)
     shown = [ax for ax in axes.ravel()[: len(cases)]]
     for ax in axes.ravel()[len(cases) :]:
@@ -81,7 +82,7 @@ def _draw(results: Results, fits: pd.DataFrame, names: dict[str, str]):
 
 def _draw_method(ax, y: int, group, method: str, results: Results, rng) -> None:
     ended = counts(group)
-    ari = group.loc[group["status"] == "ok", "ari"].to_numpy(dtype=float)
+    ari = group.loc[group["status"] == OK, "ari"].to_numpy(dtype=float)
     if len(ari):
         mean, error = mean_and_error(ari)
         reach = 1.96 * error if np.isfinite(error) else 0.0

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 
 from spatgmm import simulate
-from spatgmm.covariance.fitted import fitted_components
 from spatgmm.covariance.geometry import scaled_distances
 from spatgmm.data import Dataset
 from spatgmm.report import labels
 from spatgmm.report.figures import style
 from spatgmm.report.figures.drawing import Drawing
-from spatgmm.report.results import Results
+from spatgmm.report.results import Results, succeeded
 from spatgmm.report.words import listing, number
+from spatgmm.study.rows import FAILED, OK
 
 _ACROSS = 5
 
@@ -59,7 +59,7 @@ def _draw(results: Results, case: str, fits: pd.DataFrame):
         cells[names[method]] = matrices
     for method, matrices in _clusters(results, fits, data).items():
         cells[f"{names[method]} (clusters)"] = matrices
-    for method in fits.loc[fits["status"] == "failed", "method"]:
+    for method in fits.loc[fits["status"] == FAILED, "method"]:
         cells[names[method]] = {}
 
     components, blocks = len(truth), -(-len(cells) // _ACROSS)
@@ -170,18 +170,18 @@ def _truth(data: Dataset) -> list[np.ndarray]:
 def _fitted(results: Results, fits, data: Dataset) -> dict[str, dict[int, np.ndarray]]:
     """Spatial covariances as the fits of the run report them, by method and component."""
     delta = scaled_distances(data.coordinates)
-    ok = fits[fits["status"] == "ok"]
+    ok = succeeded(fits)
     found = {}
     for method in results.spatial_methods(ok):
         row = ok[ok["method"] == method].iloc[0]
-        covariances = fitted_components(row, results.decay(row))
+        covariances = results.fitted(row)
         found[method] = {g: fitted.matrix(delta) for g, fitted in covariances.items()}
     return found
 
 
 def _clusters(results: Results, fits, data: Dataset) -> dict[str, dict[int, np.ndarray]]:
     """Sample covariances of the clusters of other methods that model a covariance."""
-    ok = fits[(fits["status"] == "ok") & fits["n_parameters"].notna()]
+    ok = fits[(fits["status"] == OK) & fits["n_parameters"].notna()]
     spatial = results.spatial_methods(ok)
     found = {}
     for row in ok[~ok["method"].isin(spatial) & ok["labels"].notna()].itertuples():

@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from spatgmm.covariance import decay
-from spatgmm.covariance.fitted import FittedCovariance, fitted_components
+from spatgmm.covariance.fitted import FittedCovariance
 from spatgmm.covariance.geometry import MAX_DISTANCE, scaled_distances
 from spatgmm.report import labels
 from spatgmm.report.figures import correlation, style
@@ -37,7 +37,7 @@ def _finding(results: Results, panels: list[tuple]) -> str:
         delta = scaled_distances(data.coordinates)
         simulated = results.design.cases[case].simulated
         errors = []
-        for g, fitted in fitted_components(row, results.decay(row)).items():
+        for g, fitted in results.fitted(row).items():
             points = correlation.empirical(data.X[shown_labels(data, row) == g], delta)
             at = points["delta"].to_numpy()
             reference = (
@@ -63,13 +63,13 @@ def _draw(results: Results, panels: list[tuple]):
     style.letter(axes[0], 0)
     for index, (ax, (case, row)) in enumerate(zip(axes[1:], panels, strict=False), 1):
         data = results.dataset(case)
-        fitted = fitted_components(row, results.decay(row))
+        fitted = results.fitted(row)
         correlation.draw(ax, data, shown_labels(data, row), fitted)
         if results.design.cases[case].simulated:
             curve = np.linspace(correlation.nearest(data), MAX_DISTANCE, 200)
             for g in fitted:
                 ax.plot(curve, _true(data, g).correlation(curve), "k--", linewidth=0.8)
-        ax.set_title(f"{results.design.cases[case].source}, n = {len(data.X)}")
+        ax.set_title(f"{results.design.cases[case].scenario}, n = {len(data.X)}")
         if results.is_stand_in(case):
             ax.text(0.03, 0.03, STAND_IN, transform=ax.transAxes, fontstyle="italic")
         style.letter(ax, index)

@@ -73,9 +73,9 @@ def _cases(results: Results, studies: tuple[str, ...]) -> list[str]:
         for id, _ in results.design.studies[study]:
             case = results.design.cases[id]
             if case.simulated:
-                cases.setdefault(case.source, id)
+                cases.setdefault(case.scenario, id)
     return list(cases.values())
 
 
 def _name(results: Results, case: str) -> str:
-    return results.design.cases[case].source
+    return results.design.cases[case].scenario

@@ -6,7 +6,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from spatgmm.covariance.fitted import fitted_components
 from spatgmm.covariance.geometry import MAX_DISTANCE
 from spatgmm.data import Dataset
 from spatgmm.report import labels
@@ -41,7 +40,7 @@ def _finding(results: Results, fits: pd.DataFrame, families: list[tuple]) -> str
             parts.append(f"{name}: no spatial covariance was fitted")
             continue
         data = results.dataset(case)
-        fitted = fitted_components(row, results.decay(row))
+        fitted = results.fitted(row)
         at = np.array([correlation.nearest(data), MAX_DISTANCE / 2])
         falls = []
         for g, covariance in fitted.items():
@@ -74,7 +73,7 @@ def _draw(results: Results, fits: pd.DataFrame, families: list[tuple]):
             ax.axis("off")
             ax.text(0.5, 0.5, "no spatial covariance\nwas fitted", ha="center", va="center")
             continue
-        fitted = fitted_components(chosen, results.decay(chosen))
+        fitted = results.fitted(chosen)
         correlation.draw(ax, data, shown_labels(data, chosen), fitted)
     return figure
 

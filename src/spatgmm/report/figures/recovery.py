@@ -9,8 +9,9 @@ import pandas as pd
 from spatgmm.report.figures import style
 from spatgmm.report.figures.drawing import Drawing
 from spatgmm.report.numbers.recovery import recovery
-from spatgmm.report.results import Results, values
+from spatgmm.report.results import Results
 from spatgmm.report.words import SYMBOLS, number
+from spatgmm.study.rows import OK, values
 
 
 def build(results: Results, study: str) -> Drawing:
@@ -39,7 +40,7 @@ def _finding(raw: pd.DataFrame) -> str:
 
 def _draw(results: Results, fits: pd.DataFrame):
     method = results.spatial_methods(fits)
-    fits = fits[(fits["status"] == "ok") & fits["method"].isin(method[:1])]
+    fits = fits[(fits["status"] == OK) & fits["method"].isin(method[:1])]
     if fits.empty:
         figure, ax = plt.subplots(figsize=(style.COLUMN, 1))
         ax.axis("off")

@@ -12,6 +12,7 @@ from spatgmm.report.figures import method_rows, style
 from spatgmm.report.figures.drawing import Drawing
 from spatgmm.report.results import Results
 from spatgmm.report.words import listing, significant
+from spatgmm.study.rows import OK
 
 
 def build(results: Results, *studies: str) -> Drawing:
@@ -55,7 +56,7 @@ def _draw(results: Results, panels: dict[str, pd.DataFrame]):
     rng = np.random.default_rng(0)  # jitter only
     for index, (ax, (title, fits)) in enumerate(zip(axes[0], panels.items(), strict=True)):
         for y, method in enumerate(names):
-            group = fits[(fits["method"] == method) & (fits["status"] == "ok")]
+            group = fits[(fits["method"] == method) & (fits["status"] == OK)]
             if len(group):
                 seconds = group["seconds"].to_numpy(dtype=float)
                 summary = tuple(np.percentile(seconds, [2.5, 50, 97.5]))
@@ -63,7 +64,7 @@ def _draw(results: Results, panels: dict[str, pd.DataFrame]):
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         ax.xaxis.set_minor_formatter(NullFormatter())
-        shown = fits.loc[(fits["status"] == "ok") & fits["method"].isin(names), "seconds"]
+        shown = fits.loc[(fits["status"] == OK) & fits["method"].isin(names), "seconds"]
         if len(shown):
             # Whole decades, so that there are at least two labelled ticks.
             low, high = np.log10(shown.min()), np.log10(shown.max())

@@ -12,6 +12,7 @@ from spatgmm.report.figures.drawing import Drawing
 from spatgmm.report.numbers.stability import REACHED, runs, start_labels
 from spatgmm.report.results import Results
 from spatgmm.report.words import listing
+from spatgmm.study.rows import OK, extra
 
 #: Distances to the best log-likelihood, and what a run within or beyond them is called.
 _EDGES = (REACHED, 1.0, 10.0)
@@ -32,7 +33,7 @@ def build(results: Results, *studies: str) -> Drawing:
 
 def _finding(fits: pd.DataFrame, names: dict[str, str]) -> str:
     """In how many runs each did not get there."""
-    missed = (fits["outcome"] > 0).groupby(fits["base"], sort=False)
+    missed = (fits["outcome"] > 0).groupby(fits["base_method"], sort=False)
     parts = [f"{names[base]} {int(own.sum())} of {len(own)}" for base, own in missed]
     return f"Runs that did not reach the best log-likelihood known: {listing(parts)}."
 
@@ -45,7 +46,7 @@ def _draw(fits: pd.DataFrame, names: dict[str, str]):
     norm = BoundaryNorm(np.arange(len(_OUTCOMES) + 1) - 0.5, len(_OUTCOMES))
     image = None
     for index, (ax, base) in enumerate(zip(axes[0], names, strict=True)):
-        own = fits[fits["base"] == base]
+        own = fits[fits["base_method"] == base]
         grid = own.pivot_table(index="replicate", columns="start", values="outcome")
         image = ax.pcolormesh(
             np.arange(grid.shape[1] + 1),
@@ -74,6 +75,6 @@ def _draw(fits: pd.DataFrame, names: dict[str, str]):
 def _outcome(fits) -> pd.Series:
     """Index into the outcomes, for each run."""
     outcome = np.digitize(fits["gap"].to_numpy(dtype=float), _EDGES, right=True)
-    lost = fits.get("extra.empty_components", pd.Series(0, index=fits.index)).astype(float) > 0
-    failed = (fits["status"] != "ok") | lost
+    lost = fits.get(extra("empty_components"), pd.Series(0, index=fits.index)).astype(float) > 0
+    failed = (fits["status"] != OK) | lost
     return pd.Series(np.where(failed, len(_OUTCOMES) - 1, outcome), index=fits.index)

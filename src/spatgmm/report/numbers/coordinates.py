@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from spatgmm.report.results import Results, counts, mean_and_error
+from spatgmm.study.rows import OK
 
 #: Ways to distort locations: how tables call them, the level that changes nothing, its unit.
 DISTORTIONS = {
@@ -17,10 +18,10 @@ DISTORTIONS = {
 def coordinates(results: Results, *studies: str) -> pd.DataFrame:
     """ARI and BIC by distortion, level and data set, the true locations first."""
     fits = pd.concat([results.varied(study) for study in studies], ignore_index=True)
-    ok = fits["status"] == "ok"
+    ok = fits["status"] == OK
     fits = fits.assign(ari=fits["ari"].where(ok), bic=fits["bic"].where(ok))
     rows = []
-    for (source, case), group in fits.groupby(["source", "case"], sort=False):
+    for (scenario, case), group in fits.groupby(["scenario", "case"], sort=False):
         ((path, level),) = results.design.cases[case].varied.items()
         kind = path.removeprefix("distort.")
         if level == DISTORTIONS[kind][1]:
@@ -31,7 +32,7 @@ def coordinates(results: Results, *studies: str) -> pd.DataFrame:
             {
                 "distortion": kind,
                 "level": float(level),
-                "source": source,
+                "scenario": scenario,
                 "case": case,
                 "ari": ari,
                 "se_ari": se_ari,
@@ -40,8 +41,8 @@ def coordinates(results: Results, *studies: str) -> pd.DataFrame:
             }
         )
     raw = pd.DataFrame(rows)
-    true = raw[raw["distortion"] == "none"].set_index("source")
-    lost = raw["bic"] - raw["source"].map(true["bic"])
+    true = raw[raw["distortion"] == "none"].set_index("scenario")
+    lost = raw["bic"] - raw["scenario"].map(true["bic"])
     order = pd.Categorical(raw["distortion"], ["none", *DISTORTIONS], ordered=True)
     by_order = raw.assign(bic_lost=lost, order=order).sort_values(["order", "level"], kind="stable")
     return by_order.drop(columns="order").reset_index(drop=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from spatgmm.report.results import Results, counts, mean_and_error, values
+from spatgmm.report.results import Results, counts, mean_and_error
+from spatgmm.study.rows import values
 
 
 def recovery(results: Results, fits: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from spatgmm.report.results import Results, counts
+from spatgmm.report.results import Results, counts, succeeded
+from spatgmm.study.rows import extra
 
 #: Fits this near to the best log-likelihood known have reached it.
 REACHED = 0.01
@@ -26,7 +27,7 @@ def runs(results: Results, *studies: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Rows of the fits, with ``base`` (the method), ``start`` (starting beta, NaN where there is
+        Rows of the fits, with ``base_method``, ``start`` (starting beta, NaN where there is
         none) and ``gap``.
     """
     fits = pd.concat([results.varied(study) for study in studies], ignore_index=True)
@@ -41,15 +42,15 @@ def stability(fits: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     """Counts and medians of groups of runs (:func:`runs`)."""
     rows = []
     for key, group in fits.groupby(by, sort=False, dropna=False):
-        ok = group[group["status"] == "ok"]
-        condition = _column(ok, "extra.condition_number")
+        ok = succeeded(group)
+        condition = _column(ok, extra("condition_number"))
         rows.append(
             dict(zip(by, key, strict=True))
             | {
                 "n": len(group),
                 **counts(group),
-                "n_empty": int((_column(ok, "extra.empty_components") > 0).sum()),
-                "n_fell": int((_column(ok, "extra.largest_fall") > FALL).sum()),
+                "n_empty": int((_column(ok, extra("empty_components")) > 0).sum()),
+                "n_fell": int((_column(ok, extra("largest_fall")) > FALL).sum()),
                 "n_converged": int(ok["converged"].fillna(False).astype(bool).sum()),
                 "reached": float((group["gap"] <= REACHED).mean()),
                 "median_gap": float(ok["gap"].median()),
@@ -64,7 +65,7 @@ def stability(fits: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 def start_labels(results: Results, fits: pd.DataFrame) -> dict[str, str]:
     """Names of solver and way of starting, by method."""
     labels = {}
-    for base, group in fits.groupby("base", sort=False):
+    for base, group in fits.groupby("base_method", sort=False):
         variant = results.design.methods[group["method"].iloc[0]]
         label = results.plugin(variant.id).label
         single = variant.parameters.get("init", "multistart") != "multistart"

@@ -17,7 +17,7 @@ def cells(results: Results, study: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``case``, ``method``, ``base``, one per varied key that takes more than one value
+        Columns ``case``, ``method``, ``base_method``, one per varied key that takes more than one value
         (``scenario`` is one), then ``mean_ari``, ``se_ari`` and the fits by how they ended.
     """
     design = results.design
@@ -25,7 +25,12 @@ def cells(results: Results, study: str) -> pd.DataFrame:
     for case, method in design.studies[study]:
         known, variant = design.cases[case], design.methods[method]
         varied = {f"method.{key}": value for key, value in variant.varied.items()}
-        point = {"case": case, "method": method, "base": variant.base, "scenario": known.source}
+        point = {
+            "case": case,
+            "method": method,
+            "base_method": variant.base_method,
+            "scenario": known.scenario,
+        }
         points.append(point | known.varied | varied)
     table = pd.DataFrame(points)
     for key in list(table.columns[3:]):

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from spatgmm.report import labels
-from spatgmm.report.results import Results, counts, mean_and_error, values
+from spatgmm.report.results import Results, counts, mean_and_error, succeeded
 from spatgmm.report.tables.table import Table
 from spatgmm.report.words import failures, listing, number, with_error
+from spatgmm.study.rows import values
 
 #: A model has started to lose where its mean ARI is this far below another's.
 _BEHIND = 0.05
@@ -43,7 +44,7 @@ def anisotropy(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
     for (case, method), group in fits.groupby(["case", "method"], sort=False):
         components = results.design.cases[case].settings["components"]
         truth = [component["stripes"] for component in components]
-        ok = group[group["status"] == "ok"]
+        ok = succeeded(group)
         ari, se_ari = mean_and_error(ok["ari"])
         errors = [
             _angle_error(values(ok, "estimate", g, "angle"), stripes["angle"])

@@ -9,6 +9,7 @@ from spatgmm.report import labels
 from spatgmm.report.results import Results, counts, mean_and_error
 from spatgmm.report.tables.table import Footnotes, Table
 from spatgmm.report.words import failures, listing, number, reason, with_error
+from spatgmm.study.rows import OK
 
 #: Differences in mean ARI that a reader need not tell apart.
 _CLOSE = 0.02
@@ -56,7 +57,7 @@ def comparison(fits: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for (case, method), group in fits.groupby(["case", "method"], sort=False):
-        ok = group["status"] == "ok"
+        ok = group["status"] == OK
         ari = group.loc[ok, "ari"].to_numpy(dtype=float)
         mean, error = mean_and_error(ari)
         rows.append(

@@ -14,29 +14,29 @@ from spatgmm.report.words import failures, listing, number, with_error
 def build(results: Results, *studies: str) -> Table:
     """One row per distortion; per data set ARI and what BIC loses against the true locations."""
     raw = coordinates(results, *studies)
-    cells = raw.set_index(["distortion", "level", "source"])
-    sources = list(dict.fromkeys(raw["source"]))
+    cells = raw.set_index(["distortion", "level", "scenario"])
+    scenarios = list(dict.fromkeys(raw["scenario"]))
     rows = []
     for (kind, level), _ in raw.groupby(["distortion", "level"], sort=False):
         row = {("locations", ""): describe(kind, level)}
-        for source in sources:
-            cell = cells.loc[(kind, level, source)]
-            row[(source, "ARI")] = with_error(cell["ari"], cell["se_ari"], 2)
-            row[(source, "BIC lost")] = number(cell["bic_lost"], 0)
+        for scenario in scenarios:
+            cell = cells.loc[(kind, level, scenario)]
+            row[(scenario, "ARI")] = with_error(cell["ari"], cell["se_ari"], 2)
+            row[(scenario, "BIC lost")] = number(cell["bic_lost"], 0)
         rows.append(row)
     formatted = pd.DataFrame(rows)
     formatted.columns = pd.MultiIndex.from_tuples(formatted.columns)
     return Table(
         raw=raw,
         formatted=formatted,
-        finding=_finding(raw, sources),
+        finding=_finding(raw, scenarios),
     )
 
 
-def _finding(raw: pd.DataFrame, sources: list[str]) -> str:
+def _finding(raw: pd.DataFrame, scenarios: list[str]) -> str:
     sentences = []
-    for source in sources:
-        own = raw[raw["source"] == source].set_index(["distortion", "level"])
+    for scenario in scenarios:
+        own = raw[raw["scenario"] == scenario].set_index(["distortion", "level"])
         true = own.loc["none"].iloc[0]
         parts = []
         for kind in [kind for kind in DISTORTIONS if kind in own.index]:
@@ -48,13 +48,15 @@ def _finding(raw: pd.DataFrame, sources: list[str]) -> str:
                 f"{number(abs(worst['bic_lost']), 0)}"
             )
         sentences.append(
-            f"{source}: ARI {number(true['ari'], 2)} at the true locations; " + "; ".join(parts)
+            f"{scenario}: ARI {number(true['ari'], 2)} at the true locations; " + "; ".join(parts)
         )
     permuted = raw[(raw["distortion"] == "permute") & np.isclose(raw["level"], 1)]
-    true = raw[raw["distortion"] == "none"].set_index("source")["ari"]
-    worse = permuted[(permuted["bic_lost"] > 0) & (permuted["ari"] < permuted["source"].map(true))]
+    true = raw[raw["distortion"] == "none"].set_index("scenario")["ari"]
+    worse = permuted[
+        (permuted["bic_lost"] > 0) & (permuted["ari"] < permuted["scenario"].map(true))
+    ]
     if len(permuted):
-        names = listing(list(worse["source"])) if len(worse) else "none"
+        names = listing(list(worse["scenario"])) if len(worse) else "none"
         sentences.append(f"With all locations permuted both ARI and BIC are worse on {names}")
     sentences.append(failures(raw))
     return ". ".join(sentences) + "."

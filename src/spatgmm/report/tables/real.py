@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from spatgmm.report import labels
-from spatgmm.report.results import Results, counts, mean_and_error
+from spatgmm.report.results import Results, counts, mean_and_error, succeeded
 from spatgmm.report.tables.table import Footnotes, Table
 from spatgmm.report.words import failures, listing, number, reason, significant, with_error
+from spatgmm.study.rows import OK, extra
 
 _STAND_IN = (
     "The data set marked as a synthetic stand-in was not measured: it takes the place of maps that "
@@ -58,9 +59,9 @@ def real_data(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
     """Means over the fits of each method on each data set, as raw numbers."""
     rows = []
     for (case, method), group in fits.groupby(["case", "method"], sort=False):
-        ok = group[group["status"] == "ok"]
+        ok = succeeded(group)
         ari, error = mean_and_error(ok["ari"])
-        models = ok["extra.model"].dropna() if "extra.model" in ok else pd.Series(dtype=object)
+        models = ok[extra("model")].dropna() if extra("model") in ok else pd.Series(dtype=object)
         first = group.iloc[0]
         rows.append(
             {
@@ -77,7 +78,7 @@ def real_data(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
                 "bic": mean_and_error(ok["bic"])[0],
                 "seconds": mean_and_error(ok["seconds"])[0],
                 **counts(group),
-                "reason": reason(group.loc[group["status"] != "ok", "error"]),
+                "reason": reason(group.loc[group["status"] != OK, "error"]),
             }
         )
     return pd.DataFrame(rows)

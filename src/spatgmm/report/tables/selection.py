@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from spatgmm.covariance import decay as decays
-from spatgmm.covariance.fitted import fitted_components
 from spatgmm.covariance.geometry import MAX_DISTANCE, Geometry
-from spatgmm.report.results import Results, counts, mean_and_error
+from spatgmm.report.results import Results, counts, mean_and_error, succeeded
 from spatgmm.report.tables.table import Table
 from spatgmm.report.words import failures, number, percent, with_error
+from spatgmm.study.rows import extra
 
 #: What BIC is asked to choose, by the varied key.
 _QUESTIONS = {"method.n_components": "components", "method.decay": "decay"}
@@ -59,12 +59,12 @@ def selection(results: Results, *studies: str) -> tuple[pd.DataFrame, pd.DataFra
     for study in studies:
         fits = results.varied(study)
         path, question = next((path, q) for path, q in _QUESTIONS.items() if path in fits)
-        for scenario, every in fits.groupby("source", sort=False):
-            group = every[every["status"] == "ok"]
+        for scenario, every in fits.groupby("scenario", sort=False):
+            group = succeeded(every)
             by_replicate = group.groupby("replicate")
             lowest = {
                 criterion: group.loc[by_replicate[criterion].idxmin()]
-                for criterion in ("bic", "extra.icl")
+                for criterion in ("bic", extra("icl"))
                 if criterion in group
             }
             above = group["bic"] - by_replicate["bic"].transform("min")
@@ -79,7 +79,7 @@ def selection(results: Results, *studies: str) -> tuple[pd.DataFrame, pd.DataFra
                         "option": f"{option:g}" if question == "components" else option,
                         "true": option in (len(truth.beta), truth.decay),
                         "by_bic": _share(lowest.get("bic"), path, option),
-                        "by_icl": _share(lowest.get("extra.icl"), path, option),
+                        "by_icl": _share(lowest.get(extra("icl")), path, option),
                         "bic_above": mean_and_error(above[own.index])[0],
                         "ari": ari,
                         "se_ari": se_ari,
@@ -111,7 +111,7 @@ def _coverage(results: Results, fits: pd.DataFrame) -> float:
         data = results.dataset(row["case"])
         truth = data.truth
         delta = np.linspace(Geometry(data.coordinates).smallest_distance, MAX_DISTANCE, _POINTS)
-        for g, fitted in fitted_components(row, results.decay(row)).items():
+        for g, fitted in results.fitted(row).items():
             band = fitted.band(delta)
             if band is None or g >= len(truth.beta):
                 continue

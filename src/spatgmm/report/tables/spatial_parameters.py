@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 
 from spatgmm.covariance import decay as decays
-from spatgmm.covariance.fitted import COEFFICIENTS, at_bounds, fitted_components
+from spatgmm.covariance.fitted import COEFFICIENTS, at_bounds
 from spatgmm.covariance.geometry import MAX_DISTANCE, Geometry
 from spatgmm.report import labels
-from spatgmm.report.results import Results
+from spatgmm.report.results import Results, succeeded
 from spatgmm.report.tables.table import Footnotes, Table
 from spatgmm.report.words import number, with_error
+from spatgmm.study.rows import OK
 
 #: As near to a straight line as nobody could draw better.
 _STRAIGHT = 0.01
@@ -23,7 +24,7 @@ def build(results: Results, *studies: str) -> Table:
     spatial = results.spatial_methods(fits)
     raw = spatial_parameters(results, fits[fits["method"].isin(spatial)])
     if raw.empty:
-        failed = int((fits["status"] != "ok").sum())
+        failed = int((fits["status"] != OK).sum())
         text = (
             f"No fit gave estimates of a spatial covariance: {failed} of {len(fits)} fits failed."
         )
@@ -66,12 +67,12 @@ def spatial_parameters(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
         ``effective_range`` is in the unit of the coordinates.
     """
     rows = []
-    ok = fits[fits["status"] == "ok"]
+    ok = succeeded(fits)
     for (case, method), group in ok.groupby(["case", "method"], sort=False):
         dataset = results.dataset(case)
         geometry = Geometry(dataset.coordinates)
         row = group.loc[group["log_likelihood"].astype(float).idxmax()]
-        for component, fitted in fitted_components(row, results.decay(row)).items():
+        for component, fitted in results.fitted(row).items():
             line = {
                 "case": case,
                 "method": method,

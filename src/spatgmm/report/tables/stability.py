@@ -8,24 +8,27 @@ from spatgmm.report.numbers.stability import REACHED, runs, stability, start_lab
 from spatgmm.report.results import Results
 from spatgmm.report.tables.table import Footnotes, Table
 from spatgmm.report.words import number, percent, reason, significant
+from spatgmm.study.rows import OK
 
 
 def build(results: Results, *studies: str) -> Table:
     """One row per solver and way of starting, over all starting values and data sets."""
     fits = runs(results, *studies)
-    by_start = stability(fits, ["base", "start"])
-    overall = stability(fits, ["base"])
+    by_start = stability(fits, ["base_method", "start"])
+    overall = stability(fits, ["base_method"])
     names = start_labels(results, fits)
     footnotes = Footnotes()
     rows = []
     for line in overall.itertuples():
         failed = f"{line.n_failed}"
         if line.n_failed:
-            messages = fits.loc[(fits["base"] == line.base) & (fits["status"] != "ok"), "error"]
+            messages = fits.loc[
+                (fits["base_method"] == line.base_method) & (fits["status"] != OK), "error"
+            ]
             failed += footnotes.mark(f"most often: {reason(messages)}")
         rows.append(
             {
-                "solver and start": names[line.base],
+                "solver and start": names[line.base_method],
                 "runs": f"{line.n}",
                 "failed": failed,
                 "component lost": f"{line.n_empty}",
@@ -51,10 +54,10 @@ def _finding(overall: pd.DataFrame, by_start: pd.DataFrame, names: dict[str, str
     for line in overall.itertuples():
         broken = line.n_failed + line.n_empty
         text = (
-            f"{names[line.base]}: {broken} of {line.n} runs failed or lost a component, "
+            f"{names[line.base_method]}: {broken} of {line.n} runs failed or lost a component, "
             f"{percent(line.reached, 1)} reached the best log-likelihood known"
         )
-        own = by_start[(by_start["base"] == line.base) & by_start["start"].notna()]
+        own = by_start[(by_start["base_method"] == line.base_method) & by_start["start"].notna()]
         if len(own) > 1 and own["reached"].max() - own["reached"].min() > 0.1:
             worst, best = own.loc[own["reached"].idxmin()], own.loc[own["reached"].idxmax()]
             text += (
@@ -63,4 +66,4 @@ def _finding(overall: pd.DataFrame, by_start: pd.DataFrame, names: dict[str, str
             )
         sentences.append(text)
     most = overall.loc[overall["reached"].idxmax()]
-    return ". ".join(sentences) + f". Most reliable: {names[most['base']]}."
+    return ". ".join(sentences) + f". Most reliable: {names[most['base_method']]}."
