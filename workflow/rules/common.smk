@@ -13,7 +13,7 @@ sys.path.insert(0, SOURCES)
 
 from spatgmm import study
 from spatgmm.common.files import atomic_path
-from spatgmm.study import cases, design, locks, progress, provenance
+from spatgmm.study import cases, design, locks, outputs, progress, provenance
 
 # Jobs run the package as it is here, in whatever environment they have.
 shell.prefix(f"set -euo pipefail; export PYTHONPATH={shlex.quote(SOURCES)}; ")
@@ -47,11 +47,13 @@ wildcard_constraints:
     last="[0-9]+",
 
 
-TABLES = [name for name in CONFIG["outputs"] if name.startswith("table")]
-FIGURES = [name for name in CONFIG["outputs"] if name.startswith("figure")]
+TABLES, FIGURES = (
+    [asked for asked in outputs.asked(CONFIG) if asked.output.kind == kind]
+    for kind in outputs.KINDS
+)
 OUTPUTS = [
-    *(f"{RESULTS}/tables/{name}.csv" for name in TABLES),
-    *(f"{RESULTS}/figures/{name}.png" for name in FIGURES),
+    *(f"{RESULTS}/tables/{asked.name}.csv" for asked in TABLES),
+    *(f"{RESULTS}/figures/{asked.name}.png" for asked in FIGURES),
 ]
 
 
@@ -89,9 +91,9 @@ def fit_code(wildcards):
     return provenance.fit_code(DESIGN.methods[wildcards.method].plugin)
 
 
-def code_of(module):
-    """The hash of a module's code, for those jobs that are asked for."""
-    return lambda wildcards: provenance.code_hash(module)
+def code_of(*modules):
+    """The hash of the code of modules, for those jobs that are asked for."""
+    return lambda wildcards: provenance.code_hash(*modules)
 
 
 def environment(wildcards):

@@ -1,5 +1,5 @@
-# Tables, figures, the summary and the report. Each table and figure is a rule of its name, since a
-# caption belongs to one.
+# Tables, figures, the summary and the report. Each table and figure is a rule of its name; its
+# caption is one of its params.
 
 
 localrules:
@@ -7,65 +7,67 @@ localrules:
     report,
 
 
-for name in TABLES:
+for asked in TABLES:
 
     rule:
         name:
-            name
+            asked.name
         input:
             FITS,
             DESIGN_TABLE,
             DATA,
         output:
             report(
-                f"{RESULTS}/tables/{name}.csv",
-                caption=f"../report/{name}.rst",
+                f"{RESULTS}/tables/{asked.name}.csv",
+                caption="../report/caption.rst",
                 category="Tables",
-                labels={"table": name},
+                labels={"table": asked.label, "shows": asked.output.title},
             ),
-            f"{RESULTS}/tables/{name}.tex",
-            f"{RESULTS}/tables/{name}.md",
+            f"{RESULTS}/tables/{asked.name}.tex",
+            f"{RESULTS}/tables/{asked.name}.md",
         log:
-            f"{RESULTS}/logs/tables/{name}.log",
+            f"{RESULTS}/logs/tables/{asked.name}.log",
         localrule: True
         conda:
             "../../envs/python.yaml"
         params:
             config=CONFIG_FILE,
-            name=name,
+            name=asked.name,
+            caption=asked.caption,
             study=json.dumps(CONFIG),
-            code=code_of("spatgmm.report.tables"),
+            code=code_of("spatgmm.report.registry", asked.output.code),
         shell:
             "python -m spatgmm study table --config {params.config} {params.name} 2> {log}"
 
 
-for name in FIGURES:
+for asked in FIGURES:
 
     rule:
         name:
-            name
+            asked.name
         input:
             FITS,
             DESIGN_TABLE,
             DATA,
         output:
             report(
-                f"{RESULTS}/figures/{name}.png",
-                caption=f"../report/{name}.rst",
+                f"{RESULTS}/figures/{asked.name}.png",
+                caption="../report/caption.rst",
                 category="Figures",
-                labels={"figure": name},
+                labels={"figure": asked.label, "shows": asked.output.title},
             ),
-            f"{RESULTS}/figures/{name}.pdf",
+            f"{RESULTS}/figures/{asked.name}.pdf",
         log:
-            f"{RESULTS}/logs/figures/{name}.log",
+            f"{RESULTS}/logs/figures/{asked.name}.log",
         localrule: True
         conda:
             "../../envs/python.yaml"
         params:
             config=CONFIG_FILE,
-            name=name,
+            name=asked.name,
+            caption=asked.caption,
             study=json.dumps(CONFIG),
-            code=code_of("spatgmm.report.figures"),
+            code=code_of("spatgmm.report.registry", asked.output.code),
         shell:
             "python -m spatgmm study figure --config {params.config} {params.name} 2> {log}"
 

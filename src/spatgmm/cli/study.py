@@ -127,11 +127,10 @@ def _aggregate(arguments: argparse.Namespace) -> None:
 
 
 def _table_or_figure(arguments: argparse.Namespace) -> None:
-    from spatgmm.report import figures, tables
+    from spatgmm.report import registry
 
     config, _, results = _load(arguments)
-    kind = tables if arguments.name in tables.names() else figures
-    kind.write(arguments.name, config, results)
+    registry.write(arguments.name, config, results)
 
 
 def _summary(arguments: argparse.Namespace) -> None:

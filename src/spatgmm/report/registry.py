@@ -1,112 +1,65 @@
-"""What a run can be asked for by name, tables and figures alike: one registry serves both."""
+"""From an output of the catalogue to the module that makes it, and to its files.
+
+A table's module has ``build(results, *studies)``, which gives a
+:class:`~spatgmm.report.tables.table.Table`; a figure's gives a
+:class:`~spatgmm.report.figures.drawing.Drawing`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
-#: What a configuration lacks for an output, None if nothing: see :mod:`spatgmm.study.needs`.
-Need = Callable[[Mapping], str | None]
+from spatgmm.report.results import Results
+from spatgmm.study import outputs
+from spatgmm.study.outputs import Asked
 
 
-class Registry:
-    """The outputs of one kind, each made by one module, imported when its output is asked for.
+def build(asked: Asked, results: Results):
+    """The table or drawing from a run's results; a note says so if they mix fits of different code.
 
     Parameters
     ----------
-    kind : str
-        ``"table"``, say, for messages; files go to the folder ``<kind>s`` of the results.
-    package : str
-        Dotted name of the package that holds the modules.
-    entries : mapping
-        By name of the output: its module, and what it needs of a configuration.
-    save : callable
-        ``save(name, module, results, directory)`` writes one output and returns the paths.
+    asked : spatgmm.study.outputs.Asked
+    results : Results
+
+    Returns
+    -------
+    Table or Drawing
+        Both have a ``finding`` and ``notes``.
     """
+    maker = import_module(asked.output.code)
+    made = maker.build(results, *asked.studies, **asked.output.options)
+    mixed = results.mixed()
+    return replace(made, notes=(*made.notes, mixed)) if mixed else made
 
-    def __init__(
-        self,
-        kind: str,
-        package: str,
-        entries: Mapping[str, tuple[str, Need]],
-        save: Callable[..., list[Path]],
-    ):
-        self._kind = kind
-        self._package = package
-        self._entries = entries
-        self._save = save
 
-    def names(self) -> list[str]:
-        """The outputs there are."""
-        return list(self._entries)
+def write(name: str, config: Mapping, results_dir) -> list[Path]:
+    """Write an output into its folder of the results.
 
-    def missing(self, name: str, config: Mapping) -> str | None:
-        """Why this configuration cannot fill the output; None if it can.
+    Parameters
+    ----------
+    name : str
+        As its files are called: ``table2``.
+    config : mapping
+        The validated study configuration.
+    results_dir : path-like
+        ``results/<name>`` of that configuration.
 
-        Raises
-        ------
-        ValueError
-            If there is no such output; the message lists those that exist.
-        """
-        _, need = self._entry(name)
-        return need(config)
+    Returns
+    -------
+    list of Path
+        The files written: CSV, LaTeX and Markdown of a table, PDF and PNG of a figure.
 
-    def module(self, name: str) -> ModuleType:
-        """The module that makes this output.
-
-        Raises
-        ------
-        ValueError
-            If there is no such output.
-        """
-        module, _ = self._entry(name)
-        return import_module(f"{self._package}.{module}")
-
-    def check(self, name: str, config: Mapping) -> None:
-        """Refuse an output that is not there, or that this configuration cannot fill.
-
-        Raises
-        ------
-        ValueError
-        """
-        lacking = self.missing(name, config)
-        if lacking:
-            raise ValueError(f"{name}: {lacking}")
-
-    def write(self, name: str, config: Mapping, results_dir) -> list[Path]:
-        """Write an output into its folder of the results.
-
-        Parameters
-        ----------
-        name : str
-            One of :meth:`names`.
-        config : mapping
-            The validated study configuration.
-        results_dir : path-like
-            ``results/<name>`` of that configuration.
-
-        Returns
-        -------
-        list of Path
-            The files written.
-
-        Raises
-        ------
-        ValueError
-            If there is no such output, or the configuration lacks what it shows.
-        FileNotFoundError
-            If the run's fits are not there.
-        """
-        from spatgmm.report.results import Results
-
-        self.check(name, config)
-        results = Results(config, results_dir)
-        return self._save(name, self.module(name), results, Path(results_dir) / f"{self._kind}s")
-
-    def _entry(self, name: str) -> tuple[str, Need]:
-        if name not in self._entries:
-            known = ", ".join(self._entries)
-            raise ValueError(f"unknown {self._kind} {name!r}; known are {known}")
-        return self._entries[name]
+    Raises
+    ------
+    ValueError
+        If there is no such output, or the configuration lacks what it shows.
+    FileNotFoundError
+        If the run's fits are not there.
+    """
+    asked = outputs.find(config, name)
+    made = build(asked, Results(config, results_dir))
+    return made.save(asked, Path(results_dir) / f"{asked.output.kind}s")

@@ -12,22 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from spatgmm import simulate
+from spatgmm import methods
+from spatgmm.covariance import decay
+from spatgmm.covariance.fitted import COEFFICIENTS, FittedCovariance
 from spatgmm.data import Dataset
-from spatgmm.study import design
-
-#: Said wherever a data set is shown that nobody measured.
-STAND_IN = "synthetic stand-in"
-
-#: Columns of the fits that say which software made them, and its name.
-VERSIONS = {
-    "spatgmm": "spatgmm",
-    "python": "Python",
-    "numpy": "numpy",
-    "scipy": "scipy",
-    "scikit_learn": "scikit-learn",
-    "r": "R",
-}
+from spatgmm.study import cases, design, rows
 
 
 class Results:
@@ -104,20 +93,18 @@ class Results:
         ended = sums.pivot_table(
             index=["case", "method"], columns="status", values="fits", aggfunc="sum", sort=False
         ).fillna(0)
-        ok = sums[sums["status"] == "ok"].groupby(["case", "method"], sort=False)
+        ok = succeeded(sums).groupby(["case", "method"], sort=False)
         ok = ok[["fits", "ari", "squares"]].sum()
         table = pd.DataFrame(index=ended.index)
         table["mean_ari"] = ok["ari"] / ok["fits"]
         around = (ok["squares"] - ok["fits"] * table["mean_ari"] ** 2).clip(lower=0)
         table["se_ari"] = np.sqrt(around / (ok["fits"] - 1).where(ok["fits"] > 1) / ok["fits"])
-        for name in ("ok", "unsupported"):
-            table[f"n_{name}"] = ended.get(name, pd.Series(0, ended.index)).astype(int)
-        table["n_failed"] = ended.sum(axis=1).astype(int) - table["n_ok"] - table["n_unsupported"]
-        return table.reset_index()
+        counted = pd.DataFrame([tallied(line) for line in ended.to_dict("records")], ended.index)
+        return table.join(counted).reset_index()
 
     def tally(self) -> pd.DataFrame:
         """Numbers of fits and their seconds by method, status, code and versions."""
-        keys = ["method", "plugin", "status", "code_hash", *VERSIONS]
+        keys = ["method", "plugin", "status", "code_hash", *rows.VERSIONS]
         return self._sums.groupby(keys, sort=False, dropna=False, as_index=False)[
             ["fits", "seconds"]
         ].sum()
@@ -125,18 +112,18 @@ class Results:
     def mixed(self) -> str:
         """A sentence about fits of one method by different code or versions; empty if none are."""
         tally = self.tally().groupby("method", sort=False)
-        told = []
-        for column, what in {"code_hash": "code", **VERSIONS}.items():
+        differing = []
+        for column, what in {"code_hash": "code", **rows.VERSIONS}.items():
             number = tally[column].nunique()
-            methods = list(number[number > 1].index)
-            if methods:
-                told.append(f"{what} ({', '.join(methods)})")
-        return f"Fits are mixed here that differ in: {'; '.join(told)}." if told else ""
+            mixed = list(number[number > 1].index)
+            if mixed:
+                differing.append(f"{what} ({', '.join(mixed)})")
+        return f"Fits are mixed here that differ in: {'; '.join(differing)}." if differing else ""
 
     @cached_property
     def _sums(self) -> pd.DataFrame:
         """Sums over fits that share all but the replicate, read a part at a time."""
-        keys = ["case", "method", "plugin", "status", "code_hash", *VERSIONS]
+        keys = ["case", "method", "plugin", "status", "code_hash", *rows.VERSIONS]
         sums, parts = ["fits", "ari", "squares", "seconds"], []
         with pq.ParquetFile(self.directory / "fits.parquet") as file:
             for batch in file.iter_batches(columns=[*keys, "ari", "seconds"], batch_size=200_000):
@@ -158,35 +145,22 @@ class Results:
         Returns
         -------
         DataFrame
-            Further columns: ``source`` (scenario or data set) and ``base`` (method) by their ids in
-            the configuration, and one for every varied key, ``method.<parameter>`` for those of
-            methods; empty where a case or method does not have it.
+            Further columns: ``base_method``, its id in the configuration, and one for every varied
+            key, ``method.<parameter>`` for those of methods; empty where a case or method does not
+            have it.
         """
-        rows = []
+        lines = []
         for case, method in self.design.studies[study]:
             of_case, variant = self.design.cases[case], self.design.methods[method]
-            row = {"case": case, "method": method, "source": of_case.source, "base": variant.base}
-            rows.append(row | design.varied(of_case, variant))
-        return self.of(study).merge(pd.DataFrame(rows), on=["case", "method"])
-
-    def simulated_studies(self) -> list[str]:
-        """Studies that draw from scenarios."""
-        return [name for name, study in self.config["studies"].items() if study.get("scenarios")]
-
-    def real_studies(self) -> list[str]:
-        """Studies on data sets as they are; those that vary something have tables of their own."""
-        studies = self.config["studies"].items()
-        return [name for name, study in studies if study.get("datasets") and not study.get("vary")]
+            line = {"case": case, "method": method, "base_method": variant.base_method}
+            lines.append(line | design.varied(of_case, variant))
+        return self.of(study).merge(pd.DataFrame(lines), on=["case", "method"])
 
     def dataset(self, case: str) -> Dataset:
         """The data of a case; of a simulated one, its replicate 0."""
         if case not in self._datasets:
-            known = self.design.cases[case]
-            if known.simulated:
-                scenario = simulate.Scenario.from_config(case, known.settings)
-                self._datasets[case] = simulate.draw(scenario, 0, self.design.root_seed)
-            else:
-                self._datasets[case] = Dataset.load(design.data_path(self.directory, case))
+            maps = cases.maps(self.design.cases[case], self.design.root_seed, self.directory)
+            self._datasets[case] = maps(0)
         return self._datasets[case]
 
     def is_stand_in(self, case: str) -> bool:
@@ -194,10 +168,6 @@ class Results:
         return not self.design.cases[case].simulated and self.dataset(case).source.startswith(
             "synthetic"
         )
-
-    def dataset_label(self, case: str) -> str:
-        """A data set's name for tables, which says so if nobody measured it."""
-        return f"{case} ({STAND_IN})" if self.is_stand_in(case) else case
 
     def is_centred(self, case: str) -> bool:
         """Whether a data set variant has each true group's mean map subtracted."""
@@ -208,77 +178,57 @@ class Results:
         variant = self.design.cases[case].settings
         return tuple(sorted((k, str(v)) for k, v in variant.items() if k != "centred"))
 
-    def method_labels(self, fits: pd.DataFrame) -> dict[str, str]:
-        """Method variant -> label, from the plug-ins, in the order of `fits`.
-
-        Two methods of one plug-in are told apart by their ids, variants of one method by the
-        parameters that a study varies.
-        """
-        variants = [self.design.methods[method] for method in fits["method"].unique()]
-        labels = {variant.base: self.plugin(variant.id).label for variant in variants}
-        shown = list(labels.values())
-        for base, label in labels.items():
-            if shown.count(label) > 1:
-                labels[base] = f"{label} ({base})"
-        return {
-            variant.id: ", ".join(
-                [labels[variant.base], *(f"{key} = {v}" for key, v in variant.varied.items())]
-            )
-            for variant in variants
-        }
-
     def controls(self, fits: pd.DataFrame) -> set[str]:
         """Method variants among `fits` that are shown the true parameters."""
         return {m for m in fits["method"].unique() if self.plugin(m).control}
 
     def plugin(self, method: str):
         """The plug-in behind a method variant."""
-        from spatgmm import methods
-
         return methods.get(self.design.methods[method].plugin)
 
-    def decay(self, row: pd.Series):
-        """The decay of the spatial covariance in a row of the fits."""
-        from spatgmm.covariance import decay
-
-        return decay.get(row["extra.decay"])
+    def fitted(self, row: pd.Series) -> dict[int, FittedCovariance]:
+        """The spatial covariances in a row of the fits, by component."""
+        law = decay.get(row[rows.extra("decay")])
+        errors = rows.covariances(row)
+        found = {
+            component: FittedCovariance.from_estimates(estimates, errors[component], law)
+            for component, estimates in rows.estimates(row).items()
+        }
+        return {component: one for component, one in found.items() if one is not None}
 
     def spatial_methods(self, fits: pd.DataFrame) -> list[str]:
         """Method variants among `fits` that report a spatial covariance, in order."""
-        reports = fits["estimate.0.alpha1"].notna() if "estimate.0.alpha1" in fits else []
-        return list(dict.fromkeys(fits.loc[reports, "method"])) if len(reports) else []
+        reports = np.isfinite(rows.values(fits, "estimate", 0, COEFFICIENTS[0]))
+        return list(dict.fromkeys(fits.loc[reports, "method"]))
 
     def spatial_fit(self, fits: pd.DataFrame) -> pd.Series | None:
         """The fit whose spatial covariance to show for one case, None if there is none.
 
         Of the first method, those with standard errors before those without, the likeliest.
         """
-        ok = fits[fits["status"] == "ok"]
+        ok = succeeded(fits)
         spatial = self.spatial_methods(ok)
         if not spatial:
             return None
-        if "std_error.0.alpha1" in ok:
-            with_errors = ok.loc[ok["std_error.0.alpha1"].notna(), "method"]
-            spatial.sort(key=lambda method: method not in set(with_errors))
+        errors = np.isfinite(rows.values(ok, "std_error", 0, COEFFICIENTS[0]))
+        with_errors = set(ok.loc[errors, "method"])
+        spatial.sort(key=lambda method: method not in with_errors)
         chosen = ok[ok["method"] == spatial[0]]
         return chosen.loc[chosen["log_likelihood"].astype(float).idxmax()]
 
     def competing(self, fits: pd.DataFrame) -> pd.DataFrame:
         """Those of `fits` that gave a result, without the controls."""
-        return fits[(fits["status"] == "ok") & ~fits["method"].isin(self.controls(fits))]
+        return fits[(fits["status"] == rows.OK) & ~fits["method"].isin(self.controls(fits))]
+
+
+def succeeded(fits: pd.DataFrame) -> pd.DataFrame:
+    """Those of `fits` that gave a result."""
+    return fits[fits["status"] == rows.OK]
 
 
 def shown_labels(data: Dataset, row: pd.Series) -> np.ndarray:
-    """Fitted labels where the row keeps them, as for real data; else the true ones."""
-    return data.labels if row["labels"] is None else np.asarray(row["labels"], dtype=int)
-
-
-def values(fits: pd.DataFrame, kind: str, component: int, parameter: str) -> np.ndarray:
-    """Column ``<kind>.<component>.<parameter>`` as floats; all NaN where no fit has it."""
-    column = f"{kind}.{component}.{parameter}"
-    if column not in fits:
-        return np.full(len(fits), np.nan)
-    return fits[column].to_numpy(dtype=float, na_value=np.nan)
+    """The true labels of drawn maps, of others those of the fit."""
+    return data.labels if data.truth is not None else np.asarray(row["labels"], dtype=int)
 
 
 def mean_and_error(sample: np.ndarray) -> tuple[float, float]:
@@ -291,15 +241,12 @@ def mean_and_error(sample: np.ndarray) -> tuple[float, float]:
 
 
 def counts(fits: pd.DataFrame) -> dict[str, int]:
-    """Numbers of fits by how they ended."""
-    status = fits["status"].value_counts()
-    ended = {f"n_{name}": int(status.get(name, 0)) for name in ("ok", "unsupported")}
+    """Numbers of fits by how they ended, as columns of a table."""
+    return tallied(rows.ended(fits["status"]))
+
+
+def tallied(ended: Mapping[str, int]) -> dict[str, int]:
+    """Numbers of fits by status as columns: with a result, not applicable, without a result."""
+    found = {f"n_{status}": int(ended.get(status, 0)) for status in (rows.OK, rows.UNSUPPORTED)}
     # Whatever else a fit can end as, it gave no result.
-    ended["n_failed"] = len(fits) - sum(ended.values())
-    return ended
-
-
-def one_line(text, limit: int = 160) -> str:
-    """The first line of an error message, short enough for a footnote."""
-    line = str(text).strip().splitlines()[0].strip() if str(text).strip() else "no message"
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+    return found | {"n_failed": int(sum(ended.values())) - sum(found.values())}

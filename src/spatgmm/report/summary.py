@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from spatgmm.common.files import atomic_path
-from spatgmm.report import figures, tables
-from spatgmm.report.results import STAND_IN, VERSIONS, Results
-from spatgmm.report.tables import writer
-from spatgmm.report.tables.table import significant
+from spatgmm.report import registry
+from spatgmm.report.results import Results, tallied
+from spatgmm.report.words import STAND_IN, significant
+from spatgmm.study import outputs, rows
 
 
 def write(config: Mapping, results_dir) -> Path:
@@ -46,18 +46,9 @@ def text(results: Results) -> str:
     """The summary in Markdown."""
     config = results.config
     parts = [f"# Results of the configuration `{config['name']}`", _synthetic(results)]
-    for name in config["outputs"]:
-        parts.append(f"## {writer.title(name)}")
-        if name in tables.names():
-            table = tables.build(name, results)
-            parts += [f"**What it shows.** {table.finding}", writer.to_markdown(name, table)]
-        else:
-            figure = figures.module(name)
-            parts += [
-                f"**What it shows.** {figure.finding(results)}",
-                f"![{writer.title(name)}](figures/{name}.png)",
-                f"**{writer.title(name)}.** {figure.caption(results)}",
-            ]
+    for asked in outputs.asked(config):
+        made = registry.build(asked, results)
+        parts += [f"## {asked.label}", f"**What it shows.** {made.finding}", made.markdown(asked)]
     parts.append(provenance(results))
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
@@ -69,12 +60,12 @@ def provenance(results: Results) -> str:
     lines = [
         "## Provenance",
         "",
-        f"- Fits: {tally['fits'].sum()}, of which {ended['ok']} ok, {ended['failed']} failed, "
-        f"{ended['unsupported']} not applicable to their data",
+        f"- Fits: {tally['fits'].sum()}, of which {ended['n_ok']} ok, {ended['n_failed']} failed, "
+        f"{ended['n_unsupported']} not applicable to their data",
         f"- Seconds spent in fits, all processes together: {significant(tally['seconds'].sum())}",
         f"- Root seed: {results.design.root_seed}",
     ]
-    for column, label in VERSIONS.items():
+    for column, label in rows.VERSIONS.items():
         found = sorted(str(version) for version in tally[column].dropna().unique())
         if found:
             lines.append(f"- {label}: {', '.join(found)}")
@@ -87,8 +78,8 @@ def provenance(results: Results) -> str:
         ended = _ended(group)
         hashes = ", ".join(sorted(group["code_hash"].dropna().unique()))
         lines.append(
-            f"| {method} | {group['plugin'].iloc[0]} | `{hashes}` | {ended['ok']} | "
-            f"{ended['failed']} | {ended['unsupported']} | "
+            f"| {method} | {group['plugin'].iloc[0]} | `{hashes}` | {ended['n_ok']} | "
+            f"{ended['n_failed']} | {ended['n_unsupported']} | "
             f"{significant(float(group['seconds'].sum()))} |"
         )
     if mixed := results.mixed():
@@ -97,9 +88,7 @@ def provenance(results: Results) -> str:
 
 
 def _ended(tally: pd.DataFrame) -> dict[str, int]:
-    fits = tally.groupby("status")["fits"].sum()
-    ended = {name: int(fits.get(name, 0)) for name in ("ok", "unsupported")}
-    return ended | {"failed": int(fits.sum()) - sum(ended.values())}
+    return tallied(tally.groupby("status")["fits"].sum().to_dict())
 
 
 def _synthetic(results: Results) -> str:

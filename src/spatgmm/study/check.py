@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from spatgmm.study import outputs
 from spatgmm.study.config import suggest
 from spatgmm.study.design import Design
 
@@ -23,7 +24,7 @@ def problems(config: Mapping[str, Any], design: Design) -> list[str]:
     design : Design
         Of that configuration.
     """
-    return [*_scenarios(design), *_datasets(config), *_methods(design), *_outputs(config)]
+    return [*_scenarios(design), *_datasets(config), *_methods(design), *outputs.problems(config)]
 
 
 def _scenarios(design: Design) -> list[str]:
@@ -95,17 +96,3 @@ def _methods(design: Design) -> list[str]:
 
 def _listed(one: str, several: str, names: list[str]) -> str:
     return f"{one if len(names) == 1 else several} {', '.join(map(repr, names))}"
-
-
-def _outputs(config: Mapping[str, Any]) -> list[str]:
-    from spatgmm.report import figures, tables
-
-    found = []
-    for number, name in enumerate(config["outputs"]):
-        kind = next((kind for kind in (tables, figures) if name in kind.names()), None)
-        if kind is None:
-            hint = suggest(name, [*tables.names(), *figures.names()])
-            found.append(f"outputs.{number}: unknown table or figure {name!r}; {hint}")
-        elif lacking := kind.missing(name, config):
-            found.append(f"outputs.{number}: {name}: {lacking}")
-    return found

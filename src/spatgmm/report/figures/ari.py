@@ -4,53 +4,51 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 
+from spatgmm.report import labels
 from spatgmm.report.figures import method_rows, style
+from spatgmm.report.figures.drawing import Drawing
 from spatgmm.report.results import Results, counts, mean_and_error
-from spatgmm.report.tables import comparison
-from spatgmm.report.tables.table import listing
+from spatgmm.report.words import listing, percent
+from spatgmm.study.rows import OK, UNSUPPORTED
 
 #: From here on a method is said to find the groups.
 _FOUND = 0.5
 
 
-def caption(results: Results) -> str:
-    return (
-        "ARI by method and scenario: every replicate (dots), mean with 95 % interval (bar), and "
-        "the best possible mean, by the true parameters (dashed line). Notes count the fits that "
-        "failed and mark methods that do not apply."
-    )
+def build(results: Results, study: str) -> Drawing:
+    """A panel per scenario, a row per method."""
+    fits = results.of(study)
+    names = labels.methods(results, fits)
+    return Drawing(lambda: _draw(results, fits, names), _finding(results, fits, names))
 
 
-def finding(results: Results) -> str:
+def _finding(results: Results, fits: pd.DataFrame, names: dict[str, str]) -> str:
     """How often each method finds the groups at all."""
-    fits = results.of(comparison.STUDY)
-    labels = results.method_labels(fits)
     ok = results.competing(fits)
     if ok.empty:
         return "Every fit failed."
     share = (ok["ari"] > _FOUND).groupby(ok["method"]).mean()
-    finders = [f"{labels[m]} in {100 * share[m]:.0f} %" for m in labels if share.get(m, 0) > 0]
-    never = [labels[m] for m in labels if share.get(m, 1) == 0]
+    finders = [f"{name} in {percent(share[m])}" for m, name in names.items() if share.get(m, 0) > 0]
+    never = [name for m, name in names.items() if share.get(m, 1) == 0]
     sentences = []
     if finders:
         sentences.append(f"ARI is above {_FOUND} for {listing(finders)} of all fits")
     if never:
         sentences.append(f"it never is for {listing(never)}")
-    failed = int((~fits["status"].isin(["ok", "unsupported"])).sum())
+    failed = int((~fits["status"].isin([OK, UNSUPPORTED])).sum())
     return "; ".join(sentences) + f". {failed} of {len(fits)} fits failed."
 
 
-def draw(results: Results):
-    fits = results.of(comparison.STUDY)
-    labels = results.method_labels(fits)
+def _draw(results: Results, fits: pd.DataFrame, names: dict[str, str]):
     cases = list(dict.fromkeys(fits["case"]))
     columns = min(3, len(cases))
     rows = -(-len(cases) // columns)
     figure, axes = plt.subplots(
         rows,
         columns,
-        figsize=(style.PAGE, rows * (0.75 + 0.19 * len(labels))),
+        figsize=(style.PAGE, rows * (0.75 + 0.19 * len(names))),
         sharey=True,
         sharex=True,
         squeeze=False,
@@ -60,14 +58,14 @@ def draw(results: Results):
     for index, (ax, case) in enumerate(zip(axes.ravel(), cases, strict=False)):
         group = fits[fits["case"] == case]
         best, _ = mean_and_error(
-            group.loc[group["method"].isin(controls) & (group["status"] == "ok"), "ari"]
+            group.loc[group["method"].isin(controls) & (group["status"] == OK), "ari"]
         )
         if np.isfinite(best):
             ax.axvline(best, color="0.3", linestyle="--", linewidth=0.8, zorder=0)
         ax.axvline(0, color="0.85", linewidth=0.8, zorder=0)
-        for y, method in enumerate(labels):
+        for y, method in enumerate(names):
             _draw_method(ax, y, group[group["method"] == method], method, results, rng)
-        ax.set_title(results.design.cases[case].source)
+        ax.set_title(results.design.cases[case].scenario)
         style.letter(ax, index)
     shown = [ax for ax in axes.ravel()[: len(cases)]]
     for ax in axes.ravel()[len(cases) :]:
@@ -78,13 +76,13 @@ def draw(results: Results):
             ax.set_xlabel("ARI")
     low = min(-0.12, float(fits["ari"].min()) - 0.05) if fits["ari"].notna().any() else -0.12
     axes[0, 0].set_xlim(low, 1.05)
-    method_rows.label(axes[0, 0], labels)
+    method_rows.label(axes[0, 0], names)
     return figure
 
 
 def _draw_method(ax, y: int, group, method: str, results: Results, rng) -> None:
     ended = counts(group)
-    ari = group.loc[group["status"] == "ok", "ari"].to_numpy(dtype=float)
+    ari = group.loc[group["status"] == OK, "ari"].to_numpy(dtype=float)
     if len(ari):
         mean, error = mean_and_error(ari)
         reach = 1.96 * error if np.isfinite(error) else 0.0

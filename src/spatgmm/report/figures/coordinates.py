@@ -4,57 +4,55 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 
 from spatgmm.report.figures import style
+from spatgmm.report.figures.drawing import Drawing
+from spatgmm.report.numbers.coordinates import DISTORTIONS, coordinates
 from spatgmm.report.results import Results
-from spatgmm.report.tables import coordinates
-from spatgmm.report.tables.table import listing, number
+from spatgmm.report.words import listing, number
 
 
-def caption(results: Results) -> str:
-    return (
-        "Distorted locations: ARI (top, bars: 95 % interval of the mean over replicates) and what "
-        "BIC loses against the true locations, for each map (bottom), as locations are permuted, "
-        "jittered or stretched. Real data are one fit each."
-    )
+def build(results: Results, *studies: str) -> Drawing:
+    """A column per way to distort, a line per data set."""
+    raw = coordinates(results, *studies)
+    return Drawing(lambda: _draw(results, raw), _finding(raw))
 
 
-def finding(results: Results) -> str:
+def _finding(raw: pd.DataFrame) -> str:
     """The mildest distortion that costs a tenth of ARI, for each data set."""
-    raw = coordinates.coordinates(results)
     parts = []
-    for source, own in raw.groupby("source", sort=False):
+    for scenario, own in raw.groupby("scenario", sort=False):
         true = own.loc[own["distortion"] == "none", "ari"].iloc[0]
-        for kind, (name, _, _) in coordinates.DISTORTIONS.items():
+        for kind, (name, _, _) in DISTORTIONS.items():
             line = own[own["distortion"] == kind]
             costly = line[line["ari"] < true - 0.1]
             where = f"from {number(costly['level'].iloc[0], 2)} on" if len(costly) else "nowhere"
-            parts.append(f"{source} {name} {where}")
+            parts.append(f"{scenario} {name} {where}")
     return f"ARI falls by more than 0.1: {listing(parts)}."
 
 
-def draw(results: Results):
-    raw = coordinates.coordinates(results)
-    cases = {results.design.cases[case].source: case for case in raw["case"]}
-    sizes = {source: len(results.dataset(case).X) for source, case in cases.items()}
-    kinds = [kind for kind in coordinates.DISTORTIONS if (raw["distortion"] == kind).any()]
+def _draw(results: Results, raw: pd.DataFrame):
+    cases = {results.design.cases[case].scenario: case for case in raw["case"]}
+    sizes = {scenario: len(results.dataset(case).X) for scenario, case in cases.items()}
+    kinds = [kind for kind in DISTORTIONS if (raw["distortion"] == kind).any()]
     figure, axes = plt.subplots(
         2, len(kinds), figsize=(style.PAGE, 3.8), sharex="col", sharey="row", squeeze=False
     )
     for column, kind in enumerate(kinds):
-        name, unchanged, unit = coordinates.DISTORTIONS[kind]
-        for number_of_line, source in enumerate(sizes):
-            own = raw[(raw["source"] == source) & raw["distortion"].isin(["none", kind])]
+        name, unchanged, unit = DISTORTIONS[kind]
+        for number_of_line, scenario in enumerate(sizes):
+            own = raw[(raw["scenario"] == scenario) & raw["distortion"].isin(["none", kind])]
             level = np.where(own["distortion"] == "none", unchanged, own["level"])
             look = {
                 "color": style.group_colour(number_of_line),
                 "marker": "osD^v"[number_of_line % 5],
                 "ms": 3.5,
-                "label": source,
+                "label": scenario,
             }
             error = 1.96 * own["se_ari"].fillna(0)
             axes[0, column].errorbar(level, own["ari"], yerr=error, capsize=2, **look)
-            axes[1, column].plot(level, own["bic_lost"] / sizes[source], **look)
+            axes[1, column].plot(level, own["bic_lost"] / sizes[scenario], **look)
         axes[1, column].axhline(0, color="0.85", linewidth=0.8, zorder=0)
         axes[1, column].set_xlabel(f"{name}: {unit}")
         style.letter(axes[0, column], column)

@@ -1,8 +1,4 @@
-"""Figure 4: true, fitted and baseline covariance matrices side by side.
-
-Baselines keep no covariance in the results, so the ones shown are refitted here on replicate 0,
-with the seed that the run used.
-"""
+"""Figure 4: true, fitted and baseline covariance matrices side by side."""
 
 from __future__ import annotations
 
@@ -10,35 +6,33 @@ import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 
 from spatgmm import simulate
-from spatgmm.common import agreement
-from spatgmm.covariance import decay
-from spatgmm.covariance.fitted import FittedCovariance, fitted_components
 from spatgmm.covariance.geometry import scaled_distances
 from spatgmm.data import Dataset
+from spatgmm.report import labels
 from spatgmm.report.figures import style
-from spatgmm.report.results import Results
-from spatgmm.report.tables.table import listing, number
+from spatgmm.report.figures.drawing import Drawing
+from spatgmm.report.results import Results, succeeded
+from spatgmm.report.words import listing, number
+from spatgmm.study.rows import FAILED, OK
 
 _ACROSS = 5
 
 
-def caption(results: Results) -> str:
-    case, _ = _case(results)
-    data = results.dataset(case)
-    return (
-        f"Covariance matrices of the {data.X.shape[1]} locations (rows and columns in C order) in "
-        f"scenario {results.design.cases[case].source}, replicate 0, component by component: the "
-        "truth; the separable covariance (row ⊗ column) that a mixture of matrix normals would "
-        "reach with endless data and known groups; fitted spatial covariances; and, for other "
-        "methods with a likelihood, the sample covariance of the clusters they found. Numbers: "
-        "relative error in Frobenius norm. Coefficients α for J all ones."
+def build(results: Results, *studies: str) -> Drawing:
+    """A row per component, a column per covariance."""
+    case, fits = _case(results, studies)
+    p = results.dataset(case).X.shape[1]
+    return Drawing(
+        lambda: _draw(results, case, fits),
+        _finding(results, case, fits),
+        (f"Scenario {labels.source(results, case)}, {p} locations, replicate 0.",),
     )
 
 
-def finding(results: Results) -> str:
-    case, fits = _case(results)
+def _finding(results: Results, case: str, fits: pd.DataFrame) -> str:
     data = results.dataset(case)
     truth = _truth(data)
     lost = [divergence(Xi, best_separable(Xi, data.shape)) for Xi in truth]
@@ -48,26 +42,25 @@ def finding(results: Results) -> str:
         f"best separable covariance loses {_nats(lost)}, where taking one component for the other "
         f"costs {_nats(apart)}"
     )
-    labels = results.method_labels(fits)
+    names = labels.methods(results, fits)
     for method, matrices in _fitted(results, fits, data).items():
         lost = [divergence(truth[g], matrix) for g, matrix in matrices.items()]
-        text += f"; {labels[method]} loses {_nats(lost)}"
+        text += f"; {names[method]} loses {_nats(lost)}"
     return text + "."
 
 
-def draw(results: Results):
-    case, fits = _case(results)
+def _draw(results: Results, case: str, fits: pd.DataFrame):
     data = results.dataset(case)
     truth = _truth(data)
-    labels = results.method_labels(fits)
+    names = labels.methods(results, fits)
     cells = {"Truth": dict(enumerate(truth))}
     cells["Best row ⊗ column"] = {g: best_separable(Xi, data.shape) for g, Xi in enumerate(truth)}
     for method, matrices in _fitted(results, fits, data).items():
-        cells[labels[method]] = matrices
+        cells[names[method]] = matrices
     for method, matrices in _clusters(results, fits, data).items():
-        cells[f"{labels[method]} (clusters)"] = matrices
-    for method in fits.loc[fits["status"] == "failed", "method"]:
-        cells[labels[method]] = {}
+        cells[f"{names[method]} (clusters)"] = matrices
+    for method in fits.loc[fits["status"] == FAILED, "method"]:
+        cells[names[method]] = {}
 
     components, blocks = len(truth), -(-len(cells) // _ACROSS)
     across = -(-len(cells) // blocks)
@@ -153,64 +146,52 @@ def divergence(truth: np.ndarray, matrix: np.ndarray) -> float:
     return 0.5 * float(np.trace(ratio) - len(truth) - np.linalg.slogdet(ratio)[1])
 
 
-def _case(results: Results):
-    """The first case on a grid, the comparison's before others, and its fits of replicate 0."""
-    studies = sorted(results.simulated_studies(), key=lambda study: study != "comparison")
+def _case(results: Results, studies: tuple[str, ...]) -> tuple[str, pd.DataFrame]:
+    """The first case on a grid of rows and columns, and its fits of replicate 0."""
     for study in studies:
         for case, _ in results.design.studies[study]:
-            shape = results.dataset(case).shape
-            if shape is not None and len(shape) == 2:
+            known = results.design.cases[case]
+            if known.simulated and len(results.dataset(case).shape or ()) == 2:
                 fits = results.of(study, replicate=0)
                 return case, fits[fits["case"] == case]
     raise ValueError("no simulated case is on a grid of rows and columns")
 
 
 def _truth(data: Dataset) -> list[np.ndarray]:
-    truth, delta = data.truth, scaled_distances(data.coordinates)
-    sigmoid = decay.get("sigmoid")
+    truth = data.truth
+    stretches = [None] * len(truth.beta) if truth.metric is None else truth.metric
+    components = zip(truth.alpha, truth.beta, stretches, strict=True)
     return [
-        FittedCovariance(alpha, np.array([beta]), None, sigmoid).matrix(delta)
-        for alpha, beta in zip(truth.alpha, truth.beta, strict=True)
+        simulate.covariance(data.coordinates, alpha, beta, truth.decay, stretch)
+        for alpha, beta, stretch in components
     ]
 
 
 def _fitted(results: Results, fits, data: Dataset) -> dict[str, dict[int, np.ndarray]]:
     """Spatial covariances as the fits of the run report them, by method and component."""
     delta = scaled_distances(data.coordinates)
-    ok = fits[fits["status"] == "ok"]
+    ok = succeeded(fits)
     found = {}
     for method in results.spatial_methods(ok):
         row = ok[ok["method"] == method].iloc[0]
-        covariances = fitted_components(row, results.decay(row))
+        covariances = results.fitted(row)
         found[method] = {g: fitted.matrix(delta) for g, fitted in covariances.items()}
     return found
 
 
 def _clusters(results: Results, fits, data: Dataset) -> dict[str, dict[int, np.ndarray]]:
     """Sample covariances of the clusters of other methods that model a covariance."""
-    ok = fits[(fits["status"] == "ok") & fits["n_parameters"].notna()]
+    ok = fits[(fits["status"] == OK) & fits["n_parameters"].notna()]
+    spatial = results.spatial_methods(ok)
     found = {}
-    for method in ok["method"]:
-        if method in results.spatial_methods(ok):
-            continue
-        labels = _refit(results, method, ok.loc[ok["method"] == method, "case"].iloc[0], data)
-        found[method] = {
-            g: np.cov(data.X[labels == g], rowvar=False)
+    for row in ok[~ok["method"].isin(spatial) & ok["labels"].notna()].itertuples():
+        clusters = np.asarray(row.labels, dtype=int)
+        found[row.method] = {
+            g: np.cov(data.X[clusters == g], rowvar=False)
             for g in range(len(data.truth.beta))
-            if (labels == g).sum() > 1
+            if (clusters == g).sum() > 1
         }
     return found
-
-
-def _refit(results: Results, method: str, case: str, data: Dataset) -> np.ndarray:
-    """Labels of replicate 0 by the run's own seed, numbered as the true components."""
-    variant = results.design.methods[method]
-    ids = [simulate.stable_hash(case), 0, simulate.stable_hash(method)]
-    entropy = [results.design.root_seed, *ids]
-    rng = np.random.default_rng(np.random.SeedSequence(entropy))
-    components = variant.n_components or len(data.truth.beta)
-    result = results.plugin(method).fit(data, components, rng, **variant.parameters)
-    return agreement.match(data.labels, result.labels, components)[result.labels]
 
 
 def _error(matrix: np.ndarray, truth: np.ndarray) -> float:

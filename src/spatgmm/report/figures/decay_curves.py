@@ -8,11 +8,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from spatgmm.covariance import decay
-from spatgmm.covariance.fitted import FittedCovariance, fitted_components
+from spatgmm.covariance.fitted import FittedCovariance
 from spatgmm.covariance.geometry import MAX_DISTANCE, scaled_distances
+from spatgmm.report import labels
 from spatgmm.report.figures import correlation, style
-from spatgmm.report.results import STAND_IN, Results, shown_labels
-from spatgmm.report.tables.table import number
+from spatgmm.report.figures.drawing import Drawing
+from spatgmm.report.results import Results, shown_labels
+from spatgmm.report.words import STAND_IN, listing, number
 
 #: Members of the family shown: from the straight line to a steep step.
 _BETAS = (0.001, 2, 3, 4, 6, 8, 12)
@@ -21,31 +23,21 @@ _BETAS = (0.001, 2, 3, 4, 6, 8, 12)
 _PANELS = 5
 
 
-def caption(results: Results) -> str:
-    names = [
-        f"{_name(results, case)}, n = {len(results.dataset(case).X)}"
-        for case, _ in _panels(results)
-    ]
-    return (
-        "(a) The sigmoid decay s(δ; β); at the lower bound of β it is a straight line. Other "
-        f"panels ({'; '.join(names)}): fitted correlation by scaled distance per component "
-        "(lines), its pointwise 95 % band by the delta method from the fit's observed information "
-        "(shaded; none where a fit came without), the truth of simulated data (dashed), "
-        "and mean empirical correlations of pairs of locations about the component's mean map "
-        "(points; components by true labels in simulated data, by fitted ones in real data). "
-        "Simulated: replicate 0."
-    )
+def build(results: Results, *studies: str) -> Drawing:
+    """The family in the first panel, a fit in each further one."""
+    panels = _panels(results, studies)
+    return Drawing(lambda: _draw(results, panels), _finding(results, panels))
 
 
-def finding(results: Results) -> str:
+def _finding(results: Results, panels: list[tuple]) -> str:
     """How far fitted curves lie from the truth, or from the empirical correlations."""
     parts = []
-    for case, row in _panels(results):
+    for case, row in panels:
         data = results.dataset(case)
         delta = scaled_distances(data.coordinates)
         simulated = results.design.cases[case].simulated
         errors = []
-        for g, fitted in fitted_components(row, results.decay(row)).items():
+        for g, fitted in results.fitted(row).items():
             points = correlation.empirical(data.X[shown_labels(data, row) == g], delta)
             at = points["delta"].to_numpy()
             reference = (
@@ -53,15 +45,14 @@ def finding(results: Results) -> str:
             )
             errors.append(float(np.abs(fitted.correlation(at) - reference).max()))
         what = "the true one" if simulated else "the empirical one"
-        label = f"{_name(results, case)} (n = {len(data.X)})"
-        parts.append(f"on {label} by {number(max(errors), 3)} from {what}")
+        name = f"{labels.source(results, case)}, n = {len(data.X)},"
+        parts.append(f"on {name} by {number(max(errors), 3)} from {what}")
     if not parts:
         return "No fit gave a spatial covariance, so only the family of curves is shown."
-    return "The fitted correlation differs at most " + ", ".join(parts) + "."
+    return f"The fitted correlation differs at most {listing(parts)}."
 
 
-def draw(results: Results):
-    panels = _panels(results)
+def _draw(results: Results, panels: list[tuple]):
     columns = min(3, 1 + len(panels))
     rows = -(-(1 + len(panels)) // columns)
     figure, axes = plt.subplots(
@@ -72,13 +63,13 @@ def draw(results: Results):
     style.letter(axes[0], 0)
     for index, (ax, (case, row)) in enumerate(zip(axes[1:], panels, strict=False), 1):
         data = results.dataset(case)
-        fitted = fitted_components(row, results.decay(row))
+        fitted = results.fitted(row)
         correlation.draw(ax, data, shown_labels(data, row), fitted)
         if results.design.cases[case].simulated:
             curve = np.linspace(correlation.nearest(data), MAX_DISTANCE, 200)
             for g in fitted:
                 ax.plot(curve, _true(data, g).correlation(curve), "k--", linewidth=0.8)
-        ax.set_title(f"{results.design.cases[case].source}, n = {len(data.X)}")
+        ax.set_title(f"{results.design.cases[case].scenario}, n = {len(data.X)}")
         if results.is_stand_in(case):
             ax.text(0.03, 0.03, STAND_IN, transform=ax.transAxes, fontstyle="italic")
         style.letter(ax, index)
@@ -124,17 +115,17 @@ def _draw_family(ax) -> None:
     ax.legend(title="β", loc="lower right", handlelength=1, labelspacing=0.2, title_fontsize=6.5)
 
 
-def _panels(results: Results) -> list[tuple]:
-    """(case, row): small and large recovery, then raw data sets, as many as fit."""
-    recovery = "recovery" in results.config["studies"]
-    study = "recovery" if recovery else results.simulated_studies()[0]
-    simulated = results.of(study, replicate=0)
+def _panels(results: Results, studies: tuple[str, ...]) -> list[tuple]:
+    """(case, row): the first study's fewest and most maps, then raw data sets, as many as fit."""
+    specs = results.config["studies"]
+    drawn = [study for study in studies if specs[study]["scenarios"]]
+    simulated = results.of(drawn[0], replicate=0)
     sizes = [simulated["n"].min(), simulated["n"].max()]
     cases = list(dict.fromkeys(simulated.loc[simulated["n"].isin(sizes), "case"]))
     cases = [cases[0], cases[-1]] if len(cases) > 1 else cases
     fits = [simulated[simulated["case"] == case] for case in cases]
     seen = set()
-    real = results.of(*results.real_studies())
+    real = results.of(*(study for study in studies if study not in drawn))
     for case, group in real.groupby("case", sort=False):
         if not results.is_centred(case) and results.family(case) not in seen:
             seen.add(results.family(case))
@@ -145,11 +136,6 @@ def _panels(results: Results) -> list[tuple]:
         if row is not None:
             panels.append((row["case"], row))
     return panels[:_PANELS]
-
-
-def _name(results: Results, case: str) -> str:
-    name = results.design.cases[case].source
-    return f"{name}, {STAND_IN}" if results.is_stand_in(case) else name
 
 
 def _true(data, component: int) -> FittedCovariance:

@@ -6,24 +6,24 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from spatgmm.report.figures import maps, style
+from spatgmm.report.figures.drawing import Drawing
 from spatgmm.report.results import Results
-from spatgmm.report.tables.table import listing, number
+from spatgmm.report.words import listing, number
 
 #: Maps shown per component.
 _EXAMPLES = 3
 
 
-def caption(results: Results) -> str:
-    return (
-        f"Simulated maps, {_EXAMPLES} per component, replicate 0 of each scenario. In a scenario "
-        "all maps share one colour scale; a cube's slices are laid out side by side."
-    )
+def build(results: Results, *studies: str) -> Drawing:
+    """A row per scenario: one case of it, a few maps of each component."""
+    cases = _cases(results, studies)
+    return Drawing(lambda: _draw(results, cases), _finding(results, cases))
 
 
-def finding(results: Results) -> str:
+def _finding(results: Results, cases: list[str]) -> str:
     """How alike components are in mean and variance, so that only structure tells them apart."""
     parts = []
-    for case in _cases(results):
+    for case in cases:
         truth = results.dataset(case).truth
         variances = truth.alpha[:, 0] + truth.alpha[:, 2]
         betas = listing([f"{beta:g}" for beta in truth.beta])
@@ -35,8 +35,7 @@ def finding(results: Results) -> str:
     return "Components differ by their spatial pattern: " + "; ".join(parts) + "."
 
 
-def draw(results: Results):
-    cases = _cases(results)
+def _draw(results: Results, cases: list[str]):
     components = max(len(results.dataset(case).truth.beta) for case in cases)
     figure = plt.figure(figsize=(style.PAGE, 0.3 + 1.15 * len(cases)))
     rows = figure.subfigures(len(cases), 1, squeeze=False)[:, 0]
@@ -67,16 +66,16 @@ def draw(results: Results):
     return figure
 
 
-def _cases(results: Results) -> list[str]:
-    """The comparison's scenarios; without that study, one case of every scenario there is."""
-    studies = results.simulated_studies()
-    studies = ["comparison"] if "comparison" in studies else studies
+def _cases(results: Results, studies: tuple[str, ...]) -> list[str]:
+    """One case of every scenario."""
     cases = {}
     for study in studies:
-        for case, _ in results.design.studies[study]:
-            cases.setdefault(results.design.cases[case].source, case)
+        for id, _ in results.design.studies[study]:
+            case = results.design.cases[id]
+            if case.simulated:
+                cases.setdefault(case.scenario, id)
     return list(cases.values())
 
 
 def _name(results: Results, case: str) -> str:
-    return results.design.cases[case].source
+    return results.design.cases[case].scenario

@@ -4,53 +4,43 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 
-from spatgmm.covariance.fitted import fitted_components
 from spatgmm.covariance.geometry import MAX_DISTANCE
 from spatgmm.data import Dataset
+from spatgmm.report import labels
 from spatgmm.report.figures import correlation, maps, style
-from spatgmm.report.results import STAND_IN, Results, shown_labels
-from spatgmm.report.tables.table import listing, number
+from spatgmm.report.figures.drawing import Drawing
+from spatgmm.report.results import Results, shown_labels
+from spatgmm.report.words import STAND_IN, listing, number
 
 #: Example maps drawn per data set, shared by its groups.
 _MAPS = 4
 
-#: What the values of a loader's maps are; the unit of a user's own maps is not known.
-_UNITS = {
-    "film": "dose difference (Gy)",
-    "climate": "temperature (°C)",
-    "texture": "intensity (SD)",
-}
 
-
-def caption(results: Results) -> str:
-    stand_ins = [
-        _title(case, other) for case, other in _families(results) if results.is_stand_in(case)
-    ]
-    text = (
-        "Data sets, one per row. Left: example maps of each group. Middle: true groups against "
-        "clusters, in the raw data and with each group's mean map subtracted (numbers of maps; "
-        "colour: share of the group). Right: fitted correlation by scaled distance per cluster "
-        "(lines; raw data where they were fitted, else centred), 95 % band by the delta method "
-        "from the fit's observed information, and mean empirical correlations about the cluster's "
-        "mean map (points); colours as in the maps' frames. Coefficients α for J all ones."
+def build(results: Results, *studies: str) -> Drawing:
+    """A row per data set: maps, clusters in raw and centred data, correlation by distance."""
+    fits = results.of(*studies)
+    families = _families(results, fits)
+    stand_ins = [_title(*pair) for pair in families if results.is_stand_in(pair[0])]
+    return Drawing(
+        lambda: _draw(results, fits, families),
+        _finding(results, fits, families),
+        (f"{listing(stand_ins)}: {STAND_IN}, simulated and not measured.",) if stand_ins else (),
     )
-    if stand_ins:
-        text += f" {listing(stand_ins)}: {STAND_IN}, simulated and not measured."
-    return text
 
 
-def finding(results: Results) -> str:
+def _finding(results: Results, fits: pd.DataFrame, families: list[tuple]) -> str:
     """How the fall of correlation with distance differs between groups."""
     parts = []
-    for case, _ in _families(results):
-        row = results.spatial_fit(results.of(*results.real_studies()).query("case == @case"))
-        name = results.dataset_label(case)
+    for case, _ in families:
+        row = results.spatial_fit(fits[fits["case"] == case])
+        name = labels.source(results, case)
         if row is None:
             parts.append(f"{name}: no spatial covariance was fitted")
             continue
         data = results.dataset(case)
-        fitted = fitted_components(row, results.decay(row))
+        fitted = results.fitted(row)
         at = np.array([correlation.nearest(data), MAX_DISTANCE / 2])
         falls = []
         for g, covariance in fitted.items():
@@ -64,9 +54,7 @@ def finding(results: Results) -> str:
     )
 
 
-def draw(results: Results):
-    families = _families(results)
-    fits = results.of(*results.real_studies())
+def _draw(results: Results, fits: pd.DataFrame, families: list[tuple]):
     figure = plt.figure(figsize=(style.PAGE, 1.75 * len(families)))
     rows = figure.subfigures(len(families), 1, squeeze=False)[:, 0]
     for row, (case, other) in zip(rows, families, strict=True):
@@ -76,7 +64,7 @@ def draw(results: Results):
         if results.is_stand_in(case):
             title += f" ({STAND_IN})"
         row.suptitle(title, fontweight="bold", fontsize=7.5, x=0.01, ha="left")
-        _draw_maps(left, data, _UNITS.get(results.design.cases[case].settings["load"], "value"))
+        _draw_maps(left, data, labels.values(results, case))
         for shown in filter(None, (case, other)):
             _draw_confusion(after if results.is_centred(shown) else middle, results, fits, shown)
         ax = right.subplots()
@@ -85,7 +73,7 @@ def draw(results: Results):
             ax.axis("off")
             ax.text(0.5, 0.5, "no spatial covariance\nwas fitted", ha="center", va="center")
             continue
-        fitted = fitted_components(chosen, results.decay(chosen))
+        fitted = results.fitted(chosen)
         correlation.draw(ax, data, shown_labels(data, chosen), fitted)
     return figure
 
@@ -159,14 +147,12 @@ def _draw_confusion(panel, results: Results, fits, case: str) -> None:
     ax.set_title(f"{kind}: ARI {number(row['ari'], 2)}")
 
 
-def _families(results: Results) -> list[tuple[str, str | None]]:
+def _families(results: Results, fits: pd.DataFrame) -> list[tuple[str, str | None]]:
     """(case to show, its centred counterpart or None) of every data set."""
     variants: dict[tuple, dict[bool, str]] = {}
-    for study in results.real_studies():
-        for case, _ in results.design.studies[study]:
-            if not results.design.cases[case].simulated:
-                kinds = variants.setdefault(results.family(case), {})
-                kinds.setdefault(results.is_centred(case), case)
+    for case in fits["case"].unique():
+        kinds = variants.setdefault(results.family(case), {})
+        kinds.setdefault(results.is_centred(case), case)
     return [
         (kinds[False], kinds.get(True)) if False in kinds else (kinds[True], None)
         for kinds in variants.values()

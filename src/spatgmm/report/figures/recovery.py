@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 
 from spatgmm.report.figures import style
-from spatgmm.report.results import Results, values
-from spatgmm.report.tables import recovery
-from spatgmm.report.tables.table import SYMBOLS, number
+from spatgmm.report.figures.drawing import Drawing
+from spatgmm.report.numbers.recovery import recovery
+from spatgmm.report.results import Results
+from spatgmm.report.words import SYMBOLS, number
+from spatgmm.study.rows import OK, values
 
 
-def caption(results: Results) -> str:
-    return (
-        "Recovery of the parameters of each component by the number of maps n: every replicate "
-        "(dots), mean and range of the middle 95 % of replicates (bars), truth (dashed line). "
-        "Coefficients α for J all ones. Vertical axes are cut to the middle 99 % of replicates."
-    )
+def build(results: Results, study: str) -> Drawing:
+    """A row per component, a column per parameter."""
+    fits = results.of(study)
+    return Drawing(lambda: _draw(results, fits), _finding(recovery(results, fits)))
 
 
-def finding(results: Results) -> str:
+def _finding(raw: pd.DataFrame) -> str:
     """How fast the spread shrinks with n, against the rate of 1/√n."""
-    raw = recovery.recovery(results, results.of(recovery.STUDY))
     sizes = sorted(raw["n"].unique())
     if len(sizes) < 2:
         return f"Estimates are shown for n = {sizes[0]} only."
@@ -38,14 +38,13 @@ def finding(results: Results) -> str:
     )
 
 
-def draw(results: Results):
-    fits = results.of(recovery.STUDY)
+def _draw(results: Results, fits: pd.DataFrame):
     method = results.spatial_methods(fits)
-    fits = fits[(fits["status"] == "ok") & fits["method"].isin(method[:1])]
+    fits = fits[(fits["status"] == OK) & fits["method"].isin(method[:1])]
     if fits.empty:
         figure, ax = plt.subplots(figsize=(style.COLUMN, 1))
         ax.axis("off")
-        ax.text(0.5, 0.5, "No fit gave estimates: see table 1.", ha="center", va="center")
+        ax.text(0.5, 0.5, "No fit gave estimates.", ha="center", va="center")
         return figure
     truth = results.dataset(fits["case"].iloc[0]).truth
     sizes = sorted(fits["n"].unique())

@@ -8,48 +8,45 @@ import pandas as pd
 from matplotlib.colors import BoundaryNorm, ListedColormap
 
 from spatgmm.report.figures import style
+from spatgmm.report.figures.drawing import Drawing
+from spatgmm.report.numbers.stability import REACHED, runs, start_labels
 from spatgmm.report.results import Results
-from spatgmm.report.tables import stability
-from spatgmm.report.tables.table import listing
+from spatgmm.report.words import listing
+from spatgmm.study.rows import OK, extra
 
 #: Distances to the best log-likelihood, and what a run within or beyond them is called.
-_EDGES = (stability.REACHED, 1.0, 10.0)
+_EDGES = (REACHED, 1.0, 10.0)
 _OUTCOMES = ("best reached", "within 1", "within 10", "farther", "failed")
 
 #: Light where all is well; sequential, so that it reads in grey too.
 _COLOURS = ("#F0F0F0", "#A6CEE3", "#56B4E9", "#0072B2", "#000000")
 
 
-def caption(results: Results) -> str:
-    return (
-        "Every run of the stability study by starting β and data set (seed), for each solver and "
-        "way of starting: how far below the best log-likelihood known for the same data it ended, "
-        "in units of log-likelihood. Failed: no result, or a component lost. Multi-start finds its "
-        "own β; its runs along a row differ in random starts only."
-    )
+def build(results: Results, *studies: str) -> Drawing:
+    """A panel per solver and way of starting, a field per run with a starting value."""
+    fits = runs(results, *studies)
+    fits = fits[fits["start"].notna()]
+    fits = fits.assign(outcome=_outcome(fits))
+    names = start_labels(results, fits)
+    return Drawing(lambda: _draw(fits, names), _finding(fits, names))
 
 
-def finding(results: Results) -> str:
+def _finding(fits: pd.DataFrame, names: dict[str, str]) -> str:
     """In how many runs each did not get there."""
-    fits = _shown(results)
-    labels = stability.start_labels(results, fits)
-    missed = (_outcome(fits) > 0).groupby(fits["base"], sort=False)
-    parts = [f"{labels[base]} {int(own.sum())} of {len(own)}" for base, own in missed]
+    missed = (fits["outcome"] > 0).groupby(fits["base_method"], sort=False)
+    parts = [f"{names[base]} {int(own.sum())} of {len(own)}" for base, own in missed]
     return f"Runs that did not reach the best log-likelihood known: {listing(parts)}."
 
 
-def draw(results: Results):
-    fits = _shown(results)
-    fits = fits.assign(outcome=_outcome(fits))
-    labels = stability.start_labels(results, fits)
+def _draw(fits: pd.DataFrame, names: dict[str, str]):
     figure, axes = plt.subplots(
-        1, len(labels), figsize=(style.PAGE, 3.4), sharey=True, squeeze=False
+        1, len(names), figsize=(style.PAGE, 3.4), sharey=True, squeeze=False
     )
     colours = ListedColormap(_COLOURS)
     norm = BoundaryNorm(np.arange(len(_OUTCOMES) + 1) - 0.5, len(_OUTCOMES))
     image = None
-    for index, (ax, base) in enumerate(zip(axes[0], labels, strict=True)):
-        own = fits[fits["base"] == base]
+    for index, (ax, base) in enumerate(zip(axes[0], names, strict=True)):
+        own = fits[fits["base_method"] == base]
         grid = own.pivot_table(index="replicate", columns="start", values="outcome")
         image = ax.pcolormesh(
             np.arange(grid.shape[1] + 1),
@@ -65,7 +62,7 @@ def draw(results: Results):
         ax.set_xticks([k + 0.5 for k in shown], [f"{grid.columns[k]:g}" for k in shown])
         ax.set_xlabel("starting β")
         # Solver and start on lines of their own, or they run into the panel's letter.
-        ax.set_title("\n".join(labels[base].rsplit(", ", 1)))
+        ax.set_title("\n".join(names[base].rsplit(", ", 1)))
         style.letter(ax, index)
     axes[0, 0].set_ylabel("data set (seed)")
     bar = figure.colorbar(image, ax=axes, ticks=range(len(_OUTCOMES)), shrink=0.8)
@@ -75,15 +72,9 @@ def draw(results: Results):
     return figure
 
 
-def _shown(results: Results):
-    """Runs with a starting value."""
-    fits = stability.runs(results)
-    return fits[fits["start"].notna()]
-
-
 def _outcome(fits) -> pd.Series:
     """Index into the outcomes, for each run."""
     outcome = np.digitize(fits["gap"].to_numpy(dtype=float), _EDGES, right=True)
-    lost = fits.get("extra.empty_components", pd.Series(0, index=fits.index)).astype(float) > 0
-    failed = (fits["status"] != "ok") | lost
+    lost = fits.get(extra("empty_components"), pd.Series(0, index=fits.index)).astype(float) > 0
+    failed = (fits["status"] != OK) | lost
     return pd.Series(np.where(failed, len(_OUTCOMES) - 1, outcome), index=fits.index)

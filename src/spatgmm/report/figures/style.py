@@ -10,7 +10,6 @@ import matplotlib
 matplotlib.use("Agg")  # files only; also where there is no screen
 
 import matplotlib.pyplot as plt
-import seaborn as sns
 from matplotlib.figure import Figure
 
 from spatgmm.common.files import atomic_path
@@ -47,6 +46,15 @@ GROUP_COLOURS = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#AA3377", "#66CCEE
 
 _RC = {
     "figure.dpi": 100,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["Arial", "DejaVu Sans", "Liberation Sans", "sans-serif"],
+    "axes.edgecolor": ".15",
+    "axes.labelcolor": ".15",
+    "text.color": ".15",
+    "xtick.color": ".15",
+    "ytick.color": ".15",
+    "image.cmap": SEQUENTIAL,
+    "lines.solid_capstyle": "round",
     "savefig.dpi": 300,
     "font.size": 7,
     "axes.titlesize": 7.5,
@@ -57,6 +65,8 @@ _RC = {
     "legend.frameon": False,
     "axes.linewidth": 0.6,
     "lines.linewidth": 1.2,
+    "xtick.major.size": 4,
+    "ytick.major.size": 4,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "pdf.fonttype": 42,  # text stays text in the PDF
@@ -65,8 +75,9 @@ _RC = {
 
 
 def apply() -> None:
-    """Set seaborn's and matplotlib's defaults for all figures."""
-    sns.set_theme(context="paper", style="ticks", rc=_RC)
+    """Set matplotlib's defaults for all figures."""
+    matplotlib.rcdefaults()
+    plt.rcParams.update(_RC)
 
 
 def method_colour(plugin: str) -> str:

@@ -4,39 +4,34 @@ from __future__ import annotations
 
 import numpy as np
 
+from spatgmm.report import labels
 from spatgmm.report.figures import style
-from spatgmm.report.figures.sweep_panels import Panels, frame, panels, ticks, told
+from spatgmm.report.figures.drawing import Drawing
+from spatgmm.report.figures.sweep_panels import Panels, frame, notes, panels, ticks
+from spatgmm.report.numbers import sweep
 from spatgmm.report.results import Results
-from spatgmm.report.tables import sweep
-from spatgmm.report.tables.table import number
+from spatgmm.report.words import number
 
 #: Smaller numbers cannot be read.
 _SMALLEST_FONT = 4.0
 
 
-def caption(results: Results) -> str:
-    arranged = panels(results)
-    over = " and ".join(sweep.name(key) for key in (arranged.x, arranged.y) if key)
-    errors = "below it" if _font_size(arranged) else "in Table 10"
-    return f"Sweep: mean ARI ({errors}, its standard error) over {over} by method.{told(arranged)}"
+def build(results: Results, study: str) -> Drawing:
+    """A heat map per method, a row of them per value of further keys."""
+    arranged = panels(results, study)
+    finding = sweep.finding(results, arranged.cells)
+    return Drawing(lambda: _draw(arranged), finding, notes(arranged))
 
 
-def finding(results: Results) -> str:
-    """The same as the table's."""
-    cells = sweep.cells(results)
-    return sweep.finding(cells, results.method_labels(cells), results.controls(cells))
-
-
-def draw(results: Results):
-    arranged = panels(results)
-    label = sweep.name(arranged.y) if arranged.y else ""
-    figure, axes = frame(arranged, list(arranged.labels.values()), label, (0.4, 1.7))
+def _draw(arranged: Panels):
+    label = labels.key(arranged.y) if arranged.y else ""
+    figure, axes = frame(arranged, list(arranged.methods.values()), label, (0.4, 1.7))
     xs = list(dict.fromkeys(arranged.cells[arranged.x]))
     ys = list(dict.fromkeys(arranged.cells[arranged.y])) if arranged.y else [""]
     font_size = _font_size(arranged)
     image = None
     for row, (_, cells) in zip(axes, arranged.rows, strict=True):
-        for ax, method in zip(row, arranged.labels, strict=True):
+        for ax, method in zip(row, arranged.methods, strict=True):
             mean, error = np.full((2, len(ys), len(xs)), np.nan)
             for cell in cells[cells["method"] == method].to_dict("records"):
                 at = ys.index(cell[arranged.y] if arranged.y else ""), xs.index(cell[arranged.x])
@@ -54,7 +49,7 @@ def draw(results: Results):
 
 def _font_size(arranged: Panels) -> float:
     """Of the numbers in the fields; 0 where they would not fit."""
-    across = len(arranged.labels) * arranged.cells[arranged.x].nunique()
+    across = len(arranged.methods) * arranged.cells[arranged.x].nunique()
     high = 2 * (arranged.cells[arranged.y].nunique() if arranged.y else 1)
     size = min(5.5, 110 / across, 90 / high)
     return size if size >= _SMALLEST_FONT else 0.0

@@ -2,66 +2,61 @@
 
 from __future__ import annotations
 
+from spatgmm.report import labels
 from spatgmm.report.figures import style
-from spatgmm.report.figures.sweep_panels import frame, panels, ticks, told
+from spatgmm.report.figures.drawing import Drawing
+from spatgmm.report.figures.sweep_panels import Panels, frame, notes, panels, ticks
 from spatgmm.report.results import Results
-from spatgmm.report.tables import sweep
-from spatgmm.report.tables.table import listing, number
+from spatgmm.report.words import listing, number
 
 #: Panels side by side.
 _MOST_COLUMNS = 6
 
 
-def caption(results: Results) -> str:
-    arranged = panels(results)
-    text = f"Sweep: mean ARI along {sweep.name(arranged.x)} by method, with 95 % intervals (bars)."
-    if arranged.y:
-        text += f" Columns of panels: {sweep.name(arranged.y)}."
-        left_out = len(dict.fromkeys(arranged.cells[arranged.y])) - _MOST_COLUMNS
-        if left_out > 0:
-            text += f" {left_out} further values are in Table 10 only."
-    return text + told(arranged)
+def build(results: Results, study: str) -> Drawing:
+    """A panel per value of the second key, a row of them per value of further ones."""
+    arranged = panels(results, study)
+    left_out = arranged.cells[arranged.y].nunique() - _MOST_COLUMNS if arranged.y else 0
+    return Drawing(lambda: _draw(results, arranged), _finding(arranged), notes(arranged, left_out))
 
 
-def finding(results: Results) -> str:
+def _finding(arranged: Panels) -> str:
     """Which way each method's mean goes along the first parameter."""
-    arranged = panels(results)
     ok = arranged.cells[arranged.cells["n_ok"] > 0]
-    told = []
-    for method, label in arranged.labels.items():
+    ways = []
+    for method, label in arranged.methods.items():
         along = ok[ok["method"] == method].groupby(arranged.x, sort=False)["mean_ari"].mean()
         if len(along):
-            told.append(f"{label} {number(along.iloc[0], 2)} to {number(along.iloc[-1], 2)}")
-    if not told:
+            ways.append(f"{label} {number(along.iloc[0], 2)} to {number(along.iloc[-1], 2)}")
+    if not ways:
         return "Every fit failed."
-    ends = [sweep.shown(value) for value in (ok[arranged.x].iloc[0], ok[arranged.x].iloc[-1])]
+    ends = [labels.value(value) for value in (ok[arranged.x].iloc[0], ok[arranged.x].iloc[-1])]
     return (
-        f"From {sweep.name(arranged.x)} = {ends[0]} to {ends[1]}, over all else that is varied, "
-        f"mean ARI goes from {listing(told)}."
+        f"From {labels.key(arranged.x)} = {ends[0]} to {ends[1]}, over all else that is varied, "
+        f"mean ARI goes from {listing(ways)}."
     )
 
 
-def draw(results: Results):
-    arranged = panels(results)
+def _draw(results: Results, arranged: Panels):
     columns = list(dict.fromkeys(arranged.cells[arranged.y])) if arranged.y else [""]
     columns = columns[:_MOST_COLUMNS]
     titles = [""]
     if arranged.y:
-        titles = [f"{sweep.name(arranged.y)}\n= {sweep.shown(value)}" for value in columns]
+        titles = [f"{labels.key(arranged.y)}\n= {labels.value(value)}" for value in columns]
     figure, axes = frame(arranged, titles, "ARI", (0.6, 1.5))
     xs = list(dict.fromkeys(arranged.cells[arranged.x]))
     for row, (_, cells) in zip(axes, arranged.rows, strict=True):
         for ax, value in zip(row, columns, strict=True):
             shown = cells[cells[arranged.y] == value] if arranged.y else cells
-            _draw_methods(ax, shown, xs, arranged.x, arranged.labels, results)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(5, len(labels)))
+            _draw_methods(ax, shown, xs, arranged.x, arranged.methods, results)
+    handles, shown = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, shown, loc="outside upper center", ncols=min(5, len(shown)))
     return figure
 
 
-def _draw_methods(ax, cells, xs, x: str, labels, results: Results) -> None:
+def _draw_methods(ax, cells, xs, x: str, names: dict[str, str], results: Results) -> None:
     ax.axhline(0, color="0.85", linewidth=0.8, zorder=0)
-    for method, label in labels.items():
+    for method, label in names.items():
         block = cells[cells["method"] == method]
         ax.errorbar(
             [xs.index(value) for value in block[x]],

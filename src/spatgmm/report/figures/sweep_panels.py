@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from spatgmm.report import labels
 from spatgmm.report.figures import style
+from spatgmm.report.numbers import sweep
 from spatgmm.report.results import Results
-from spatgmm.report.tables import sweep
-from spatgmm.report.tables.table import listing
+from spatgmm.report.words import listing
 
 #: Rows of panels on one page.
 MOST_ROWS = 6
@@ -26,13 +27,13 @@ class Panels:
     Attributes
     ----------
     cells : DataFrame
-        See :func:`spatgmm.report.tables.sweep.cells`.
+        See :func:`spatgmm.report.numbers.sweep.cells`.
     x, y : str
         The first two varied keys; ``y`` is ``""`` where only one is varied.
     rows : list of (str, DataFrame)
         Cells by the values of all further keys, with these as a title; the first few.
-    labels : dict
-        Methods and their labels.
+    methods : dict
+        Their labels.
     left_out : int
         Number of rows beyond those.
     """
@@ -41,13 +42,13 @@ class Panels:
     x: str
     y: str
     rows: list[tuple[str, pd.DataFrame]]
-    labels: dict[str, str]
+    methods: dict[str, str]
     left_out: int
 
 
-def panels(results: Results) -> Panels:
-    """The cells of the run's sweep, arranged."""
-    cells = sweep.cells(results)
+def panels(results: Results, study: str) -> Panels:
+    """The cells of a sweep, arranged."""
+    cells = sweep.cells(results, study)
     x, *further = sweep.swept(cells)
     y, rest = (further[0], further[1:]) if further else ("", [])
     rows = [("", cells)]
@@ -57,22 +58,21 @@ def panels(results: Results) -> Panels:
             for values, group in cells.groupby(rest, sort=False, dropna=False)
         ]
     left_out = max(0, len(rows) - MOST_ROWS)
-    return Panels(cells, x, y, rows[:MOST_ROWS], results.method_labels(cells), left_out)
+    return Panels(cells, x, y, rows[:MOST_ROWS], labels.methods(results, cells), left_out)
 
 
-def told(arranged: Panels) -> str:
-    """The end of a caption: what the rows are, and what is not shown."""
-    if len(arranged.rows) == 1:
-        return ""
+def notes(arranged: Panels, columns_left_out: int = 0) -> tuple[str, ...]:
+    """What the rows of panels are, and what is not shown."""
     further = [
-        sweep.name(key)
+        labels.key(key)
         for key in sweep.swept(arranged.cells)
         if key not in (arranged.x, arranged.y)
     ]
-    text = f" Rows of panels: {listing(further)}."
-    if arranged.left_out:
-        text += f" {arranged.left_out} further rows are in Table 10 only."
-    return text
+    said = [f"Rows of panels: {listing(further)}."] if len(arranged.rows) > 1 else []
+    for number, what in ((arranged.left_out, "rows"), (columns_left_out, "columns")):
+        if number > 0:
+            said.append(f"{number} further {what} of panels are left out; the table has them all.")
+    return tuple(said)
 
 
 def frame(arranged: Panels, titles: list[str], label: str, heights: tuple[float, float]):
@@ -102,7 +102,7 @@ def frame(arranged: Panels, titles: list[str], label: str, heights: tuple[float,
     for ax, title in zip(axes[0], titles, strict=True):
         ax.set_title(title)
     for ax in axes[-1]:
-        ax.set_xlabel(sweep.name(arranged.x))
+        ax.set_xlabel(labels.key(arranged.x))
     for ax, (title, _) in zip(axes[:, 0], arranged.rows, strict=True):
         ax.set_ylabel(f"{title}\n{label}" if title else label)
     return figure, axes
@@ -112,9 +112,9 @@ def ticks(axis, values: list) -> None:
     """Name the values at positions 0, 1, ... of an axis, every other one where they are many."""
     every = -(-len(values) // _MOST_TICKS)
     at = range(0, len(values), every)
-    axis.set_ticks(at, [sweep.shown(values[k]) for k in at])
+    axis.set_ticks(at, [labels.value(values[k]) for k in at])
 
 
 def _title(keys: list[str], values: tuple) -> str:
     pairs = zip(keys, values, strict=True)
-    return ", ".join(f"{sweep.name(key)} = {sweep.shown(value)}" for key, value in pairs)
+    return ", ".join(f"{labels.key(key)} = {labels.value(value)}" for key, value in pairs)

@@ -5,42 +5,36 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from spatgmm.report.results import Results, counts, mean_and_error, values
-from spatgmm.report.tables.table import Table, failures, number, with_error
-
-STUDY = "anisotropy"
+from spatgmm.report import labels
+from spatgmm.report.results import Results, counts, mean_and_error, succeeded
+from spatgmm.report.tables.table import Table
+from spatgmm.report.words import failures, listing, number, with_error
+from spatgmm.study.rows import values
 
 #: A model has started to lose where its mean ARI is this far below another's.
 _BEHIND = 0.05
 
 
-def build(results: Results) -> Table:
+def build(results: Results, study: str) -> Table:
     """One row per strength of the stripes, one column per method."""
-    fits = results.varied(STUDY)
+    fits = results.varied(study)
     raw = anisotropy(results, fits)
-    labels = results.method_labels(fits)
+    names = labels.methods(results, fits)
     cells = raw.set_index(["strength", "method"])
     rows = []
     for strength in sorted(raw["strength"].unique()):
         row = {"ratio of ranges": f"{strength:g}"}
-        for method, label in labels.items():
+        for method, name in names.items():
             cell = cells.loc[(strength, method)]
-            row[label] = with_error(cell["ari"], cell["se_ari"], 2)
+            row[name] = with_error(cell["ari"], cell["se_ari"], 2)
         for method in _directed(raw):
             error = cells.loc[(strength, method), "angle_error"]
-            row[f"angle error of {labels[method]}"] = f"{number(error, 1)}°"
+            row[f"angle error of {names[method]}"] = f"{number(error, 1)}°"
         rows.append(row)
     return Table(
-        caption=(
-            "Stripes along one diagonal in component 1 and along the other in component 2, by "
-            "how many times farther correlation reaches along them than across: mean ARI (standard "
-            "error of the mean), and the mean absolute error of the estimated angle in degrees "
-            "(about 45 where the truth has no direction)."
-        ),
         raw=raw,
         formatted=pd.DataFrame(rows),
-        notes=(),
-        finding=_finding(results, raw, labels),
+        finding=_finding(results, raw, names),
     )
 
 
@@ -50,7 +44,7 @@ def anisotropy(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
     for (case, method), group in fits.groupby(["case", "method"], sort=False):
         components = results.design.cases[case].settings["components"]
         truth = [component["stripes"] for component in components]
-        ok = group[group["status"] == "ok"]
+        ok = succeeded(group)
         ari, se_ari = mean_and_error(ok["ari"])
         errors = [
             _angle_error(values(ok, "estimate", g, "angle"), stripes["angle"])
@@ -81,7 +75,7 @@ def _directed(raw: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys(raw.loc[raw["angle_error"].notna(), "method"]))
 
 
-def _finding(results: Results, raw: pd.DataFrame, labels: dict[str, str]) -> str:
+def _finding(results: Results, raw: pd.DataFrame, names: dict[str, str]) -> str:
     table = raw.pivot_table(index="strength", columns="method", values="ari", sort=False)
     if table.empty:
         return f"No method can be compared: {failures(raw)}."
@@ -90,12 +84,12 @@ def _finding(results: Results, raw: pd.DataFrame, labels: dict[str, str]) -> str
     last = table.loc[strongest].sort_values(ascending=False)
     sentences = [
         f"At the strongest stripes (ratio {strongest:g}) mean ARI is "
-        + ", ".join(f"{number(last[method], 2)} for {labels[method]}" for method in last.index)
+        + listing([f"{number(last[method], 2)} for {names[method]}" for method in last.index])
     ]
     for method in _directed(raw):
         own = raw[(raw["method"] == method) & (raw["strength"] == strongest)].iloc[0]
         sentences.append(
-            f"{labels[method]} finds the angle within {number(own['angle_error'], 1)} degrees on "
+            f"{names[method]} finds the angle within {number(own['angle_error'], 1)} degrees on "
             f"average and a ratio of {number(own['range_ratio'], 2)}"
         )
         for other in table.columns:
@@ -104,11 +98,11 @@ def _finding(results: Results, raw: pd.DataFrame, labels: dict[str, str]) -> str
             behind = table[method] - table[other] > _BEHIND
             if behind.any():
                 sentences.append(
-                    f"{labels[other]} starts to lose (by more than {_BEHIND} in ARI) at a ratio of "
+                    f"{names[other]} starts to lose (by more than {_BEHIND} in ARI) at a ratio of "
                     f"{behind.idxmax():g}"
                 )
             else:
-                sentences.append(f"{labels[other]} loses nowhere")
+                sentences.append(f"{names[other]} loses nowhere")
     sentences.append(failures(raw))
     return ". ".join(sentences) + "."
 

@@ -5,26 +5,27 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from spatgmm.report.results import Results, counts, mean_and_error, one_line
-from spatgmm.report.tables.table import Footnotes, Table, failures, listing, number, with_error
-
-STUDY = "comparison"
+from spatgmm.report import labels
+from spatgmm.report.results import Results, counts, mean_and_error
+from spatgmm.report.tables.table import Footnotes, Table
+from spatgmm.report.words import failures, listing, number, reason, with_error
+from spatgmm.study.rows import OK
 
 #: Differences in mean ARI that a reader need not tell apart.
 _CLOSE = 0.02
 _NEAR_ZERO = 0.03
 
 
-def build(results: Results) -> Table:
+def build(results: Results, study: str) -> Table:
     """One row per method; per scenario mean (standard error), median, fits ok / failed."""
-    fits = results.of(STUDY)
+    fits = results.of(study)
     raw = comparison(fits)
-    labels = results.method_labels(fits)
+    names = labels.methods(results, fits)
     footnotes = Footnotes()
     cases = list(dict.fromkeys(raw["case"]))
     cells = raw.set_index(["method", "case"])
     rows = []
-    for method, label in labels.items():
+    for method, label in names.items():
         row = {("method", ""): label}
         for case in cases:
             cell = _cell(cells.loc[(method, case)], footnotes)
@@ -34,15 +35,10 @@ def build(results: Results) -> Table:
     formatted = pd.DataFrame(rows)
     formatted.columns = pd.MultiIndex.from_tuples(formatted.columns)
     return Table(
-        caption=(
-            "Adjusted Rand index (ARI) by method and scenario, over replicates that every method "
-            "shares: mean (standard error of the mean), median, and fits that succeeded / failed. "
-            "Classification by the true parameters gives the best possible ARI."
-        ),
         raw=raw,
         formatted=formatted,
         notes=footnotes.notes(),
-        finding=_finding(raw, labels, results.controls(fits)),
+        finding=_finding(raw, names, results.controls(fits)),
     )
 
 
@@ -61,10 +57,9 @@ def comparison(fits: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for (case, method), group in fits.groupby(["case", "method"], sort=False):
-        ok = group["status"] == "ok"
+        ok = group["status"] == OK
         ari = group.loc[ok, "ari"].to_numpy(dtype=float)
         mean, error = mean_and_error(ari)
-        messages = group.loc[~ok, "error"].dropna()
         rows.append(
             {
                 "case": case,
@@ -73,7 +68,7 @@ def comparison(fits: pd.DataFrame) -> pd.DataFrame:
                 "se_ari": error,
                 "median_ari": float(np.median(ari)) if len(ari) else np.nan,
                 **counts(group),
-                "reason": one_line(messages.mode().iloc[0]) if len(messages) else "",
+                "reason": reason(group.loc[~ok, "error"]),
             }
         )
     return pd.DataFrame(rows)
@@ -89,7 +84,7 @@ def _cell(cell: pd.Series, footnotes: Footnotes) -> tuple[str, str, str]:
     return with_error(cell["mean_ari"], cell["se_ari"]), number(cell["median_ari"]), ended
 
 
-def _finding(raw: pd.DataFrame, labels: dict[str, str], controls: set[str]) -> str:
+def _finding(raw: pd.DataFrame, names: dict[str, str], controls: set[str]) -> str:
     shown = raw[raw["n_ok"] > 0]
     if shown.empty:
         return f"No method can be compared: {failures(raw)}."
@@ -107,15 +102,15 @@ def _finding(raw: pd.DataFrame, labels: dict[str, str], controls: set[str]) -> s
     everywhere = "on every scenario they apply to"
     groups = ((close, f"Within {_CLOSE} of it"), (zero, f"Within {_NEAR_ZERO} of zero"))
     for chosen, words in groups:
-        names = [labels[method] for method in labels if chosen.get(method, False)]
-        if names:
-            sentences.append(f"{words} {everywhere}: {listing(names)}")
-    for method in labels:
+        found = [name for method, name in names.items() if chosen.get(method, False)]
+        if found:
+            sentences.append(f"{words} {everywhere}: {listing(found)}")
+    for method, name in names.items():
         if method in close.index and not close[method] and not zero[method]:
             block = compared.loc[compared["method"] == method, "mean_ari"]
             span = number(block.min())
             if len(block) > 1:
                 span += f" to {number(block.max())}"
-            sentences.append(f"{labels[method]}: {span}")
+            sentences.append(f"{name}: {span}")
     sentences.append(failures(raw))
     return ". ".join(sentences) + "."

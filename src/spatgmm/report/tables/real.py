@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import pandas as pd
 
-from spatgmm.report.results import Results, counts, mean_and_error, one_line
-from spatgmm.report.tables.table import (
-    Footnotes,
-    Table,
-    failures,
-    listing,
-    number,
-    significant,
-    with_error,
+from spatgmm.report import labels
+from spatgmm.report.results import Results, counts, mean_and_error, succeeded
+from spatgmm.report.tables.table import Footnotes, Table
+from spatgmm.report.words import failures, listing, number, reason, significant, with_error
+from spatgmm.study.rows import OK, extra
+
+_STAND_IN = (
+    "The data set marked as a synthetic stand-in was not measured: it takes the place of maps that "
+    "only a user can bring."
 )
 
 
-def build(results: Results, centred: bool) -> Table:
+def build(results: Results, *studies: str, centred: bool) -> Table:
     """One row per data set and method."""
-    fits = results.of(*results.real_studies())
+    fits = results.of(*studies)
     fits = fits[[results.is_centred(case) == centred for case in fits["case"]]]
     raw = real_data(results, fits)
-    labels = results.method_labels(fits)
+    names = labels.methods(results, fits)
     footnotes = Footnotes()
     rows, before = [], None
     for _, line in raw.iterrows():
-        name = results.dataset_label(line["case"])
+        name = labels.source(results, line["case"])
         row = {
             "data set": name if line["case"] != before else "",
             "n × p, groups": f"{line['n']} × {line['p']}, {line['n_components']}"
             if line["case"] != before
             else "",
-            "method": labels[line["method"]],
+            "method": names[line["method"]],
             "ARI": with_error(line["ari"], line["se_ari"], 2),
             "accuracy": number(line["accuracy"], 2),
             "model": line["model"] or "–",
@@ -46,28 +46,12 @@ def build(results: Results, centred: bool) -> Table:
             row["ok/failed"] += footnotes.mark(f"{what}, most often: {line['reason']}")
         rows.append(row)
         before = line["case"]
-    kind = (
-        "each true group's mean map subtracted first, so that only covariance is left to cluster by"
-        if centred
-        else "data as they are"
-    )
     stand_in = any(results.is_stand_in(case) for case in raw["case"].unique())
     return Table(
-        caption=(
-            f"Real data, {kind}: ARI and accuracy (share in the right group under the best match "
-            "of clusters to groups) against the true groups, chosen model, BIC (smaller is "
-            "better), seconds per fit."
-            + (
-                " The data set marked as a synthetic stand-in was not measured: it takes the place "
-                "of maps that only a user can bring."
-                if stand_in
-                else ""
-            )
-        ),
         raw=raw,
         formatted=pd.DataFrame(rows),
-        notes=footnotes.notes(),
-        finding=_finding(results, raw, labels),
+        finding=_finding(results, raw, names),
+        notes=(*([_STAND_IN] if stand_in else []), *footnotes.notes()),
     )
 
 
@@ -75,10 +59,9 @@ def real_data(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
     """Means over the fits of each method on each data set, as raw numbers."""
     rows = []
     for (case, method), group in fits.groupby(["case", "method"], sort=False):
-        ok = group[group["status"] == "ok"]
-        messages = group.loc[group["status"] != "ok", "error"].dropna()
+        ok = succeeded(group)
         ari, error = mean_and_error(ok["ari"])
-        models = ok["extra.model"].dropna() if "extra.model" in ok else pd.Series(dtype=object)
+        models = ok[extra("model")].dropna() if extra("model") in ok else pd.Series(dtype=object)
         first = group.iloc[0]
         rows.append(
             {
@@ -95,16 +78,16 @@ def real_data(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
                 "bic": mean_and_error(ok["bic"])[0],
                 "seconds": mean_and_error(ok["seconds"])[0],
                 **counts(group),
-                "reason": one_line(messages.mode().iloc[0]) if len(messages) else "",
+                "reason": reason(group.loc[group["status"] != OK, "error"]),
             }
         )
     return pd.DataFrame(rows)
 
 
-def _finding(results: Results, raw: pd.DataFrame, labels: dict[str, str]) -> str:
+def _finding(results: Results, raw: pd.DataFrame, names: dict[str, str]) -> str:
     sentences = []
     for case, block in raw.groupby("case", sort=False):
-        name = results.dataset_label(case)
+        name = labels.source(results, case)
         shown = block[block["n_ok"] > 0].sort_values("ari", ascending=False, kind="stable")
         if shown.empty:
             sentences.append(f"{name}: every fit failed")
@@ -112,10 +95,10 @@ def _finding(results: Results, raw: pd.DataFrame, labels: dict[str, str]) -> str
         top = shown["ari"].iloc[0]
         best = shown[top - shown["ari"] < 0.005]
         rest = shown.drop(best.index)
-        winners = listing([labels[method] for method in best["method"]])
+        winners = listing([names[method] for method in best["method"]])
         text = f"{name}: highest ARI {number(top, 2)} by {winners}"
         if len(rest):
-            text += f", next {number(rest['ari'].iloc[0], 2)} by {labels[rest['method'].iloc[0]]}"
+            text += f", next {number(rest['ari'].iloc[0], 2)} by {names[rest['method'].iloc[0]]}"
         sentences.append(text)
     sentences.append(failures(raw))
     return ". ".join(sentences) + "."

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
-from spatgmm.report.results import Results, counts, mean_and_error, values
-from spatgmm.report.tables.table import CONVENTION, SYMBOLS, Table, number
+from spatgmm.report import labels
+from spatgmm.report.numbers.recovery import recovery
+from spatgmm.report.results import Results
+from spatgmm.report.tables.table import Table
+from spatgmm.report.words import SYMBOLS, number, with_error
 
-STUDY = "recovery"
 
-
-def build(results: Results) -> Table:
+def build(results: Results, study: str) -> Table:
     """One row per case, method, component and parameter."""
-    fits = results.of(STUDY)
+    fits = results.of(study)
     raw = recovery(results, fits)
-    labels = results.method_labels(fits)
+    names = labels.methods(results, fits)
     cases = raw.drop_duplicates(["case", "method"])
     formatted = pd.DataFrame({"n": raw["n"].astype(str)})
     if cases.duplicated(["method", "n"]).any():
         formatted["case"] = raw["case"]
-    if len(labels) > 1:
-        formatted["method"] = raw["method"].map(labels)
+    if len(names) > 1:
+        formatted["method"] = raw["method"].map(names)
     formatted["group"] = (raw["component"] + 1).astype(str)
     formatted["parameter"] = raw["parameter"].map(SYMBOLS)
     for name, column in (
@@ -31,19 +31,14 @@ def build(results: Results) -> Table:
         ("empirical SE", "empirical_se"),
         ("model SE", "model_se"),
         ("ratio", "ratio"),
-        ("coverage", "coverage"),
     ):
         formatted[name] = [number(value) for value in raw[column]]
+    pairs = zip(raw["coverage"], raw["coverage_se"], strict=True)
+    formatted["coverage (SE)"] = [with_error(*pair) for pair in pairs]
     formatted["used"] = raw["n_used"].astype(str)
     formatted["with SE"] = raw["n_with_se"].astype(str)
     formatted["failed"] = raw["n_failed"].astype(str)
     return Table(
-        caption=(
-            "Parameter recovery: estimates over simulated replicates against the truth. Empirical "
-            "SE: standard deviation of the estimates over replicates; model SE: mean standard "
-            "error by observed information; ratio: model over empirical; coverage: share of 95 % "
-            f"intervals that hold the truth. {CONVENTION}"
-        ),
         raw=raw,
         formatted=formatted,
         notes=(
@@ -53,69 +48,6 @@ def build(results: Results) -> Table:
         ),
         finding=_finding(raw),
     )
-
-
-def recovery(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
-    """Bias, standard errors and coverage as raw numbers.
-
-    Parameters
-    ----------
-    results : Results
-        For the true parameters of each case.
-    fits : DataFrame
-        Rows of ``fits.parquet``.
-
-    Returns
-    -------
-    DataFrame
-        ``bias_se`` and ``coverage_se`` are Monte Carlo standard errors.
-    """
-    rows = []
-    for (case, method), group in fits.groupby(["case", "method"], sort=False):
-        ended = counts(group)
-        truth = results.dataset(case).truth
-        for component in range(len(truth.beta)):
-            true_values = {
-                "weight": truth.weights[component],
-                **{f"alpha{k + 1}": truth.alpha[component, k] for k in range(3)},
-                "beta": truth.beta[component],
-            }
-            for parameter, true_value in true_values.items():
-                estimate = values(group, "estimate", component, parameter)
-                error = values(group, "std_error", component, parameter)
-                lower = values(group, "lower", component, parameter)
-                upper = values(group, "upper", component, parameter)
-                used = np.isfinite(estimate)
-                with_se = used & np.isfinite(error)
-                mean, mean_se = mean_and_error(estimate[used])
-                empirical = float(np.std(estimate[used], ddof=1)) if used.sum() > 1 else np.nan
-                model = float(error[with_se].mean()) if with_se.any() else np.nan
-                inside = (lower <= true_value) & (true_value <= upper)
-                coverage = float(inside[with_se].mean()) if with_se.any() else np.nan
-                rows.append(
-                    {
-                        "case": case,
-                        "method": method,
-                        "n": int(group["n"].iloc[0]),
-                        "component": component,
-                        "parameter": parameter,
-                        "truth": float(true_value),
-                        "mean": mean,
-                        "bias": mean - float(true_value),
-                        "bias_se": mean_se,
-                        "empirical_se": empirical,
-                        "model_se": model,
-                        "ratio": model / empirical if empirical > 0 else np.nan,
-                        "coverage": coverage,
-                        "coverage_se": float(np.sqrt(coverage * (1 - coverage) / with_se.sum()))
-                        if with_se.any()
-                        else np.nan,
-                        "n_used": int(used.sum()),
-                        "n_with_se": int(with_se.sum()),
-                        "n_failed": ended["n_failed"] + ended["n_unsupported"],
-                    }
-                )
-    return pd.DataFrame(rows)
 
 
 def _finding(raw: pd.DataFrame) -> str:

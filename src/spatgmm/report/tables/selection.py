@@ -6,23 +6,22 @@ import numpy as np
 import pandas as pd
 
 from spatgmm.covariance import decay as decays
-from spatgmm.covariance.fitted import fitted_components
 from spatgmm.covariance.geometry import MAX_DISTANCE, Geometry
-from spatgmm.report.results import Results, counts, mean_and_error
-from spatgmm.report.tables.table import Table, failures, number, with_error
+from spatgmm.report.results import Results, counts, mean_and_error, succeeded
+from spatgmm.report.tables.table import Table
+from spatgmm.report.words import failures, number, percent, with_error
+from spatgmm.study.rows import extra
 
-STUDY = "selection"
-
-#: The study of the decay, where there is one.
-DECAYS = "selection-decay"
+#: What BIC is asked to choose, by the varied key.
+_QUESTIONS = {"method.n_components": "components", "method.decay": "decay"}
 
 #: Where a curve and its band are compared with the truth.
 _POINTS = 50
 
 
-def build(results: Results) -> Table:
+def build(results: Results, *studies: str) -> Table:
     """One row per scenario, question and option."""
-    raw, choices = selection(results)
+    raw, choices = selection(results, *studies)
     rows, before = [], None
     for line in raw.itertuples():
         block = (line.scenario, line.question)
@@ -31,29 +30,22 @@ def build(results: Results) -> Table:
                 "scenario": line.scenario if block != before else "",
                 "choice of": line.question if block != before else "",
                 "option": line.option + (" (true)" if line.true else ""),
-                "chosen by BIC": _percent(line.by_bic),
-                "chosen by ICL": _percent(line.by_icl),
+                "chosen by BIC": percent(line.by_bic),
+                "chosen by ICL": percent(line.by_icl),
                 "BIC above the lowest, mean": number(line.bic_above, 1),
                 "ARI, mean (SE)": with_error(line.ari, line.se_ari),
-                "truth in the 95 % band": _percent(line.coverage),
+                "truth in the 95 % band": percent(line.coverage),
             }
         )
         before = block
     return Table(
-        caption=(
-            "Model selection: how often each number of components G, or each decay, has the lowest "
-            "BIC or ICL of its replicate; how far its BIC lies above the lowest; ARI; and, where "
-            "standard errors were asked for, the share of distances at which the pointwise band "
-            "of the fitted correlation holds the true one, over components and replicates."
-        ),
         raw=raw,
         formatted=pd.DataFrame(rows),
-        notes=(),
         finding=_finding(raw, choices),
     )
 
 
-def selection(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
+def selection(results: Results, *studies: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Options, and choices: the ARI of what BIC chose in every replicate.
 
     Returns
@@ -63,18 +55,16 @@ def selection(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
     choices : DataFrame
         Columns scenario, question, ari_of_choice, se_of_choice.
     """
-    questions = [(STUDY, "method.n_components", "components")]
-    if DECAYS in results.design.studies:
-        questions.append((DECAYS, "method.decay", "decay"))
     options, choices = [], []
-    for study, path, question in questions:
+    for study in studies:
         fits = results.varied(study)
-        for scenario, every in fits.groupby("source", sort=False):
-            group = every[every["status"] == "ok"]
+        path, question = next((path, q) for path, q in _QUESTIONS.items() if path in fits)
+        for scenario, every in fits.groupby("scenario", sort=False):
+            group = succeeded(every)
             by_replicate = group.groupby("replicate")
             lowest = {
                 criterion: group.loc[by_replicate[criterion].idxmin()]
-                for criterion in ("bic", "extra.icl")
+                for criterion in ("bic", extra("icl"))
                 if criterion in group
             }
             above = group["bic"] - by_replicate["bic"].transform("min")
@@ -89,7 +79,7 @@ def selection(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
                         "option": f"{option:g}" if question == "components" else option,
                         "true": option in (len(truth.beta), truth.decay),
                         "by_bic": _share(lowest.get("bic"), path, option),
-                        "by_icl": _share(lowest.get("extra.icl"), path, option),
+                        "by_icl": _share(lowest.get(extra("icl")), path, option),
                         "bic_above": mean_and_error(above[own.index])[0],
                         "ari": ari,
                         "se_ari": se_ari,
@@ -121,7 +111,7 @@ def _coverage(results: Results, fits: pd.DataFrame) -> float:
         data = results.dataset(row["case"])
         truth = data.truth
         delta = np.linspace(Geometry(data.coordinates).smallest_distance, MAX_DISTANCE, _POINTS)
-        for g, fitted in fitted_components(row, results.decay(row)).items():
+        for g, fitted in results.fitted(row).items():
             band = fitted.band(delta)
             if band is None or g >= len(truth.beta):
                 continue
@@ -130,10 +120,6 @@ def _coverage(results: Results, fits: pd.DataFrame) -> float:
             true = (a1 + a2 * s) / (a1 + a3)
             inside.append(np.mean((band[0] <= true) & (true <= band[1])))
     return float(np.mean(inside)) if inside else np.nan
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if np.isfinite(share) else "–"
 
 
 def _finding(raw: pd.DataFrame, choices: pd.DataFrame) -> str:
@@ -145,7 +131,7 @@ def _finding(raw: pd.DataFrame, choices: pd.DataFrame) -> str:
         right, n = true.iloc[0], int(block["n_ok"].max())
         text = (
             f"{scenario}: BIC chooses the true {question} ({right['option']}) in "
-            f"{_percent(right['by_bic'])} of {n} replicates, ICL in {_percent(right['by_icl'])}"
+            f"{percent(right['by_bic'])} of {n} replicates, ICL in {percent(right['by_icl'])}"
         )
         if question == "decay":
             chosen = choices.set_index(["scenario", "question"]).loc[(scenario, question)]
@@ -159,7 +145,7 @@ def _finding(raw: pd.DataFrame, choices: pd.DataFrame) -> str:
             if len(splines):
                 text += (
                     "; the band of the I-spline curve holds the true correlation at "
-                    f"{_percent(splines['coverage'].iloc[0])} of distances"
+                    f"{percent(splines['coverage'].iloc[0])} of distances"
                 )
         sentences.append(text)
     sentences.append(failures(raw))

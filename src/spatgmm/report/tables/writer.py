@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from tabulate import tabulate
 
 from spatgmm.common.files import atomic_path
-from spatgmm.report.tables.table import Table
+from spatgmm.study.outputs import Asked
+
+if TYPE_CHECKING:
+    from spatgmm.report.tables.table import Table
 
 _LATEX = {
     "α₁": r"$\alpha_1$",
@@ -49,7 +53,7 @@ _MARK = re.compile(r"\[([a-z]{1,2})\]")
 _WIDE = 8
 
 
-def write(name: str, table: Table, directory: Path) -> list[Path]:
+def write(asked: Asked, table: Table, directory: Path) -> list[Path]:
     """Write the three files; each is complete or not written.
 
     Returns
@@ -59,19 +63,19 @@ def write(name: str, table: Table, directory: Path) -> list[Path]:
     """
     contents = {
         ".csv": table.raw.to_csv(index=False),
-        ".tex": to_latex(name, table),
-        ".md": to_markdown(name, table),
+        ".tex": to_latex(asked, table),
+        ".md": to_markdown(asked, table),
     }
     paths = []
     for suffix, text in contents.items():
-        path = Path(directory) / f"{name}{suffix}"
+        path = Path(directory) / f"{asked.name}{suffix}"
         with atomic_path(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
         paths.append(path)
     return paths
 
 
-def to_markdown(name: str, table: Table) -> str:
+def to_markdown(asked: Asked, table: Table) -> str:
     """A pipe table below its caption, notes after it."""
     headers = [" ".join(filter(None, _levels(column))) for column in table.formatted.columns]
     body = tabulate(
@@ -81,11 +85,11 @@ def to_markdown(name: str, table: Table) -> str:
         disable_numparse=True,
         colalign=["left" if left else "right" for left in _left_columns(table.formatted)],
     )
-    parts = [f"**{title(name)}.** {table.caption}", body, *table.notes]
+    parts = [f"**{asked.label}.** {asked.caption}", body, *table.notes]
     return "\n\n".join(parts) + "\n"
 
 
-def to_latex(name: str, table: Table) -> str:
+def to_latex(asked: Asked, table: Table) -> str:
     """A ``booktabs`` table; wide ones lie on their side (package ``rotating``)."""
     frame = table.formatted
     columns = [_levels(column) for column in frame.columns]
@@ -95,8 +99,8 @@ def to_latex(name: str, table: Table) -> str:
         r"% needs \usepackage{booktabs,graphicx,rotating}",
         rf"\begin{{{environment}}}",
         r"\centering",
-        rf"\caption{{{escape(table.caption)}}}",
-        rf"\label{{tab:{name}}}",
+        rf"\caption{{{escape(asked.caption)}}}",
+        rf"\label{{tab:{asked.name}}}",
     ]
     spec = "".join("l" if left else "r" for left in _left_columns(frame))
     tabular = [rf"\begin{{tabular}}{{{spec}}}", r"\toprule", *_latex_head(columns), r"\midrule"]
@@ -114,11 +118,6 @@ def to_latex(name: str, table: Table) -> str:
         lines += [notes, r"\end{minipage}"]
     lines.append(rf"\end{{{environment}}}")
     return "\n".join(lines) + "\n"
-
-
-def title(name: str) -> str:
-    """``table2`` -> ``Table 2``."""
-    return re.sub(r"(\d+)$", r" \1", name).capitalize()
 
 
 def escape(text: str) -> str:

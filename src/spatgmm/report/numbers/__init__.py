@@ -1,0 +1,1 @@
+"""Analyses that a table and a figure share, a module each."""
