@@ -109,8 +109,9 @@ def maximisation(
         solver.lost(g)
     complete = {g: maps.completed(means[g], covariances[g]) for g in there}
     centres = [complete[g].mean(responsibilities[:, g]) for g in there]
-    ones = mixture.scales.divide_vector(model.ones)
-    estimates = model.mean.estimates(centres, [covariances[g] for g in there], ones)
+    basis = mixture.scales.divide_vectors(model.basis)
+    present = [covariances[g] for g in there]
+    estimates = model.mean.estimates(centres, present, counts[there], basis)
     for g, mean in zip(there, estimates, strict=True):
         means[g] = mean
 

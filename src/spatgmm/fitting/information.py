@@ -54,7 +54,7 @@ def observed_information(estimates: Estimates, maps: Maps) -> Uncertainty:
     maps = mixture.scales.divide(maps)
     components = [_Component(estimates, g, maps, responsibilities[:, g]) for g in present]
     observed = _Observed(components, mixture.weights[present], responsibilities[:, present])
-    covariance = observed.covariance(estimates.model.shared)
+    covariance = observed.covariance(estimates.model.shared, estimates.model.mean.is_common)
 
     G = len(present)
     to_last = np.vstack([np.eye(G - 1), -np.ones((1, G - 1))])  # pi_G = 1 - the others
@@ -121,7 +121,7 @@ class _Observed:
         between = np.outer(self._of_weights[g], self._of_weights[h])
         self._matrix[of_weights, of_weights] -= weight.sum() * between
 
-    def covariance(self, shared: np.ndarray) -> np.ndarray:
+    def covariance(self, shared: np.ndarray, common_mean: bool) -> np.ndarray:
         """Rows and columns of the inverse that belong to weights and covariance parameters.
 
         Parameters that are shared are counted once.
@@ -131,7 +131,7 @@ class _Observed:
             for place, component in zip(self._places, self._components, strict=True)
         ]
         wanted = [*range(self._n_weights), *(at for places in own for at in places)]
-        if not shared.any():
+        if not (shared.any() or common_mean):
             return _inverse_block(self._matrix, wanted)
         # Every parameter's place among those that are free: shared ones follow the first component.
         free, first = np.arange(len(self._matrix)), {}
@@ -139,6 +139,11 @@ class _Observed:
             for k, at in zip(component.free, places, strict=True):
                 if shared[k]:
                     free[at] = first.setdefault(k, at)
+        if common_mean:
+            of_first = self._places[0]
+            n_values = of_first.stop - of_first.start - len(self._components[0].free)
+            for place in self._places:
+                free[place.start : place.start + n_values] = of_first.start + np.arange(n_values)
         kept, free = np.unique(free, return_inverse=True)
         merge = np.zeros((len(self._matrix), len(kept)))
         merge[np.arange(len(free)), free] = 1.0
@@ -222,9 +227,9 @@ class _Component:
         for view in _views(maps):
             if weights[view.rows].sum() > _NEGLIGIBLE:
                 self._add(view, weights[view.rows], score, information)
-        if not model.mean.is_free:
+        if not (model.mean.is_free or model.mean.is_common):
             # The free parameters of the mean move all locations along the maps that span it.
-            basis = model.mean.basis(mixture.scales.divide_vector(model.ones))
+            basis = mixture.scales.divide_vectors(model.basis)
             spanned = np.concatenate(basis, axis=1)
             along = np.zeros((p + size, len(spanned) + size))
             along[:p, : len(spanned)] = spanned.T

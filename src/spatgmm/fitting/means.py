@@ -3,16 +3,29 @@
 Given the weighted mean ``m`` of a component's maps, its mean is the generalised least squares
 estimate ``mu = Phi b``, ``b = (Phi' W Phi)^-1 Phi' W m`` with ``W = Xi^-1``, where the columns of
 ``Phi`` span what a mean can be; where that is every map, it is ``m`` itself.
+
+A free mean has as many parameters as there are pixels.  BIC charges ``p log(n) / 2`` for each
+component's, more than two components can gain on large maps: there, means with few parameters let
+BIC see what differs in covariance.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from itertools import product
 
 import numpy as np
+from scipy.sparse.linalg import LinearOperator, cg
 
 from spatgmm.covariance.family import Covariance
+from spatgmm.covariance.geometry import Geometry
 from spatgmm.fitting.maps import Blocks
+
+#: Waves per axis in the lowest, second, ... mean that ``"smooth"`` chooses from.
+SMOOTHNESS = (1, 2, 3, 4)
+
+#: A common mean is solved for to this relative precision.
+_PRECISION = 1e-10
 
 
 class Mean(ABC):
@@ -23,6 +36,9 @@ class Mean(ABC):
     #: Whether a mean follows the maps wherever they go: one parameter for each location.
     is_free = False
 
+    #: Whether all components have the same.
+    is_common = False
+
     @abstractmethod
     def centre(self, X: np.ndarray) -> np.ndarray:
         """What to subtract from maps (n, p) before fitting, (p,); NaN are missing."""
@@ -32,14 +48,13 @@ class Mean(ABC):
         """Free parameters of the means of all components."""
 
     @abstractmethod
-    def basis(self, ones: Blocks) -> Blocks:
-        """The maps that span a mean, (k, p_b) block by block; `ones` is the constant one."""
+    def basis(self, geometry: Geometry) -> Blocks:
+        """The maps that span a mean, (k, p_b) block by block."""
 
     def estimates(
-        self, centres: list[Blocks], covariances: list[Covariance], ones: Blocks
+        self, centres: list[Blocks], covariances: list[Covariance], counts, basis: Blocks
     ) -> list[Blocks]:
-        """Each component's mean, given the weighted mean of its maps."""
-        basis = self.basis(ones)
+        """Each component's mean, given the weighted mean of its maps, and their number."""
         return [
             _least_squares(centre, covariance, basis)
             for centre, covariance in zip(centres, covariances, strict=True)
@@ -58,12 +73,42 @@ class FreeMean(Mean):
     def n_parameters(self, n_components, n_locations):
         return n_components * n_locations
 
-    def basis(self, ones):
-        ends = np.cumsum([len(block) for block in ones])
-        return np.split(np.eye(ends[-1]), ends[:-1], axis=1)
+    def basis(self, geometry):
+        return [np.empty((0, size)) for size in geometry.sizes]  # nothing confines it
 
-    def estimates(self, centres, covariances, ones):
+    def estimates(self, centres, covariances, counts, basis):
         return centres
+
+
+class CommonMean(FreeMean):
+    """One parameter for each location, the same for all components.
+
+    ``sum_g n_g W_g mu = sum_g n_g W_g m_g``, by conjugate gradients.
+    """
+
+    name = "common"
+    is_free = False
+    is_common = True
+
+    def n_parameters(self, n_components, n_locations):
+        return n_locations
+
+    def estimates(self, centres, covariances, counts, basis):
+        shares = counts / counts.sum()
+        splits = np.cumsum([len(block) for block in centres[0]])[:-1]
+
+        def weighted(vectors: list[Blocks]) -> np.ndarray:
+            solved = (c.solve(v) for c, v in zip(covariances, vectors, strict=True))
+            return sum(s * np.concatenate(v) for s, v in zip(shares, solved, strict=True))
+
+        flat = [np.concatenate(centre) for centre in centres]
+        size = len(flat[0])
+        system = LinearOperator(
+            (size, size), lambda v: weighted([np.split(np.ravel(v), splits)] * len(centres))
+        )
+        pooled = sum(s * m for s, m in zip(shares, flat, strict=True))
+        mean, _ = cg(system, weighted(centres), x0=pooled, rtol=_PRECISION)
+        return [np.split(mean, splits)] * len(centres)
 
 
 class ConstantMean(Mean):
@@ -77,21 +122,69 @@ class ConstantMean(Mean):
     def n_parameters(self, n_components, n_locations):
         return n_components
 
-    def basis(self, ones):
-        return [u[None] for u in ones]
+    def basis(self, geometry):
+        return [u[None] for u in geometry.ones]
 
 
-_MEANS = {mean.name: mean for mean in (FreeMean(), ConstantMean())}
+class ZeroMean(Mean):
+    """Zero, for maps that have been centred."""
+
+    name = "zero"
+
+    def centre(self, X):
+        return np.zeros(X.shape[1])
+
+    def n_parameters(self, n_components, n_locations):
+        return 0
+
+    def basis(self, geometry):
+        return [np.empty((0, size)) for size in geometry.sizes]
+
+
+class SmoothMean(ConstantMean):
+    """A few low cosines of the coordinates: up to `n_waves` half waves along each axis.
+
+    Parameters
+    ----------
+    n_waves : int
+    dimensions : int
+        Of the coordinates.
+    """
+
+    name = "smooth"
+
+    def __init__(self, n_waves: int, dimensions: int):
+        self._waves = [
+            waves for waves in product(range(n_waves + 1), repeat=dimensions) if sum(waves) <= n_waves
+        ]
+
+    def n_parameters(self, n_components, n_locations):
+        return n_components * min(len(self._waves), n_locations)
+
+    def basis(self, geometry):
+        coordinates = geometry.coordinates
+        low, high = coordinates.min(axis=0), coordinates.max(axis=0)
+        # Grid points are the middles of their cells, so that on a grid these are DCT-II's cosines.
+        steps = [np.diff(np.unique(column)).min(initial=np.inf) for column in coordinates.T]
+        margin = np.where(np.isfinite(steps), steps, 1.0) / 2
+        along = np.pi * (coordinates - low + margin) / (high - low + 2 * margin)
+        vectors = np.array([np.cos(along * waves).prod(axis=1) for waves in self._waves])
+        return geometry.rotate(vectors)
+
+
+def candidates(name: str, dimensions: int) -> list[Mean]:
+    """The means that ``mean=name`` stands for, among which BIC chooses."""
+    if name == SmoothMean.name:
+        return [SmoothMean(n, dimensions) for n in SMOOTHNESS]
+    return [_MEANS[name]]
+
+
+_MEANS = {mean.name: mean for mean in (FreeMean(), ConstantMean(), CommonMean(), ZeroMean())}
 
 
 def names() -> list[str]:
     """Names of the means that ``mean=`` accepts."""
-    return list(_MEANS)
-
-
-def get(name: str) -> Mean:
-    """The mean of that name (one of :func:`names`)."""
-    return _MEANS[name]
+    return [*_MEANS, SmoothMean.name]
 
 
 def observed(X: np.ndarray) -> np.ndarray | bool:

@@ -64,8 +64,8 @@ class Scales(ABC):
         """Maps with each location divided by its scale."""
 
     @abstractmethod
-    def divide_vector(self, vector: Blocks) -> Blocks:
-        """The same for one map, block by block."""
+    def divide_vectors(self, vectors: Blocks) -> Blocks:
+        """The same for maps (k, p) that span a mean, block by block."""
 
     @abstractmethod
     def multiply(self, vectors: Blocks) -> Blocks:
@@ -115,8 +115,8 @@ class NoScales(Scales):
     def divide(self, maps):
         return maps
 
-    def divide_vector(self, vector):
-        return vector
+    def divide_vectors(self, vectors):
+        return vectors
 
     def multiply(self, vectors):
         return vectors
@@ -163,8 +163,8 @@ class LocationScales(Scales):
     def divide(self, maps):
         return maps.divided(self._scales)
 
-    def divide_vector(self, vector):
-        return [vector[0] / self._scales]
+    def divide_vectors(self, vectors):
+        return [vectors[0] / self._scales]
 
     def multiply(self, vectors):
         return [vectors[0] * self._scales]

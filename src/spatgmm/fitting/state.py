@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -43,10 +44,10 @@ class Model:
     scales: Scales
     shared: np.ndarray
 
-    @property
-    def ones(self) -> Blocks:
-        """The constant map."""
-        return self.family.geometry.ones
+    @cached_property
+    def basis(self) -> Blocks:
+        """The maps that span a mean, (k, p_b) block by block."""
+        return self.mean.basis(self.family.geometry)
 
     def n_parameters(self, n_components: int) -> int:
         """Free parameters of a mixture."""
@@ -73,8 +74,8 @@ class Model:
         counts = responsibilities.sum(axis=0)
         covariances = [self.family.inside(theta) for theta in self.tied(thetas, counts)]
         centres = [maps.mean(r) for r in responsibilities.T]
-        ones = self.scales.divide_vector(self.ones)
-        means = self.mean.estimates(centres, covariances, ones)
+        basis = self.scales.divide_vectors(self.basis)
+        means = self.mean.estimates(centres, covariances, counts, basis)
         return Mixture(counts / counts.sum(), means, covariances, self.scales)
 
 

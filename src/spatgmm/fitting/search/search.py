@@ -199,10 +199,10 @@ class Search:
         counts = R.sum(axis=1)
         rows = R / np.maximum(counts, 1e-300)[:, None]
         means = rows @ self._flat
-        if mean is None:
+        if mean is None or mean.is_common:
             means = np.broadcast_to(self._flat.mean(axis=0), means.shape)
         elif not mean.is_free:
-            means = self._least_squares(means, k, coefficients, mean.basis(self._grid.ones))
+            means = self._least_squares(means, k, coefficients, mean.basis(self._grid.geometry))
         blocks = np.split(means, self._splits, axis=1)
         values = np.full((len(k), len(self._bases)), np.inf)
         for kk, basis in enumerate(self._bases):

@@ -51,7 +51,7 @@ class ShapeGrid:
             self.between = np.zeros(len(self.shapes), dtype=bool)
         self.family = family
         geometry = family.geometry
-        self.ones = geometry.ones
+        self.geometry = geometry
         self._bases: list[Blocks] = []
         lam, u = [], []
         for shape in self.shapes:
