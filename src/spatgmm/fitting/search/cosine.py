@@ -404,7 +404,7 @@ class Search:
                 better = values.min(axis=1) < present
                 slots, best = slots[better], best[better]
                 thetas[slots], kappa[slots] = scanned[slots, best], spectra.scanned[best]
-            thetas, kappa, _ = spectra.improved(thetas, kappa, moments)
+            thetas, kappa, _ = spectra.improved(thetas, kappa, moments, iteration % 2 == 0)
             weights = counts / n
             log_likelihood, R = self._expect(weights, means, spectra.variances(thetas, kappa), G)
             gains, reached = log_likelihood - reached, log_likelihood
