@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from copy import deepcopy
+from itertools import product
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
@@ -16,15 +18,17 @@ from spatgmm.common.em import Fit, run_best
 from spatgmm.common.locations import check_coordinates, grid_coordinates
 from spatgmm.covariance import decay as decays
 from spatgmm.covariance import metric as metrics
+from spatgmm.covariance.decay import Decay
 from spatgmm.covariance.family import SpatialCovariance
 from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
-from spatgmm.fitting import inference, means, options, scales
+from spatgmm.covariance.metric import Metric
+from spatgmm.fitting import engine, inference, means, options, scales
 from spatgmm.fitting.em import Solver, SpatialProblem
-from spatgmm.fitting.engine import Engine, Exact
 from spatgmm.fitting.estimates import Estimates, Uncertainty
 from spatgmm.fitting.gls import GLS
 from spatgmm.fitting.maps import Maps
+from spatgmm.fitting.means import Mean
 from spatgmm.fitting.options import AUTO
 from spatgmm.fitting.scoring import SHARED, Scoring
 from spatgmm.fitting.search.starts import kmeans_responsibilities
@@ -32,6 +36,9 @@ from spatgmm.fitting.state import MIN_MAPS, Mixture, Model, empty
 
 #: Every distinct start gets some exact iterations; then the most promising few are finished.
 _TRIAL_ITERATIONS, _N_TRIED, _N_FINISHED = 10, 20, 4
+
+#: From so many locations on, only decays that are a covariance at any size are tried.
+_LARGE = 1000
 
 SOLVERS = {"scoring": Scoring, "gls": GLS}
 
@@ -53,11 +60,15 @@ class SpatialGaussianMixture(LikelihoodMixture):
     decay : str, default="sigmoid"
         How covariance falls with distance: one of :func:`spatgmm.covariance.decay.names`, or
         ``"auto"``, the one with the lowest BIC.
-    mean : {"free", "constant"}, default="free"
-        One mean per location and component, or one per component.
-    metric : {"isotropic", "axes", "rotated"}, default="isotropic"
+    mean : {"free", "constant", "common", "zero", "smooth", "auto"}, default="free"
+        One mean per location and component; one per component; one per location; none; a few low
+        cosines of the coordinates for each component (how many by BIC); ``"auto"``: whichever BIC
+        takes.  A free mean has ``p`` parameters, which BIC never grants a second component on
+        large maps (:mod:`spatgmm.fitting.means`).
+    metric : {"isotropic", "axes", "rotated", "auto"}, default="isotropic"
         Whether distance counts alike in all directions, has a stretch for each axis, or (2-D) for
-        two orthogonal directions that each component chooses (:mod:`spatgmm.covariance.metric`).
+        two orthogonal directions that each component chooses (:mod:`spatgmm.covariance.metric`);
+        ``"auto"``: whichever BIC takes.
     variance : {"constant", "location"}, default="constant"
         ``"location"``: ``Xi_g = diag(s) C_g diag(s)`` with a scale for each location that all
         components share (:mod:`spatgmm.fitting.scales`).
@@ -67,6 +78,11 @@ class SpatialGaussianMixture(LikelihoodMixture):
     missing : {"error", "em"}, default="error"
         Whether ``NaN`` in ``X`` is refused, or taken as a missing pixel: the likelihood is then
         that of the observed pixels, and :meth:`impute` fills in the others.
+    likelihood : {"auto", "exact", "cosine"}, default="auto"
+        How the likelihood is computed.  ``"cosine"``: that of a complete regular grid in a basis of
+        cosines, where covariances are nearly diagonal, O(n p) an iteration
+        (:mod:`spatgmm.covariance.cosine`).  ``"auto"``: exact while that is fast, cosines for
+        large grids.
     solver : {"scoring", "gls"}, default="scoring"
         ``"scoring"``: Fisher scoring inside the positive-definite cone; the log-likelihood never
         falls.  ``"gls"``: the paper's algorithm, faithful, failures included.
@@ -101,8 +117,10 @@ class SpatialGaussianMixture(LikelihoodMixture):
         Of a component's covariance: three coefficients, then the shape.
     scales_ : ndarray of shape (p,)
         Scale of each location, geometric mean 1; all 1 unless ``variance="location"``.
-    decay_ : str
-        The decay, where ``"auto"`` chose it.
+    decay_, mean_, metric_ : str
+        What ``"auto"`` chose.
+    likelihood_ : str
+        ``"exact"`` or ``"cosine"``; log-likelihoods of the two are not those of the same model.
     covariances_ : ndarray of shape (G, p, p)
         Computed when asked for.
     labels_ : ndarray of shape (n,)
@@ -140,6 +158,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         variance="constant",
         sharing="none",
         missing="error",
+        likelihood="auto",
         solver="scoring",
         init="multistart",
         n_init=10,
@@ -157,6 +176,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self.variance = variance
         self.sharing = sharing
         self.missing = missing
+        self.likelihood = likelihood
         self.solver = solver
         self.init = init
         self.n_init = n_init
@@ -189,8 +209,6 @@ class SpatialGaussianMixture(LikelihoodMixture):
             If ``solver="gls"`` loses a component.
         """
         options.check(self.get_params(deep=False))
-        if self.decay == AUTO:
-            return self._fit_auto(X)
         X, shape = self._check_maps(X, reset=True)
         n, p = X.shape
         if n <= self.n_components:
@@ -200,40 +218,61 @@ class SpatialGaussianMixture(LikelihoodMixture):
         if p < 2:
             raise ValueError(f"X has {p} feature(s); a spatial covariance needs 2 locations")
         self.coordinates_ = check_coordinates(self._locations(shape), p)
-        rng = checks.random_generator(self.random_state)
         given = None
         if not isinstance(self.init, str):
             given = checks.responsibilities_from(self.init, n, self.n_components)
         checks.check_rows_differ(X)
         checks.warn_constant_columns(X)
-        standardised = self._standardise(X)
-
-        self._engine = self._engine_for(standardised)
-        with self._engine.threads():
-            maps = self._engine.maps(standardised)
-            fit = self._best_fit(maps, given, rng)
-        self._take(fit, maps, keep_order=given is not None)
+        points = list(self._points(p))
+        if len(points) > 1:
+            self._fit_best(X, given, points)
+        else:
+            self._fit_one(X, given, *points[0], self.random_state)
         return self
 
-    def _fit_auto(self, X):
-        """The fit of the decay with the lowest BIC."""
-        fits, caught = [], []
-        for name in decays.names():
+    def _points(self, p: int) -> Iterator[tuple[Decay, Metric, Mean]]:
+        """What the options leave open: one point, or those among which BIC chooses."""
+        d = self.coordinates_.shape[1]
+        decay_names, metric_names = [self.decay], [self.metric]
+        if self.decay == AUTO:
+            decay_names = decays.names(valid=p >= _LARGE)
+        if self.metric == AUTO:
+            metric_names = metrics.names(dimensions=d)
+        for decay, metric in product(map(decays.get, decay_names), map(metrics.get, metric_names)):
+            for mean in means.candidates(self.mean, d):
+                yield decay, metric, mean
+
+    def _fit_best(self, X, given, points) -> None:
+        """The fit with the lowest BIC."""
+        lowest, fitted, caught, parameters = np.inf, {}, [], self.get_params(deep=False)
+        for point in points:
             with warnings.catch_warnings(record=True) as warned:
                 warnings.simplefilter("always")
-                fits.append(clone(self).set_params(decay=name).fit(X))
-            caught.append(warned)
-        n = len(fits[0].labels_)
-        best = int(np.argmin([bic(fit.log_likelihood_, fit.n_parameters_, n) for fit in fits]))
-        for warning in caught[best]:
+                self._fit_one(X, given, *point, deepcopy(self.random_state))
+            criterion = bic(self.log_likelihood_, self.n_parameters_, len(X))
+            if criterion < lowest:
+                lowest, caught = criterion, warned
+                fitted = {k: v for k, v in vars(self).items() if k not in parameters}
+        for warning in caught:
             warnings.warn(warning.message, warning.category, stacklevel=3)
-        parameters = self.get_params(deep=False)
-        vars(self).update({k: v for k, v in vars(fits[best]).items() if k not in parameters})
-        return self
+        vars(self).update(fitted)
 
-    def _standardise(self, X) -> np.ndarray:
+    def _fit_one(self, X, given, decay: Decay, metric: Metric, mean: Mean, random_state) -> None:
+        """Fit one model, and take over what it estimates."""
+        rng = checks.random_generator(random_state)
+        standardised = self._standardise(X, mean)
+        # Scales and missing pixels break a grid's symmetry.
+        alike = not (scales.get(self.variance).differ or np.isnan(standardised).any())
+        likelihood = "exact" if self.solver == "gls" else self.likelihood
+        self._engine = engine.choose(likelihood, self.coordinates_, decay, metric, alike)
+        with self._engine.threads():
+            maps = self._engine.maps(standardised)
+            fit = self._best_fit(maps, given, mean, rng)
+        self._take(fit, maps, keep_order=given is not None)
+
+    def _standardise(self, X, mean: Mean) -> np.ndarray:
         """Data of unit variance about 0: computations run there, no tolerance depends on units."""
-        self._centre = means.get(self.mean).centre(X)
+        self._centre = mean.centre(X)
         standardised = X - self._centre
         there = means.observed(standardised)
         # The root of the mean square about the centre; .std() would make another copy of the data.
@@ -242,27 +281,21 @@ class SpatialGaussianMixture(LikelihoodMixture):
         standardised /= self._scale
         return standardised
 
-    def _engine_for(self, standardised) -> Engine:
-        """The way to compute the likelihood of these data."""
-        decay, metric = decays.get(self.decay), metrics.get(self.metric)
-        alike = not (scales.get(self.variance).differ or np.isnan(standardised).any())
-        return Exact(self.coordinates_, decay, metric, symmetric=alike)
-
     def _solver(self) -> Solver:
         return SOLVERS[self.solver](self.beta_init)
 
-    def _best_fit(self, maps: Maps, given, rng) -> Fit[Mixture]:
+    def _best_fit(self, maps: Maps, given, mean: Mean, rng) -> Fit[Mixture]:
         """EM from one start, or from the best of many."""
-        engine, solver, G = self._engine, self._solver(), self.n_components
+        family, solver, G = self._engine.family, self._solver(), self.n_components
         self._model = model = Model(
-            engine.family,
-            means.get(self.mean),
+            family,
+            mean,
             scales.get(self.variance).start(maps),
-            engine.family.members(SHARED[self.sharing]),
+            family.members(SHARED[self.sharing]),
         )
-        complete = engine.completed(maps, model, self.tol)
+        complete = self._engine.completed(maps, model, self.tol)
         if given is None and self.init == "multistart":
-            starts = engine.starts(complete, model, G, self.n_init, rng)
+            starts = self._engine.starts(complete, model, G, self.n_init, rng)
         else:
             if given is None:
                 flat = np.concatenate(model.scales.divide(complete).blocks, axis=1)
@@ -300,7 +333,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self.alpha_ = self._estimates.alpha()
         self.shape_ = self._estimates.shapes().copy()
         decay = family.kernel.decay
-        self.decay_ = decay.name
+        self.decay_, self.metric_ = decay.name, family.kernel.metric.name
+        self.mean_, self.likelihood_ = self._model.mean.name, self._engine.name
         self.parameter_names_ = family.names
         self.beta_ = self.shape_[:, : len(decay.parameter_names)]
         if self.beta_.shape[1] == 1:

@@ -110,7 +110,7 @@ def test_a_coordinate_that_is_not_finite(value):
     [
         ("decay", "linear", "sigmoid"),
         ("solver", "newton", "'scoring', 'gls'"),
-        ("mean", "zero", "'free', 'constant'"),
+        ("mean", "none", "'free', 'constant'"),
         ("init", "random", "'multistart', 'kmeans'"),
     ],
 )

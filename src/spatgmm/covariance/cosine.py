@@ -26,7 +26,7 @@ from functools import cached_property
 import numpy as np
 from scipy.fft import dct, dctn, dst, idctn
 
-from spatgmm.covariance.family import N_COEFFICIENTS, NU, PIVOT_FLOOR, SHAPE, TAU, C
+from spatgmm.covariance.family import N_COEFFICIENTS, NU, PIVOT_FLOOR, SHAPE, TAU, C, Family
 from spatgmm.covariance.geometry import Geometry, regular_grid
 from spatgmm.covariance.kernel import Kernel
 
@@ -147,7 +147,7 @@ class Bands:
         return _spectra(values.reshape(-1, *self._shape), self._axes)
 
 
-class CosineFamily:
+class CosineFamily(Family):
     """The family ``V diag(d(theta)) V'`` over a complete regular grid.
 
     Parameters
@@ -167,13 +167,7 @@ class CosineFamily:
                 f"likelihood='cosine': metric={kernel.metric.name!r} is not even along the axes of "
                 "the grid; use likelihood='exact' or 'vecchia'"
             )
-        self.kernel = kernel
-        self.geometry = kernel.geometry
-
-    @property
-    def n_parameters(self) -> int:
-        """Free parameters of one covariance: three coefficients and the shape."""
-        return N_COEFFICIENTS + len(self.kernel.parameter_names)
+        super().__init__(kernel)
 
     def variances(self, theta: np.ndarray) -> np.ndarray:
         """``d(theta)``, shape (p,)."""
@@ -189,22 +183,6 @@ class CosineFamily:
         if not d.min() > PIVOT_FLOOR:
             return None
         return CosineCovariance(self, np.asarray(theta, dtype=float), d)
-
-    def inside(self, theta: np.ndarray) -> CosineCovariance:
-        """``Xi(theta)``, its nugget raised where it is not positive definite."""
-        covariance = self.at(theta)
-        if covariance is None:
-            theta = np.array(theta, dtype=float)
-            # A nugget adds itself to every variance.
-            lowest = 0.2 * np.abs(theta[:N_COEFFICIENTS]).sum() + 2 * PIVOT_FLOOR
-            theta[NU] += lowest - self.variances(theta).min()
-            covariance = self.at(theta)
-        return covariance
-
-    def sample(self, theta: np.ndarray, n_maps: int, rng: np.random.Generator) -> np.ndarray:
-        """Maps (n, p) from ``N(0, V diag(d) V')``."""
-        d = self.variances(theta)
-        return self.geometry.rotate_back([rng.standard_normal((n_maps, len(d))) * np.sqrt(d)])
 
 
 class CosineCovariance:
@@ -229,7 +207,12 @@ class CosineCovariance:
         """``1 / d``, shape (p,)."""
         return 1 / self.variances
 
+    def draw(self, n: int, rng: np.random.Generator) -> list[np.ndarray]:
+        """Coefficients of maps from ``N(0, V diag(d) V')``, a list of one (n, p)."""
+        return [rng.standard_normal((n, len(self.variances))) * np.sqrt(self.variances)]
+
     def condition_number(self) -> float:
+        """Largest over smallest variance, exactly."""
         return float(self.variances.max() / self.variances.min())
 
     def solve(self, blocks: list[np.ndarray]) -> list[np.ndarray]:

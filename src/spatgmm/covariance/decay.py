@@ -27,12 +27,16 @@ class Decay(ABC):
     Attributes
     ----------
     name, formula : str
+    valid : bool
+        Whether ``1 - s`` is, up to a constant, a covariance by itself in 1, 2 and 3 dimensions, so
+        that maps can have any number of pixels.  Others need a nugget that grows with that number.
     parameter_names : tuple of str
         Of the shape parameters, as tables show them.
     """
 
     name: str
     formula: str
+    valid = False
     parameter_names: tuple[str, ...] = ("beta",)
 
     @abstractmethod
@@ -166,6 +170,7 @@ class Exponential(ScaleDecay):
     """``1 - exp(-beta*delta)``, scaled to 1 at distance 2: the Matern decay of smoothness 1/2."""
 
     name = "exponential"
+    valid = True
     formula = "[1 - exp(-beta*delta)] / [1 - exp(-2*beta)]"
 
     def rise(self, x):
@@ -187,6 +192,7 @@ class Matern32(ScaleDecay):
     """
 
     name = "matern32"
+    valid = True
     formula = "1 - (1 + x) exp(-x), x = beta*delta, scaled to 1 at distance 2"
     smallest_beta = 0.05
 
@@ -204,6 +210,7 @@ class Matern52(ScaleDecay):
     """
 
     name = "matern52"
+    valid = True
     formula = "1 - (1 + x + x^2/3) exp(-x), x = beta*delta, scaled to 1 at distance 2"
     smallest_beta = 0.05
 
@@ -218,6 +225,7 @@ class Gaussian(ScaleDecay):
     """``1 - exp(-(beta*delta)^2)``, scaled to 1 at distance 2: the smoothest decay."""
 
     name = "gaussian"
+    valid = True
     formula = "[1 - exp(-(beta*delta)^2)] / [1 - exp(-(2*beta)^2)]"
     smallest_beta = 0.05
     smallest_curved_beta = 0.3
@@ -363,9 +371,9 @@ _DECAYS = {
 _ALIASES = {"matern12": "exponential"}
 
 
-def names() -> list[str]:
-    """Names of the decays that ``decay=`` accepts, each once."""
-    return list(_DECAYS)
+def names(valid: bool = False) -> list[str]:
+    """Names of the decays that ``decay=`` accepts, each once; those that are `valid`, or all."""
+    return [name for name, decay in _DECAYS.items() if decay.valid or not valid]
 
 
 def get(name: str) -> Decay:

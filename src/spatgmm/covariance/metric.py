@@ -41,6 +41,8 @@ class Metric(ABC):
     Attributes
     ----------
     name : str
+    dimensions : tuple of int
+        Of the coordinates, where there is such a metric.
     by_offset : bool
         Whether distances depend on the direction of an offset, not on its length alone.
     reflects : bool
@@ -48,12 +50,15 @@ class Metric(ABC):
     """
 
     name: str
+    dimensions: tuple[int, ...] = (1, 2, 3)
     by_offset = True
     reflects = True
 
-    @abstractmethod
     def check(self, n_dimensions: int) -> None:
         """Raise ValueError where locations of so many dimensions have no such metric."""
+        if n_dimensions not in self.dimensions:
+            known = " or ".join(map(str, self.dimensions))
+            raise ValueError(f"metric={self.name!r} needs coordinates of {known} dimensions")
 
     @abstractmethod
     def parameter_names(self, n_dimensions: int) -> tuple[str, ...]:
@@ -92,9 +97,6 @@ class Isotropic(Metric):
     name = "isotropic"
     by_offset = False
 
-    def check(self, n_dimensions):
-        pass
-
     def parameter_names(self, n_dimensions):
         return ()
 
@@ -112,10 +114,7 @@ class Axes(Metric):
     """One stretch per axis: ``delta^2 = sum_i exp(m_i) h_i^2``, ``sum_i m_i = 0``."""
 
     name = "axes"
-
-    def check(self, n_dimensions):
-        if n_dimensions < 2:
-            raise ValueError("metric='axes' needs coordinates of 2 or 3 dimensions")
+    dimensions = (2, 3)
 
     def parameter_names(self, n_dimensions):
         return tuple(f"log_stretch{i + 1}" for i in range(n_dimensions - 1))
@@ -149,11 +148,8 @@ class Rotated(Metric):
     """
 
     name = "rotated"
+    dimensions = (2,)
     reflects = False
-
-    def check(self, n_dimensions):
-        if n_dimensions != 2:
-            raise ValueError("metric='rotated' needs coordinates of 2 dimensions")
 
     def parameter_names(self, n_dimensions):
         return ("stretch_along", "stretch_across")
@@ -210,9 +206,13 @@ class Rotated(Metric):
 _METRICS = {metric.name: metric for metric in (Isotropic(), Axes(), Rotated())}
 
 
-def names() -> list[str]:
-    """Names of the metrics that ``metric=`` accepts."""
-    return list(_METRICS)
+def names(dimensions: int | None = None) -> list[str]:
+    """Names of the metrics that ``metric=`` accepts, of all or for so many dimensions."""
+    return [
+        name
+        for name, metric in _METRICS.items()
+        if dimensions is None or dimensions in metric.dimensions
+    ]
 
 
 def get(name: str) -> Metric:

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from spatgmm.covariance.cosine import CosineCovariance
-
-Blocks = list[np.ndarray]
+from spatgmm.fitting.maps import Blocks, Maps
+from spatgmm.fitting.state import Model
 
 #: Rows and columns of the data that are squared at a time (512 kB): nothing as large as the data is
 #: ever made beside them.
@@ -20,11 +20,11 @@ _TILE = 256
 
 _LOG_2PI = np.log(2 * np.pi)
 
-#: Which cosines of a component's mean are free; the others are zero.
-FREE_COSINES = {"free": slice(None), "constant": slice(0, 1)}
+#: A map that spans a mean has the same size, or none, at a cosine.
+_PRESENT = 1e-6
 
 
-class CosineMaps:
+class CosineMaps(Maps):
     """Maps in the basis of :class:`spatgmm.covariance.cosine.CosineGeometry`.
 
     Parameters
@@ -38,7 +38,7 @@ class CosineMaps:
     """
 
     def __init__(self, blocks: Blocks):
-        self.blocks = blocks
+        super().__init__(blocks)
         # The first cosine is constant: a missing pixel has spread there.
         missing = np.isnan(blocks[0][:, 0])
         if missing.any():
@@ -46,31 +46,6 @@ class CosineMaps:
                 f"likelihood='cosine': X row {missing.argmax()} has missing pixels, which cosines "
                 "cannot carry; use likelihood='vecchia'"
             )
-
-    def __len__(self) -> int:
-        return len(self.blocks[0])
-
-    @property
-    def n_locations(self) -> int:
-        return self.blocks[0].shape[1]
-
-    @property
-    def n_observed(self) -> np.ndarray:
-        """Observed pixels of each map, shape (n,)."""
-        return np.full(len(self), self.n_locations)
-
-    def divided(self, scale: None) -> CosineMaps:
-        """The same maps; variances that differ by location mix all cosines."""
-        if scale is not None:
-            raise ValueError(
-                "likelihood='cosine': variance='location' is not diagonal in cosines; "
-                "use likelihood='exact' or 'vecchia'"
-            )
-        return self
-
-    def completed(self, mean: Blocks, covariance: CosineCovariance) -> CosineMaps:
-        """The same maps: nothing is missing."""
-        return self
 
     def quadratic(self, centre: Blocks, diagonals: np.ndarray) -> np.ndarray:
         """``(x_i - mu)' diag(a_k) (x_i - mu)`` for diagonals (k, p), shape (n, k)."""
@@ -83,11 +58,6 @@ class CosineMaps:
         """``log N(x_i; mu, Xi)``, shape (n,)."""
         distance = self.quadratic(mean, covariance.precisions[None])[:, 0]
         return -0.5 * (self.n_locations * _LOG_2PI + covariance.log_det + distance)
-
-    def mean(self, weights: np.ndarray) -> Blocks:
-        """The weighted mean map."""
-        total = max(weights.sum(), 1e-300)  # a component that lost all its maps has its mean at 0
-        return [weights @ self.blocks[0] / total]
 
     def moments(self, weights: np.ndarray, centre: Blocks) -> Blocks:
         """Weighted mean squares about a centre, the diagonal of the scatter matrix, shape (p,)."""
@@ -107,3 +77,10 @@ class CosineMaps:
                 squares = self.blocks[0][rows, columns] - centre[columns]
                 squares *= squares
                 yield rows, columns, squares
+
+
+def free_cosines(model: Model) -> np.ndarray | slice:
+    """Columns of the cosines that are free in each component's own mean."""
+    if model.mean.is_free:
+        return slice(None)
+    return np.flatnonzero((np.abs(model.basis[0]) > _PRESENT).any(axis=0))

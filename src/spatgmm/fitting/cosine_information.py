@@ -1,6 +1,6 @@
 r"""Standard errors of the cosine likelihood, at any number of pixels.
 
-Louis' identity (:mod:`spatgmm.fitting.inference`) gives the observed information over weights,
+Louis' identity (:mod:`spatgmm.fitting.information`) gives the observed information over weights,
 means and covariance parameters,
 
 ``H = C - Z Z'``,
@@ -25,8 +25,9 @@ from __future__ import annotations
 import numpy as np
 
 from spatgmm.covariance.family import N_COEFFICIENTS, NU, SHAPE, TAU, C
-from spatgmm.fitting.cosine import FREE_COSINES, CosineMaps
-from spatgmm.fitting.inference import Estimates, _inverse_block
+from spatgmm.fitting.cosine import CosineMaps, free_cosines
+from spatgmm.fitting.estimates import Estimates, Uncertainty
+from spatgmm.fitting.information import inverse_block
 from spatgmm.fitting.state import empty
 
 #: A map whose other components have less than this together is certain.
@@ -36,61 +37,47 @@ _NEGLIGIBLE = 1e-12
 _TILE, _MOST_VALUES = 256, 2**22
 
 
-class CosineInformation:
+def cosine_uncertainty(estimates: Estimates, maps: CosineMaps) -> Uncertainty:
     """Sandwich covariance and observed information of a mixture fitted in cosines.
 
     Parameters
     ----------
     estimates : Estimates
-        At a maximum of the likelihood: a free mean is the weighted mean of its maps.
+        At a maximum of the likelihood: a free mean is the weighted mean of its maps.  A mean that
+        components have in common is taken as known.
     maps : CosineMaps
         The data, standardised.
 
-    Attributes
-    ----------
-    theta_covariance : ndarray of shape (G, 3 + q, 3 + q)
-        Sandwich covariance of the estimates of ``(c, tau, nu, *shape)``, standardised units; NaN in
-        the row and column of a shape at its bound, which is taken as known, and for a component
-        without maps.
-    weight_variance : ndarray of shape (G,)
-        Likewise.
-    observed_theta_covariance, observed_weight_variance : ndarray
-        The same from the observed information alone, as if this likelihood were that of the data.
-    counts : ndarray of shape (G,)
-        Expected numbers of maps.
+    Returns
+    -------
+    Uncertainty
+        By the sandwich; ``by_information`` is the same from the observed information alone, as if
+        this likelihood were that of the data.
     """
-
-    def __init__(self, estimates: Estimates, maps: CosineMaps):
-        self.estimates = estimates
-        mixture, size = estimates.mixture, estimates.family.n_parameters
-        _, responsibilities = mixture.expectation(maps)
-        self.counts = responsibilities.sum(axis=0)
-        self.weight_variance, self.observed_weight_variance = np.full((2, len(self.counts)), np.nan)
-        self.theta_covariance, self.observed_theta_covariance = np.full(
-            (2, len(self.counts), size, size), np.nan
-        )
-        # Data say nothing about a component without maps; the others are what is estimated.
-        present = np.flatnonzero(~empty(self.counts))
-        if not len(present):
-            return
-        scores = _Scores(estimates, maps, responsibilities, present)
-        information, effective = scores.profiled()
-        merge = _merging(scores.of_theta, estimates.shared)
-        inverse = _inverse_block(merge.T @ information @ merge, range(merge.shape[1]))
-        observed = merge @ inverse @ merge.T
-        moved = effective @ observed
-        G = len(present)
-        to_last = np.vstack([np.eye(G - 1), -np.ones((1, G - 1))])  # pi_G = 1 - the others
-        for covariance, thetas, weights in (
-            (moved.T @ moved, self.theta_covariance, self.weight_variance),
-            (observed, self.observed_theta_covariance, self.observed_weight_variance),
-        ):
-            free = covariance[: G - 1, : G - 1]
-            weights[present] = np.einsum("gk,kl,gl->g", to_last, free, to_last)
-            for g in present:
-                own = np.flatnonzero(scores.of_theta[:, 0] == g)
-                free = scores.of_theta[own, 1]
-                thetas[np.ix_([g], free, free)] = covariance[np.ix_(own, own)]
+    _, responsibilities = estimates.mixture.expectation(maps)
+    counts = responsibilities.sum(axis=0)
+    sandwich = Uncertainty.unknown(estimates, counts)
+    sandwich.by_information = plain = Uncertainty.unknown(estimates, counts)
+    # Data say nothing about a component without maps; the others are what is estimated.
+    present = np.flatnonzero(~empty(counts))
+    if not len(present):
+        return sandwich
+    scores = _Scores(estimates, maps, responsibilities, present)
+    information, effective = scores.profiled()
+    merge = _merging(scores.of_theta, estimates.model.shared)
+    inverse = inverse_block(merge.T @ information @ merge, list(range(merge.shape[1])))
+    observed = merge @ inverse @ merge.T
+    moved = effective @ observed
+    G = len(present)
+    to_last = np.vstack([np.eye(G - 1), -np.ones((1, G - 1))])  # pi_G = 1 - the others
+    for covariance, found in ((moved.T @ moved, sandwich), (observed, plain)):
+        free = covariance[: G - 1, : G - 1]
+        found.weight_variance[present] = np.einsum("gk,kl,gl->g", to_last, free, to_last)
+        for g in present:
+            own = np.flatnonzero(scores.of_theta[:, 0] == g)
+            free = scores.of_theta[own, 1]
+            found.theta_covariance[np.ix_([g], free, free)] = covariance[np.ix_(own, own)]
+    return sandwich
 
 
 class _Scores:
@@ -103,15 +90,12 @@ class _Scores:
     """
 
     def __init__(self, estimates: Estimates, maps: CosineMaps, responsibilities, present):
-        self._maps, self._columns = maps, FREE_COSINES[estimates.mean]
+        self._maps, self._columns = maps, free_cosines(estimates.model)
         self._R = responsibilities[:, present]
         self._R = self._R / self._R.sum(axis=1, keepdims=True)
         mixture, G = estimates.mixture, len(present)
         weights = mixture.weights[present]
-        free = [
-            [*range(N_COEFFICIENTS), *(N_COEFFICIENTS + k for k, why in enumerate(held) if not why)]
-            for held in map(estimates.held, present)
-        ]
+        free = [estimates.family.free(estimates.held(g)) for g in present]
         self.of_theta = np.array(
             [(-1, -1)] * (G - 1) + [(g, k) for g, of in zip(present, free, strict=True) for k in of]
         )

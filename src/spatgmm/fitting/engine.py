@@ -12,19 +12,26 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from spatgmm.common.em import run
-from spatgmm.common.threads import blas_threads
+from spatgmm.common.threads import blas_threads, one_blas_thread
+from spatgmm.covariance.cosine import CosineFamily, CosineGeometry
 from spatgmm.covariance.decay import Decay
 from spatgmm.covariance.family import Family, SpatialCovariance
-from spatgmm.covariance.geometry import Geometry
+from spatgmm.covariance.geometry import Geometry, regular_grid
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.covariance.metric import Metric
+from spatgmm.fitting.cosine import CosineMaps
+from spatgmm.fitting.cosine_information import cosine_uncertainty
 from spatgmm.fitting.em import SpatialProblem
 from spatgmm.fitting.estimates import Estimates, Uncertainty
 from spatgmm.fitting.information import observed_information
 from spatgmm.fitting.maps import IncompleteMaps, Maps
 from spatgmm.fitting.scoring import Scoring
+from spatgmm.fitting.search import cosine as cosine_search
 from spatgmm.fitting.search import search
 from spatgmm.fitting.state import Mixture, Model
+
+#: Up to so many locations the exact likelihood is nearly as fast as that in cosines.
+_LARGEST_EXACT = 1024
 
 #: EM iterations of the single component that fills in missing pixels for the search.
 _ITERATIONS_TO_COMPLETE = 20
@@ -105,9 +112,82 @@ class Exact(Engine):
         return Maps(fit.parameters.filled(maps, 0))
 
     def starts(self, maps, model, n_components, n_init, rng):
-        blocks = model.scales.divide(maps).blocks
-        found = search.multistart(blocks, self.family, n_components, n_init, rng, model.mean)
+        divided = model.scales.divide(maps)
+        in_cosines = cosine_search.as_cosines(divided, model)
+        if in_cosines is None:
+            found = search.multistart(
+                divided.blocks, self.family, n_components, n_init, rng, model.mean
+            )
+        else:
+            found = cosine_search.multistart(*in_cosines, n_components, n_init, rng)
         return [model.mixture(maps, responsibilities, thetas) for responsibilities, thetas in found]
 
     def uncertainty(self, estimates, maps):
         return observed_information(estimates, maps)
+
+
+class Cosine(Engine):
+    """The cosine likelihood of complete maps on a complete regular grid: O(n p) an iteration.
+
+    Parameters
+    ----------
+    coordinates : ndarray of shape (p, d)
+    decay : Decay
+    metric : Metric
+    """
+
+    name = "cosine"
+
+    def __init__(self, coordinates: np.ndarray, decay: Decay, metric: Metric):
+        metric.check(coordinates.shape[1])
+        self.family = CosineFamily(Kernel(CosineGeometry(coordinates), decay, metric))
+
+    def maps(self, X):
+        return CosineMaps(self.family.geometry.rotate(X))
+
+    def completed(self, maps, model, tol):
+        return maps
+
+    def starts(self, maps, model, n_components, n_init, rng):
+        found = cosine_search.multistart(maps, model, n_components, n_init, rng)
+        return [model.mixture(maps, responsibilities, thetas) for responsibilities, thetas in found]
+
+    def uncertainty(self, estimates, maps):
+        return cosine_uncertainty(estimates, maps)
+
+    def threads(self):
+        return one_blas_thread()  # its matrices are tall and narrow
+
+
+def choose(
+    likelihood: str, coordinates: np.ndarray, decay: Decay, metric: Metric, alike: bool
+) -> Engine:
+    """The way to compute a likelihood.
+
+    Parameters
+    ----------
+    likelihood : {"auto", "exact", "cosine"}
+        ``"auto"``: exact while that is the fastest or nearly so, then cosines where they can be.
+    coordinates : ndarray of shape (p, d)
+    decay : Decay
+    metric : Metric
+    alike : bool
+        Whether locations are: maps are complete and variances do not differ.
+
+    Raises
+    ------
+    ValueError
+        If `likelihood` cannot be had for such data.
+    """
+    if likelihood == "auto":
+        large = len(coordinates) > _LARGEST_EXACT and decay.valid
+        can = alike and metric.reflects and regular_grid(coordinates) is not None
+        likelihood = "cosine" if large and can else "exact"
+    if likelihood == "exact":
+        return Exact(coordinates, decay, metric, symmetric=alike)
+    if not alike:
+        raise ValueError(
+            "likelihood='cosine' needs complete maps and variance='constant': cosines mix all "
+            "locations; use likelihood='exact'"
+        )
+    return Cosine(coordinates, decay, metric)

@@ -108,12 +108,16 @@ class Uncertainty:
     theta_covariance : ndarray of shape (G, 3 + q, 3 + q)
         Of each component's covariance parameters, standardised units; NaN in the row and column of
         a shape at its bound, which is taken as known, and for a component without maps.
+    by_information : Uncertainty or None
+        From the observed information alone, where the likelihood is not quite that of the data and
+        these are robust to it.
     """
 
     estimates: Estimates
     counts: np.ndarray
     weight_variance: np.ndarray
     theta_covariance: np.ndarray
+    by_information: Uncertainty | None = None
 
     @classmethod
     def unknown(cls, estimates: Estimates, counts: np.ndarray) -> Uncertainty:

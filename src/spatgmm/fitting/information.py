@@ -132,7 +132,7 @@ class _Observed:
         ]
         wanted = [*range(self._n_weights), *(at for places in own for at in places)]
         if not (shared.any() or common_mean):
-            return _inverse_block(self._matrix, wanted)
+            return inverse_block(self._matrix, wanted)
         # Every parameter's place among those that are free: shared ones follow the first component.
         free, first = np.arange(len(self._matrix)), {}
         for places, component in zip(own, self._components, strict=True):
@@ -148,7 +148,7 @@ class _Observed:
         merge = np.zeros((len(self._matrix), len(kept)))
         merge[np.arange(len(free)), free] = 1.0
         inverse_of = sorted(set(free[wanted]))
-        inverse = _inverse_block(merge.T @ self._matrix @ merge, inverse_of)
+        inverse = inverse_block(merge.T @ self._matrix @ merge, inverse_of)
         back = np.searchsorted(inverse_of, free[wanted])
         return inverse[np.ix_(back, back)]
 
@@ -280,7 +280,7 @@ class _Component:
         information[p:, p:] += count * 0.5 * (hessian + hessian.T)
 
 
-def _inverse_block(information: np.ndarray, wanted: list[int]) -> np.ndarray:
+def inverse_block(information: np.ndarray, wanted: list[int]) -> np.ndarray:
     """Rows and columns `wanted` of the inverse, or NaN where the information is not positive."""
     # Parameters live on very different scales; unit diagonal makes the factorisation stable.
     scale = np.sqrt(np.maximum(np.diag(information), 0))

@@ -20,6 +20,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 from spatgmm.covariance.family import Covariance
 from spatgmm.covariance.geometry import Geometry
 from spatgmm.fitting.maps import Blocks
+from spatgmm.fitting.options import AUTO
 
 #: Waves per axis in the lowest, second, ... mean that ``"smooth"`` chooses from.
 SMOOTHNESS = (1, 2, 3, 4)
@@ -154,9 +155,8 @@ class SmoothMean(ConstantMean):
     name = "smooth"
 
     def __init__(self, n_waves: int, dimensions: int):
-        self._waves = [
-            waves for waves in product(range(n_waves + 1), repeat=dimensions) if sum(waves) <= n_waves
-        ]
+        waves = product(range(n_waves + 1), repeat=dimensions)
+        self._waves = [of_axes for of_axes in waves if sum(of_axes) <= n_waves]
 
     def n_parameters(self, n_components, n_locations):
         return n_components * min(len(self._waves), n_locations)
@@ -172,19 +172,17 @@ class SmoothMean(ConstantMean):
         return geometry.rotate(vectors)
 
 
-def candidates(name: str, dimensions: int) -> list[Mean]:
-    """The means that ``mean=name`` stands for, among which BIC chooses."""
-    if name == SmoothMean.name:
-        return [SmoothMean(n, dimensions) for n in SMOOTHNESS]
-    return [_MEANS[name]]
-
-
 _MEANS = {mean.name: mean for mean in (FreeMean(), ConstantMean(), CommonMean(), ZeroMean())}
 
 
-def names() -> list[str]:
-    """Names of the means that ``mean=`` accepts."""
-    return [*_MEANS, SmoothMean.name]
+def candidates(name: str, dimensions: int) -> list[Mean]:
+    """The means that ``mean=name`` stands for, among which BIC chooses."""
+    if name == AUTO:
+        names = ("free", "constant", "common", "smooth")
+        return [mean for one in names for mean in candidates(one, dimensions)]
+    if name == SmoothMean.name:
+        return [SmoothMean(n_waves, dimensions) for n_waves in SMOOTHNESS]
+    return [_MEANS[name]]
 
 
 def observed(X: np.ndarray) -> np.ndarray | bool:

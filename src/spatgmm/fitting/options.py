@@ -22,7 +22,7 @@ from spatgmm.common.constraints import (
     optional,
 )
 
-#: Chooses among the decays by BIC.
+#: Leaves the choice to BIC, of a likelihood to the size of the data.
 AUTO = "auto"
 
 #: Decays with one parameter, which the paper's algorithm and simulations take, and the others.
@@ -51,10 +51,14 @@ OPTIONS = {
         "sigmoid", Choice(*DECAYS, AUTO, also=DECAY_ALIASES), "how covariance falls with distance"
     ),
     "mean": Parameter(
-        "free", Choice("free", "constant"), "one mean per location and component, or per component"
+        "free",
+        Choice("free", "constant", "common", "zero", "smooth", AUTO),
+        "one mean per location and component, per component, per location, none, a few waves each",
     ),
     "metric": Parameter(
-        "isotropic", Choice("isotropic", "axes", "rotated"), "whether correlation has a direction"
+        "isotropic",
+        Choice("isotropic", "axes", "rotated", AUTO),
+        "whether correlation has a direction",
     ),
     "variance": Parameter(
         "constant", Choice("constant", "location"), "whether the variance differs by location"
@@ -66,6 +70,11 @@ OPTIONS = {
     ),
     "missing": Parameter(
         "error", Choice("error", "em"), "whether an empty value is an error or a missing pixel (em)"
+    ),
+    "likelihood": Parameter(
+        AUTO,
+        Choice("exact", "cosine", AUTO),
+        "exact, or for large grids in a basis of cosines",
     ),
     "solver": Parameter("scoring", Choice("scoring", "gls"), "Fisher scoring, or the paper's GLS"),
     "init": Parameter(
@@ -88,6 +97,7 @@ PAPER_ONLY = {
     "variance": Choice("constant"),
     "sharing": Choice("none"),
     "missing": Choice("error"),
+    "likelihood": Choice("exact", AUTO),
 }
 
 

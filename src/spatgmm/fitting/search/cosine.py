@@ -12,7 +12,6 @@ likelihood on such a grid: covariance parameters mean the same there.
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -21,14 +20,14 @@ from scipy.sparse import csr_array
 
 from spatgmm.common.agreement import ari, distinct
 from spatgmm.covariance.cosine import Bands, CosineFamily, CosineGeometry, chunks
-from spatgmm.covariance.family import N_COEFFICIENTS, NU, SHAPE, TAU, C, SpatialCovariance
+from spatgmm.covariance.family import N_COEFFICIENTS, NU, SHAPE, TAU, C
 from spatgmm.covariance.geometry import regular_grid
 from spatgmm.covariance.kernel import Kernel
-from spatgmm.fitting.cosine import FREE_COSINES
-from spatgmm.fitting.maps import Blocks
-from spatgmm.fitting.search.rounds import until_settled
+from spatgmm.fitting.cosine import CosineMaps, free_cosines
+from spatgmm.fitting.maps import Maps
+from spatgmm.fitting.search.rounds import Candidate, until_settled
 from spatgmm.fitting.search.starts import kmeans_responsibilities, random_responsibilities
-from spatgmm.fitting.state import MIN_MAPS
+from spatgmm.fitting.state import MIN_MAPS, Model
 
 #: Every component looks over the whole grid of shapes every so many iterations, and where scoring
 #: steps no longer find the way.
@@ -75,64 +74,40 @@ _N_ENERGIES = 6
 _LOG_2PI = np.log(2 * np.pi)
 
 
-@dataclass
-class Candidate:
-    """Where one start stopped, and its log-likelihood."""
-
-    promise: float
-    responsibilities: np.ndarray
-    weights: np.ndarray
-    means: np.ndarray
-    thetas: np.ndarray
-
-    @property
-    def rank(self) -> tuple[bool, float]:
-        """Sorts candidates: those with all components first, the most promising first."""
-        return bool(self.weights.min() * len(self.responsibilities) < MIN_MAPS), -self.promise
-
-    @property
-    def labels(self) -> np.ndarray:
-        return self.responsibilities.argmax(axis=1)
-
-
-def as_cosines(maps: Blocks, family: SpatialCovariance) -> tuple[Blocks, CosineFamily] | None:
-    """Complete maps and a family of covariances, in cosines; None where these cannot carry them."""
-    geometry, kernel = family.geometry, family.kernel
+def as_cosines(maps: Maps, model: Model) -> tuple[CosineMaps, Model] | None:
+    """Complete maps and a model of them, in cosines; None where these cannot carry them."""
+    geometry, kernel = model.family.geometry, model.family.kernel
     if not kernel.metric.reflects or regular_grid(geometry.coordinates) is None:
         return None
     cosines = CosineGeometry(geometry.coordinates)
-    rotated = cosines.rotate(geometry.rotate_back(maps))
-    return rotated, CosineFamily(Kernel(cosines, kernel.decay, kernel.metric))
+    family = CosineFamily(Kernel(cosines, kernel.decay, kernel.metric))
+    rotated = cosines.rotate(geometry.rotate_back(maps.blocks))
+    return CosineMaps(rotated), Model(family, model.mean, model.scales, model.shared)
 
 
 def multistart(
-    maps: Blocks,
-    family: CosineFamily,
-    n_components: int,
-    n_init: int,
-    rng: np.random.Generator,
-    mean: str = "free",
+    maps: CosineMaps, model: Model, n_components: int, n_init: int, rng: np.random.Generator
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Distinct places from where to finish, the most promising first.
 
     Parameters
     ----------
-    maps : list of one ndarray of shape (n, p)
-        Data of unit variance, in cosines.
-    family : CosineFamily
+    maps : CosineMaps
+        Of unit variance.
+    model : Model
+        Of the cosine likelihood.
     n_components, n_init : int
     rng : numpy.random.Generator
-    mean : {"free", "constant"}
 
     Returns
     -------
     list of (responsibilities, thetas)
         Shapes (n, G) and (G, 3 + q).
     """
-    (all_maps,) = maps
-    spectra = Spectra(family)
+    (all_maps,) = maps.blocks
+    spectra, columns = Spectra(model.family), free_cosines(model)
     every = -(-len(all_maps) // _MOST_MAPS)
-    some = Coefficients(all_maps[::every], spectra.bands, mean)
+    some = Coefficients(all_maps[::every], spectra.bands, columns)
     search = Search(some, spectra)
 
     def one_round(number: int) -> list[Candidate]:
@@ -140,7 +115,7 @@ def multistart(
         known = known[:n_init]
         drawn = random_responsibilities(len(some), n_components, n_init - len(known), rng)
         starts = np.array([*known, *drawn])
-        if mean == "free" and n_init > 1:
+        if model.mean.is_free and n_init > 1:
             # With free means a small component holds on to its maps, since their noise is in its
             # mean; half of the starts first sort the maps by covariance alone.
             presorted = distinct(Search(some.about_common_mean(), spectra).run(starts[1::2]))
@@ -149,7 +124,7 @@ def multistart(
 
     best = until_settled(one_round, n_components, n_init)
     if every > 1:
-        search = Search(Coefficients(all_maps, spectra.bands, mean), spectra)
+        search = Search(Coefficients(all_maps, spectra.bands, columns), spectra)
     return [
         (candidate.responsibilities if every == 1 else search.extended(candidate), candidate.thetas)
         for candidate in best
@@ -163,8 +138,8 @@ class Coefficients:
     ----------
     maps : ndarray of shape (n, p)
     bands : Bands
-    mean : str
-        A key of :data:`spatgmm.fitting.cosine.FREE_COSINES`.
+    columns : ndarray or slice
+        The cosines that are free in a component's mean.
 
     Attributes
     ----------
@@ -172,9 +147,8 @@ class Coefficients:
         Sums of squares over each band; of free coefficients about their common mean.
     """
 
-    def __init__(self, maps: np.ndarray, bands: Bands, mean: str):
+    def __init__(self, maps: np.ndarray, bands: Bands, columns):
         self.maps, self.bands = maps, bands
-        columns = FREE_COSINES[mean]
         self._free = maps[:, columns]
         self._common = self._free.mean(axis=0)
         self._sum = _sums(bands.of[columns], len(bands.sizes))

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
 
 from spatgmm.common.agreement import distinct
+from spatgmm.fitting.state import MIN_MAPS
 
 #: The more components, the more optima to find.
 _STARTS_PER_COMPONENT = 5
@@ -16,7 +20,29 @@ _MAX_ROUNDS = 4
 _MARGIN = 25.0
 
 
-def until_settled(one_round: Callable[[int], list], n_components: int, n_init: int) -> list:
+@dataclass
+class Candidate:
+    """Where one start of a search stopped, and the log-likelihood it promises."""
+
+    promise: float
+    responsibilities: np.ndarray
+    weights: np.ndarray
+    means: np.ndarray
+    thetas: np.ndarray
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """Sorts candidates: those with all components first, the most promising first."""
+        return bool(self.weights.min() * len(self.responsibilities) < MIN_MAPS), -self.promise
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.responsibilities.argmax(axis=1)
+
+
+def until_settled(
+    one_round: Callable[[int], list[Candidate]], n_components: int, n_init: int
+) -> list[Candidate]:
     """Where rounds of `n_init` starts stopped: distinct candidates, the most promising first.
 
     With ``w`` rival optima after ``N`` starts, ``w (N - 1) / (N - w - 2)`` is the expected number
@@ -26,8 +52,7 @@ def until_settled(one_round: Callable[[int], list], n_components: int, n_init: i
     Parameters
     ----------
     one_round : callable
-        Given the number of the round, 0 for the first: the candidates that its starts led to, each
-        with a ``promise`` (log-likelihood), a ``rank`` and ``labels``.
+        Given the number of the round, 0 for the first: the candidates that its starts led to.
     n_components, n_init : int
     """
     found = []

@@ -7,8 +7,6 @@ All starts run together, as matrix products in the bases of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from spatgmm.common.agreement import distinct
@@ -17,6 +15,7 @@ from spatgmm.covariance.kernel import Kernel
 from spatgmm.fitting.maps import Blocks, Maps
 from spatgmm.fitting.means import Mean
 from spatgmm.fitting.scales import NoScales
+from spatgmm.fitting.search.rounds import Candidate, until_settled
 from spatgmm.fitting.search.spectral import Basis, ShapeGrid
 from spatgmm.fitting.search.starts import random_responsibilities, starting_responsibilities
 from spatgmm.fitting.state import MIN_MAPS, Mixture
@@ -29,47 +28,11 @@ _TOL = 0.3
 
 _MAX_ITER = 40
 
-#: The more components, the more optima to find.
-_STARTS_PER_COMPONENT = 5
-
-#: Rounds of starts at most, where every round still finds new optima.
-_MAX_ROUNDS = 4
-
-#: Candidates this far below the best, in log-likelihood, do not count as rival optima.
-_MARGIN = 25.0
-
 _LOG_2PI = np.log(2 * np.pi)
 
 #: Rows of the largest block whose spectra are computed, and maps looked at: the search needs no
 #: more to find good starts.
 _LARGEST_BLOCK, _MOST_MAPS = 1024, 1000
-
-
-@dataclass
-class Candidate:
-    """Where one start of the search stopped, and the log-likelihood it promises."""
-
-    promise: float
-    responsibilities: np.ndarray
-    weights: np.ndarray
-    means: np.ndarray
-    thetas: np.ndarray
-
-    @property
-    def rank(self) -> tuple[bool, float]:
-        """Sorts candidates: those with all components first, the most promising first."""
-        return bool(self.weights.min() * len(self.responsibilities) < MIN_MAPS), -self.promise
-
-    @property
-    def labels(self) -> np.ndarray:
-        return self.responsibilities.argmax(axis=1)
-
-    def mixture(self, family: SpatialCovariance) -> Mixture:
-        """The same parameters for an exact E-step."""
-        splits = np.cumsum(family.geometry.sizes)[:-1]
-        means = [np.split(mean, splits) for mean in self.means]
-        covariances = [family.inside(theta) for theta in self.thetas]
-        return Mixture(self.weights, means, covariances, NoScales())
 
 
 class Part:
@@ -114,7 +77,11 @@ class Part:
         """Those of all maps, shape (n, G)."""
         if len(self.rows) == len(self._all[0]):
             return candidate.responsibilities
-        return candidate.mixture(self.family).expectation(Maps(self._all))[1]
+        splits = np.cumsum(self.family.geometry.sizes)[:-1]
+        means = [np.split(mean, splits) for mean in candidate.means]
+        covariances = [self.family.inside(theta) for theta in candidate.thetas]
+        mixture = Mixture(candidate.weights, means, covariances, NoScales())
+        return mixture.expectation(Maps(self._all))[1]
 
 
 class Search:
@@ -275,10 +242,6 @@ def multistart(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Distinct places from where to finish, the most promising first.
 
-    Rounds of `n_init` starts go on until it is unlikely that a further start would find a new
-    optimum: with ``w`` rival optima after ``N`` starts, ``w (N - 1) / (N - w - 2)`` is the
-    expected number of all optima (Boender and Rinnooy Kan, Math. Programming 37, 1987).
-
     Parameters
     ----------
     maps : list of ndarray of shape (n, p_b)
@@ -304,23 +267,20 @@ def _candidates(
     """Where the rounds of starts stopped; the data in all bases are let go with this function."""
     grid = ShapeGrid(some.family)
     search = Search(some.maps, grid)
-    n = len(some.rows)
-    starts = starting_responsibilities(some.maps, grid, n_components, n_init, rng)
-    found = []
-    for tried in n_init * np.arange(1, _MAX_ROUNDS + 1):
+    first = starting_responsibilities(some.maps, grid, n_components, n_init, rng)
+
+    def one_round(number: int) -> list[Candidate]:
+        starts = first
+        if number > 0:
+            starts = random_responsibilities(len(some.rows), n_components, n_init, rng)
         if mean.is_free:
             # With free means a small component holds on to its maps, since their noise is in its
             # mean; half of the starts first sort the maps by covariance alone.
             presorted = distinct(search.run(starts[1::2], mean, True)) if n_init > 1 else []
-            starts = np.array([*starts[::2], *[first.responsibilities for first in presorted]])
-        found += search.run(starts, mean)
-        best = distinct(found)
-        w = sum(candidate.promise > best[0].promise - _MARGIN for candidate in best)
-        enough = tried >= _STARTS_PER_COMPONENT * n_components and tried > w + 2
-        if n_components == 1 or (enough and w * (tried - 1) < (w + 0.5) * (tried - w - 2)):
-            break
-        starts = random_responsibilities(n, n_components, n_init, rng)
-    return best
+            starts = np.array([*starts[::2], *[one.responsibilities for one in presorted]])
+        return search.run(starts, mean)
+
+    return until_settled(one_round, n_components, n_init)
 
 
 def profile(
