@@ -25,6 +25,7 @@ from functools import cached_property
 
 import numpy as np
 from scipy.fft import dct, dctn, dst, idctn
+from scipy.sparse import dia_array, diags_array
 
 from spatgmm.covariance.family import N_COEFFICIENTS, NU, PIVOT_FLOOR, SHAPE, TAU, C
 from spatgmm.covariance.geometry import Geometry, regular_grid
@@ -228,6 +229,11 @@ class CosineCovariance:
     def precisions(self) -> np.ndarray:
         """``1 / d``, shape (p,)."""
         return 1 / self.variances
+
+    @property
+    def inverse(self) -> list[dia_array]:
+        """``Xi^-1``, a diagonal."""
+        return [diags_array(self.precisions)]
 
     def condition_number(self) -> float:
         return float(self.variances.max() / self.variances.min())

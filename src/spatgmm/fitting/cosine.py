@@ -97,6 +97,9 @@ class CosineMaps:
             mean_squares[columns] += shares[rows] @ squares
         return [mean_squares]
 
+    #: The name under which EM asks for them.
+    scatter = moments
+
     def _squares(self, centre: np.ndarray) -> Iterator[tuple[slice, slice, np.ndarray]]:
         """Squared deviations from a centre, tile by tile, with the tile's rows and columns."""
         n, p = self.blocks[0].shape
