@@ -300,7 +300,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             if given is None:
                 flat = np.concatenate(model.scales.divide(complete).blocks, axis=1)
                 given = kmeans_responsibilities(flat, G, rng)
-            starts = [solver.start(complete, given, model)]
+            starts = [solver.start(self._engine, complete, given, model)]
         with tqdm(desc="EM", unit=" iterations", disable=not self.verbose) as bar:
 
             def progress(log_likelihood: float) -> None:

@@ -110,7 +110,7 @@ def test_gls_floors_eigenvalues_as_the_plain_algorithm(plain, hard, floored):
         geometry = Geometry(coordinates, symmetry=False)
         family = SpatialCovariance(Kernel(geometry, decay.get("sigmoid")))
         model = Model(family, FreeMean(), NoScales(), np.zeros(4, dtype=bool))
-        start = GLS(1.0).start(Maps([X]), np.eye(2)[labels], model)
+        start = GLS(1.0).start(None, Maps([X]), np.eye(2)[labels], model)
         log_likelihood, _ = start.expectation(Maps([X]))
         *_, trace = plain.gls_em(X, coordinates, np.eye(2)[labels], beta_start=1.0, max_iter=0)
         # Floored matrices have condition numbers of 1e8 and more: later iterations are chaotic.

@@ -77,6 +77,10 @@ def cosine_uncertainty(estimates: Estimates, maps: CosineMaps) -> Uncertainty:
             own = np.flatnonzero(scores.of_theta[:, 0] == g)
             free = scores.of_theta[own, 1]
             found.theta_covariance[np.ix_([g], free, free)] = covariance[np.ix_(own, own)]
+    # Squares of scores that were fitted to zero sum are too small by as many maps as parameters
+    # (MacKinnon and White, J. Econometrics 29, 1985).
+    size = estimates.family.n_parameters
+    sandwich.theta_covariance *= (counts / np.maximum(counts - size, 1))[:, None, None]
     return sandwich
 
 
@@ -142,7 +146,7 @@ class _Scores:
             left = L[:, g, :, None]
             among = left[:, :, :, None] * gram[:, None, uncertain, None] * L[:, g][None, None]
             Q += among.reshape(size, size)
-            V += (left * (gram * self._R[:, g])[:, None]).reshape(size, -1)
+            V += (left * (gram * self._R[:, g])[:, None]).reshape(V.shape)
         solved = np.linalg.solve(np.eye(size) - Q, np.column_stack([Z, V]))
         m = Z.shape[1]
         return Z.T @ solved[:, :m] - Z.T @ Z, solved[:, m:].T @ Z

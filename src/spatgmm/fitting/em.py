@@ -8,6 +8,7 @@ ask of :class:`spatgmm.fitting.maps.Maps`, of a covariance of
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from spatgmm.common.em import Expectation, Problem, StartError
 from spatgmm.covariance.family import Covariance
 from spatgmm.fitting.maps import Maps
 from spatgmm.fitting.state import Mixture, Model, empty
+
+if TYPE_CHECKING:
+    from spatgmm.fitting.engine import Engine
 
 
 class EmptyComponentError(StartError):
@@ -28,7 +32,9 @@ class Solver(ABC):
     may_fall = False
 
     @abstractmethod
-    def start(self, maps: Maps, responsibilities: np.ndarray, model: Model) -> Mixture:
+    def start(
+        self, engine: Engine, maps: Maps, responsibilities: np.ndarray, model: Model
+    ) -> Mixture:
         """The mixture to start from at given responsibilities of complete maps."""
 
     @abstractmethod

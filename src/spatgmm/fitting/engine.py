@@ -64,6 +64,15 @@ class Engine(ABC):
         """Distinct places from where to finish, the most promising first."""
 
     @abstractmethod
+    def profile(
+        self, maps: Maps, model: Model, responsibilities: np.ndarray, shapes=None
+    ) -> np.ndarray:
+        """Covariance parameters (G, 3 + q) that suit given responsibilities of complete maps.
+
+        The best of these shapes (k, q), by default of a grid.
+        """
+
+    @abstractmethod
     def uncertainty(self, estimates: Estimates, maps: Maps) -> Uncertainty:
         """Covariances of the estimates."""
 
@@ -106,7 +115,7 @@ class Exact(Engine):
             return maps
         solver = Scoring()
         filled = Maps([np.nan_to_num(block) for block in maps.blocks])
-        start = solver.start(filled, np.ones((len(maps), 1)), model)
+        start = solver.start(self, filled, np.ones((len(maps), 1)), model)
         problem = SpatialProblem(maps, model, solver)
         fit = run(problem, start, tol=tol, max_iter=_ITERATIONS_TO_COMPLETE)
         return Maps(fit.parameters.filled(maps, 0))
@@ -121,6 +130,10 @@ class Exact(Engine):
         else:
             found = cosine_search.multistart(*in_cosines, n_components, n_init, rng)
         return [model.mixture(maps, responsibilities, thetas) for responsibilities, thetas in found]
+
+    def profile(self, maps, model, responsibilities, shapes=None):
+        blocks = model.scales.divide(maps).blocks
+        return search.profile(blocks, self.family, responsibilities, shapes)
 
     def uncertainty(self, estimates, maps):
         return observed_information(estimates, maps)
@@ -151,6 +164,9 @@ class Cosine(Engine):
     def starts(self, maps, model, n_components, n_init, rng):
         found = cosine_search.multistart(maps, model, n_components, n_init, rng)
         return [model.mixture(maps, responsibilities, thetas) for responsibilities, thetas in found]
+
+    def profile(self, maps, model, responsibilities, shapes=None):
+        return cosine_search.profile(maps, model, responsibilities, shapes)
 
     def uncertainty(self, estimates, maps):
         return cosine_uncertainty(estimates, maps)

@@ -35,7 +35,7 @@ class GLS(Solver):
     def __init__(self, beta_init: float | None = None):
         self.beta_init = STARTING_BETA if beta_init is None else beta_init
 
-    def start(self, maps, responsibilities, model):
+    def start(self, engine, maps, responsibilities, model):
         """One M-step from the identity, where the GLS step is ordinary least squares."""
         identity = theta_from_alpha([0.0, 0.0, 1.0], self.beta_init)
         thetas = np.tile(identity, (responsibilities.shape[1], 1))

@@ -11,7 +11,6 @@ from __future__ import annotations
 import numpy as np
 
 from spatgmm.fitting.em import Solver
-from spatgmm.fitting.search import search
 
 #: What components may share: the coefficients alpha, the shape (beta), both.
 SHARED = {"none": (), "beta": ("shape",), "alpha": ("alpha",), "all": ("alpha", "shape")}
@@ -47,15 +46,14 @@ class Scoring(Solver):
     def __init__(self, beta_init: float | None = None):
         self.beta_init = beta_init
 
-    def start(self, maps, responsibilities, model):
+    def start(self, engine, maps, responsibilities, model):
         """Covariances that suit the responsibilities at the starting shape."""
         shapes = None
         if self.beta_init is not None:
             shapes, _ = model.family.kernel.grid()
             shapes = shapes[:1].copy()
             shapes[0, 0] = self.beta_init
-        blocks = model.scales.divide(maps).blocks
-        thetas = search.profile(blocks, model.family, responsibilities, shapes)
+        thetas = engine.profile(maps, model, responsibilities, shapes)
         return model.mixture(maps, responsibilities, thetas)
 
     def leaps(self, model):

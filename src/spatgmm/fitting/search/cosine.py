@@ -131,6 +131,34 @@ def multistart(
     ]
 
 
+def profile(
+    maps: CosineMaps, model: Model, responsibilities: np.ndarray, shapes=None
+) -> np.ndarray:
+    """Covariance parameters that suit given responsibilities, by a look over a grid of shapes.
+
+    Parameters
+    ----------
+    maps : CosineMaps
+    model : Model
+        Of the cosine likelihood.
+    responsibilities : ndarray of shape (n, G)
+    shapes : array-like of shape (k, q), optional
+        The grid; by default the kernel's own, thinned.
+
+    Returns
+    -------
+    ndarray of shape (G, 3 + q)
+        ``(c, tau, nu, *shape)`` per component; an all but empty one is given those of all maps.
+    """
+    spectra = Spectra(model.family, shapes)
+    data = Coefficients(maps.blocks[0], spectra.bands, free_cosines(model))
+    rows = np.where(responsibilities.sum(axis=0) >= MIN_MAPS, responsibilities, 1.0)
+    _, moments = data.moments((rows / rows.sum(axis=0)).T)
+    interior = np.repeat(spectra.interior(data.pooled()), len(moments), axis=0)
+    thetas, values = spectra.scan(interior, moments, n_steps=_POOLED_STEPS)
+    return thetas[np.arange(len(moments)), values.argmin(axis=1)]
+
+
 class Coefficients:
     """The data in cosines: energies by band, and the coefficients whose means are free.
 
@@ -176,6 +204,11 @@ class Coefficients:
         squares = shares @ self.energies - means**2 @ self._sum
         return means, np.maximum(squares, 0) / self.bands.sizes
 
+    def pooled(self) -> np.ndarray:
+        """Mean squares by band (b,) of all maps about one mean."""
+        n = len(self)
+        return self.moments(np.full((1, n), 1 / n))[1][0]
+
     def distances(self, means: np.ndarray, d: np.ndarray) -> np.ndarray:
         """Squared Mahalanobis distances (k, n) to means (k, f) under variances (k, b)."""
         along = means / d[:, self._band_of_free]
@@ -198,21 +231,24 @@ class Spectra:
     Parameters
     ----------
     family : CosineFamily
+    shapes : array-like of shape (K, q), optional
+        Those that a scan looks at; by default some of the kernel's grid.
 
     Attributes
     ----------
     bands : Bands
     shapes : ndarray of shape (K, q)
-        Those that a scan looks at.
     scanned : ndarray of shape (K, b)
         Spectra of ``K(shape)`` there.
     """
 
-    def __init__(self, family: CosineFamily):
+    def __init__(self, family: CosineFamily, shapes=None):
         self._kernel = family.kernel
         self.bands = Bands(family.geometry)
         self.n_locations = family.geometry.n_locations
-        self.shapes = family.kernel.grid()[0][::_EVERY_SHAPE]
+        if shapes is None:
+            shapes = family.kernel.grid()[0][::_EVERY_SHAPE]
+        self.shapes = np.asarray(shapes, dtype=float)
         self.scanned = self.of(self.shapes)
 
     def of(self, shapes: np.ndarray) -> np.ndarray:
@@ -330,10 +366,9 @@ class Search:
 
     def __init__(self, data: Coefficients, spectra: Spectra):
         self._data, self._spectra = data, spectra
-        n = len(data)
-        _, pooled = data.moments(np.full((1, n), 1 / n))
-        interior = spectra.interior(pooled[0])
-        self._pooled, value = spectra.scan(interior, pooled, n_steps=_POOLED_STEPS)
+        pooled = data.pooled()
+        interior = spectra.interior(pooled)
+        self._pooled, value = spectra.scan(interior, pooled[None], n_steps=_POOLED_STEPS)
         self._best_pooled = self._pooled[0, value[0].argmin()]
 
     def run(self, responsibilities: np.ndarray) -> list[Candidate]:
