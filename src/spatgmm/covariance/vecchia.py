@@ -212,7 +212,7 @@ class VecchiaCovariance:
     @cached_property
     def _slopes(self):
         """Derivatives of u and d along I and dXi/dshape: (k, g, m + 1), (k, g); (k, k, g)."""
-        geometry, n = self.family.geometry, self.family.n_parameters - N_COEFFICIENTS + 1
+        n = 1 + self.family.n_parameters - N_COEFFICIENTS
         du = np.zeros((n, *self.u.shape))
         dd, products = np.empty((n, len(self.d))), np.empty((n, n, len(self.d)))
         for groups, factors in _factors(self.family, self.theta):
@@ -230,7 +230,7 @@ class VecchiaCovariance:
 
     def _directions(self, groups: slice) -> Iterator[np.ndarray]:
         """I and dXi/dshape between the places of some groups' windows."""
-        geometry, kernel = self.family.geometry, self.family.kernel
+        geometry = self.family.geometry
         there = geometry.present[groups]
         yield there[:, :, None] * np.eye(there.shape[1])
         for slope in self._kernel_slopes:

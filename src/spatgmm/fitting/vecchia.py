@@ -1,4 +1,4 @@
-"""The data as EM sees them under Vecchia's likelihood: maps on any locations, pixels missing or not.
+"""The data as EM sees them under Vecchia's likelihood: any locations, pixels missing or not.
 
 The likelihood of a map is that of its observed pixels, each given the observed ones among its
 neighbours (:mod:`spatgmm.covariance.vecchia`): a proper density, so that EM with the labels alone
@@ -156,9 +156,8 @@ class VecchiaMaps:
         """Log-density of the observed pixels of each map, shape (n,)."""
 
         def of(part):
-            log_det, distance = (
-                part.less(mean[0]).innovations(covariance).terms(covariance.theta[C])
-            )
+            found = part.less(mean[0]).innovations(covariance)
+            log_det, distance = found.terms(covariance.theta[C])
             return -0.5 * (part.n_seen * _LOG_2PI + log_det + distance)
 
         return self._by_map(of)
@@ -227,13 +226,13 @@ class _MapsOf:
         if not any(isinstance(part, _Incomplete) for _, part in parts):
             return [sum(part.values @ weights[rows] for rows, part in parts) / total]
         mean = self._mean[0].copy()
-        rest = self._precise(weights / total, lambda part: part.less(mean))
+        rest = self._precise(weights / total, [part.less(mean) for _, part in parts])
         towards = self._covariance.apply(rest[:, None])[:, 0]
         direction, gain = towards, rest @ towards
         for _ in range(_MOST_STEPS):
             if total * gain < _ENOUGH:
                 break
-            curved = self._precise(weights / total, lambda part: part.alike(direction))
+            curved = self._alike(weights / total, direction)
             step = gain / (direction @ curved)
             mean += step * direction
             rest = rest - step * curved
@@ -244,17 +243,20 @@ class _MapsOf:
     def mean_within(self, weights: np.ndarray, basis: np.ndarray) -> Blocks:
         """The best mean among the combinations of basis maps (k, p), by least squares."""
         weights = weights / max(weights.sum(), 1e-300)
-        pulled = basis @ self._precise(weights, lambda part: part)
-        curved = [self._precise(weights, lambda part, b=b: part.alike(b)) for b in basis]
+        pulled = basis @ self._precise(weights, [part for _, part in self._maps.parts])
+        curved = [self._alike(weights, along) for along in basis]
         return [np.linalg.solve(basis @ np.array(curved).T, pulled) @ basis]
 
-    def _precise(self, weights: np.ndarray, residuals) -> np.ndarray:
-        """``sum_i w_i Xi_i^-1 r_i``, the residuals a function of a part of the maps; (p,)."""
-        total = np.zeros(self._maps.n_locations)
-        for rows, part in self._maps.parts:
-            chosen = residuals(part)
-            total += chosen.precise(self._covariance) @ weights[rows]
-        return total
+    def _alike(self, weights: np.ndarray, direction: np.ndarray) -> np.ndarray:
+        """``sum_i w_i Xi_i^-1`` times a map (p,)."""
+        return self._precise(weights, [part.alike(direction) for _, part in self._maps.parts])
+
+    def _precise(self, weights: np.ndarray, residuals: list) -> np.ndarray:
+        """``sum_i w_i Xi_i^-1 r_i`` of residuals, part by part; shape (p,)."""
+        return sum(
+            part.precise(self._covariance) @ weights[rows]
+            for (rows, _), part in zip(self._maps.parts, residuals, strict=True)
+        )
 
 
 def _fill(residuals: np.ndarray, seen: np.ndarray, covariance: VecchiaCovariance) -> np.ndarray:
@@ -267,9 +269,8 @@ def _fill(residuals: np.ndarray, seen: np.ndarray, covariance: VecchiaCovariance
     def precise(maps):
         return np.where(seen, 0.0, covariance.solve([maps.T])[0].T)
 
-    diagonal = (covariance.A.power(2).T @ (1 / covariance.d[covariance.family.geometry.group]))[
-        :, None
-    ]
+    variances = covariance.d[covariance.family.geometry.group]
+    diagonal = (covariance.A.power(2).T @ (1 / variances))[:, None]
     filled = np.array(residuals)
     rest = -precise(filled)
     direction = towards = rest / diagonal
