@@ -1,0 +1,309 @@
+"""Every location among its nearest earlier ones: what Vecchia's likelihood conditions on.
+
+Locations are put in an order, and each is given the ``m`` nearest of those before it, its *window*.
+Locations on a lattice (a grid, complete or with holes) come in raster order, so that windows repeat
+and those of the same offsets form a *group* with one conditional distribution; elsewhere every
+location is a group of its own.  Covariances are evaluated at the distinct offsets within windows,
+never at all ``p^2`` pairs.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.spatial import ConvexHull, QhullError, cKDTree
+from scipy.spatial.distance import cdist
+
+from spatgmm.covariance.geometry import MAX_DISTANCE, Geometry
+
+#: A generic shear far below any distance: it breaks ties between neighbours equally far away, and
+#: in the same way everywhere, so that windows on a lattice repeat.
+_TILT = 1e-7 * np.array([[0.0, 0.613, 0.287], [0.171, 0.419, 0.733], [0.531, 0.057, 0.911]])
+
+#: Lattice indices may be off by this much, in steps of the lattice.
+_OFF_LATTICE = 1e-6
+
+#: A lattice of so many more places than locations is none.
+_SPARSEST_LATTICE = 16
+
+#: Numbers in a temporary array (32 MB).
+_CHUNK_VALUES = 2**22
+
+#: Arrays of the size of all windows, in bytes per entry, that work goes on with.
+_BYTES_PER_ENTRY = 8
+
+#: Most locations that a search looks at, where they are on no grid: its spectra cost their cube.
+_MOST_SEARCHED = 500
+
+#: Locations of a cluster of the part that a search looks at.
+_CLUSTER = 4
+
+
+class NeighbourGeometry:
+    """Locations, scaled as in :class:`spatgmm.covariance.geometry.Geometry`, in windows.
+
+    Parameters
+    ----------
+    coordinates : ndarray of shape (p, d)
+    n_neighbors : int
+        Most neighbours of a location; beyond ``p - 1`` it is that.
+    unit : float or None
+        Original units per unit of scaled distance; by default the largest distance becomes 2.
+
+    Attributes
+    ----------
+    windows : ndarray of shape (p, m + 1)
+        Each location's neighbours, the farthest first, and then the location itself.  The early
+        ones have fewer: places that are left over, at the front, hold the location.
+    group : ndarray of shape (p,)
+        Which group each location belongs to.
+    present : ndarray of bool, shape (n_groups, m + 1)
+        Which places of a group's windows are not left over.
+    sizes_of_groups : ndarray of shape (n_groups,)
+    order : ndarray of shape (p,)
+        Locations, the first first.
+    delta, offsets, unit, ones, sizes, path
+        As in ``Geometry``: one block, the locations in their own order.
+
+    Raises
+    ------
+    ValueError
+        If the windows do not fit into the machine's memory.
+
+    References
+    ----------
+    Vecchia, J. R. Stat. Soc. B 50 (1988); Katzfuss and Guinness, Statistical Science 36 (2021).
+    """
+
+    path = "nearest neighbours"
+
+    def __init__(self, coordinates: np.ndarray, n_neighbors: int = 60, unit: float | None = None):
+        p, d = coordinates.shape
+        self.coordinates = coordinates
+        self.n_neighbors = m = min(n_neighbors, p - 1)
+        self.unit = _diameter(coordinates) / MAX_DISTANCE if unit is None else unit
+        self.ones, self.sizes = [np.ones(p)], [p]
+        self._codes = _lattice_codes(coordinates)
+        self.order = _order(coordinates, self._codes)
+        tilted = coordinates[self.order] @ (np.eye(d) + _TILT[:d, :d])
+        earlier = _nearest_earlier(tilted, m)
+        self.windows = np.empty((p, m + 1), dtype=np.int32)
+        self.windows[self.order, m] = self.order
+        self.windows[self.order, :m] = np.where(
+            earlier[:, ::-1] >= 0, self.order[earlier[:, ::-1]], self.order[:, None]
+        )
+        first = self._find_groups()
+        check_memory(len(first) * (m + 1) ** 2 * _BYTES_PER_ENTRY, p, m)
+        self._find_offsets(first)
+        here = self.present[self.group]
+        self._indices = self.windows[here]
+        self._starts = np.concatenate([[0], np.cumsum(here.sum(axis=1))])
+        self._here = here
+
+    @property
+    def n_locations(self) -> int:
+        return len(self.coordinates)
+
+    @property
+    def n_groups(self) -> int:
+        return len(self.present)
+
+    @property
+    def smallest_distance(self) -> float:
+        """The smallest scaled distance between locations on different spots."""
+        return float(self.delta[self.delta > 1e-9].min(initial=MAX_DISTANCE))
+
+    def rotate(self, X: np.ndarray) -> list[np.ndarray]:
+        """Maps (n, p) as one block."""
+        return [X]
+
+    def rotate_back(self, blocks: list[np.ndarray]) -> np.ndarray:
+        """The inverse of :meth:`rotate`."""
+        return blocks[0]
+
+    def assemble(self, values: np.ndarray, groups: slice) -> np.ndarray:
+        """``values(delta)`` between the places of some groups' windows, shape (g, m + 1, m + 1).
+
+        Rows and columns of places that are left over are 0.
+        """
+        return np.append(values, 0.0)[self._pairs[groups]]
+
+    def chunks(self, size: int = _CHUNK_VALUES) -> list[slice]:
+        """All groups, as many at a time as keep arrays of their windows small."""
+        step = max(size // (self.n_neighbors + 1) ** 2, 1)
+        return [slice(a, min(a + step, self.n_groups)) for a in range(0, self.n_groups, step)]
+
+    def sparse(self, coefficients: np.ndarray) -> csr_array:
+        """Coefficients (n_groups, m + 1) of windows as a matrix (p, p) that acts on maps."""
+        data = coefficients[self.group][self._here]
+        p = self.n_locations
+        return csr_array((data, self._indices, self._starts), shape=(p, p))
+
+    def thinned(self, largest_block: int) -> np.ndarray | None:
+        """Some of the locations, in small clusters all over the region; None where all fit.
+
+        Clusters: neighbours tell the nugget, the rest how far correlation reaches.
+        """
+        most, p = min(largest_block, _MOST_SEARCHED), self.n_locations
+        if p <= most:
+            return None
+        along = self.order[:: -(-p * _CLUSTER // most)]
+        nearest = self.windows[along, -min(_CLUSTER, self.n_neighbors + 1) :]
+        return np.unique(nearest)
+
+    def part(self, locations: np.ndarray) -> Geometry:
+        """Some of the locations, at the same distances from each other, all pairs of them."""
+        return Geometry(self.coordinates[locations], symmetry=False, unit=self.unit, by_offset=True)
+
+    def _find_groups(self) -> np.ndarray:
+        """Sets :attr:`group` and :attr:`present`; a location of each group."""
+        own = self.windows[:, -1:]
+        present = self.windows != own
+        present[:, -1] = True
+        first = np.arange(self.n_locations)
+        self.group = first.copy()
+        if self._codes is not None:
+            offsets = self._codes[self.windows] - self._codes[own]
+            _, first, self.group = np.unique(
+                offsets, axis=0, return_index=True, return_inverse=True
+            )
+            self.group = self.group.ravel()
+        self.present = present[first]
+        self.sizes_of_groups = np.bincount(self.group)
+        return first
+
+    def _find_offsets(self, first: np.ndarray) -> None:
+        """The distinct offsets between places of windows, and which of them each pair has."""
+        m, representatives = self.n_neighbors, self.windows[first]
+        one, other = np.tril_indices(m + 1, -1)
+        self._pairs = np.empty((len(first), m + 1, m + 1), dtype=np.int32)
+        keys, ends = [np.zeros(1, dtype=np.int64)], [np.zeros((2, 1), dtype=np.int32)]
+        for groups in self.chunks():
+            rows, columns = representatives[groups][:, one], representatives[groups][:, other]
+            found, at, which = np.unique(
+                self._key(rows, columns), return_index=True, return_inverse=True
+            )
+            keys.append(found)
+            ends.append(np.stack([rows.ravel()[at], columns.ravel()[at]]))
+            self._pairs[groups, one, other] = which.reshape(rows.shape)
+        distinct, at = np.unique(np.concatenate(keys), return_index=True)
+        rows, columns = np.concatenate(ends, axis=1)[:, at]
+        self.offsets = (self.coordinates[rows] - self.coordinates[columns]) / self.unit
+        self.delta = np.sqrt((self.offsets**2).sum(axis=1))
+        for groups, found in zip(self.chunks(), keys[1:], strict=True):
+            there, pairs = self.present[groups], self._pairs[groups]
+            both = there[:, one] & there[:, other]
+            lower = np.where(
+                both, np.searchsorted(distinct, found)[pairs[:, one, other]], len(distinct)
+            )
+            pairs[:, one, other] = pairs[:, other, one] = lower
+            np.einsum("gii->gi", pairs)[:] = np.where(there, 0, len(distinct))
+
+    def _key(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """A number for the offset of each pair of locations, the same for the opposite offset."""
+        if self._codes is not None:
+            return np.abs(self._codes[rows] - self._codes[columns])
+        low, high = np.minimum(rows, columns), np.maximum(rows, columns)
+        return np.where(low == high, 0, low.astype(np.int64) * self.n_locations + high)
+
+
+def check_memory(n_bytes: float, n_locations: int, n_neighbors: int) -> None:
+    """Refuse work that needs more than the machine's memory.
+
+    Raises
+    ------
+    ValueError
+    """
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if n_bytes > memory:
+        raise ValueError(
+            f"likelihood='vecchia' with n_neighbors={n_neighbors} at {n_locations} locations needs "
+            f"about {n_bytes / 2**30:.1f} GB, this machine has {memory / 2**30:.1f} GB; take fewer "
+            "neighbours"
+        )
+
+
+def _diameter(coordinates: np.ndarray) -> float:
+    """The largest distance between locations (1 where all are one spot).
+
+    It is that of two corners of their convex hull; distances between corners are taken some rows at
+    a time.
+    """
+    centred = coordinates - coordinates.mean(axis=0)
+    _, extents, axes = np.linalg.svd(centred, full_matrices=False)
+    rank = int((extents > 1e-12 * max(extents.max(initial=0), 1e-300)).sum())
+    if rank == 0:
+        return 1.0
+    points = centred @ axes[:rank].T
+    if rank == 1:
+        return float(np.ptp(points))
+    try:
+        points = points[ConvexHull(points).vertices]
+    except QhullError:  # too few points, or all but in a plane: every one is a corner
+        pass
+    step = max(_CHUNK_VALUES // len(points), 1)
+    return float(
+        max(cdist(points[a : a + step], points).max() for a in range(0, len(points), step))
+    )
+
+
+def _lattice_codes(coordinates: np.ndarray) -> np.ndarray | None:
+    """A number for each location, its differences one for each offset; None off a lattice."""
+    p = len(coordinates)
+    codes, stride, places = np.zeros(p, dtype=np.int64), 1, 1.0
+    for values in coordinates.T[::-1]:
+        span = np.ptp(values)
+        if span == 0:
+            continue
+        gaps = np.diff(np.sort(values))
+        step = gaps[gaps > 1e-9 * span].min()
+        step = span / round(span / step)
+        index = np.round((values - values.min()) / step).astype(np.int64)
+        places *= index.max() + 1
+        if np.abs((values - values.min()) / step - index).max() > _OFF_LATTICE:
+            return None
+        codes += stride * index
+        stride *= 2 * int(index.max()) + 1
+        if places > _SPARSEST_LATTICE * p:
+            return None
+    return codes
+
+
+def _order(coordinates: np.ndarray, codes: np.ndarray | None) -> np.ndarray:
+    """Raster order on a lattice, along the longest axis elsewhere."""
+    along = coordinates[:, np.ptp(coordinates, axis=0).argmax()] if codes is None else codes
+    return np.argsort(along, kind="stable")
+
+
+def _nearest_earlier(points: np.ndarray, m: int) -> np.ndarray:
+    """Places (p, m) of the nearest among the earlier points, the nearest first; -1: no more.
+
+    Blocks of points, each as long as all before it, look for neighbours in a tree of all points up
+    to the block's end: about half of those nearby are earlier.
+    """
+    p = len(points)
+    found = np.full((p, m), -1, dtype=np.int64)
+    start = 1
+    while start < p:
+        stop = min(p, max(2 * start, 4 * m))
+        tree = cKDTree(points[:stop])
+        waiting, k = np.arange(start, stop), min(2 * m + 2, stop)
+        while waiting.size:
+            short = []
+            step = max(_CHUNK_VALUES // k, 1)
+            for a in range(0, len(waiting), step):
+                some = waiting[a : a + step]
+                _, near = tree.query(points[some], k=k)
+                near = near.reshape(len(some), k)
+                earlier = near < some[:, None]
+                rank = np.cumsum(earlier, axis=1)
+                enough = rank[:, -1] >= np.minimum(m, some)
+                short.append(some[~enough])
+                row, column = np.nonzero(earlier & (rank <= m) & enough[:, None])
+                found[some[row], rank[row, column] - 1] = near[row, column]
+            waiting, k = np.concatenate(short), min(2 * k, stop)
+        start = stop
+    return found

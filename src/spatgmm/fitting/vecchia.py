@@ -1,0 +1,289 @@
+"""The data as EM sees them under Vecchia's likelihood: any locations, pixels missing or not.
+
+The likelihood of a map is that of its observed pixels, each given the observed ones among its
+neighbours (:mod:`spatgmm.covariance.vecchia`): a proper density, so that EM with the labels alone
+as missing data never loses likelihood, and nothing has to be imputed on the way.
+
+The M-step works on residuals rather than on second moments of windows: a pass of all maps through a
+sparse matrix of ``m + 1`` entries a row costs ``m + 1`` products a pixel, the moments
+``(m + 1)^2``, and a step takes about four passes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from spatgmm.covariance.family import C
+from spatgmm.covariance.neighbours import NeighbourGeometry, check_memory
+from spatgmm.covariance.vecchia import IncompleteWindows, Innovations, VecchiaCovariance
+from spatgmm.fitting.maps import Blocks
+
+#: Responsibilities below this do not enter an M-step.
+_NEGLIGIBLE = 1e-13
+
+#: Conjugate gradients for a mean stop at a remaining gain of this much log-likelihood, or after so
+#: many steps: none lowers the likelihood.
+_ENOUGH, _MOST_STEPS = 1e-6, 20
+
+#: Those for missing pixels stop at this error relative to the first, or after so many steps.
+_FILLED, _MOST_FILLING = 1e-8, 200
+
+_LOG_2PI = np.log(2 * np.pi)
+
+#: Numbers in a part of the data that is worked on at a time (32 MB).
+_PART_VALUES = 2**22
+
+#: Bytes kept for each entry of the windows of incomplete maps: its column, and a coefficient for
+#: each of two components.
+_BYTES_PER_ENTRY = 4 + 2 * 8
+
+
+@dataclass
+class _Complete:
+    """Complete maps, (p, n)."""
+
+    values: np.ndarray
+
+    def __len__(self) -> int:
+        return self.values.shape[1]
+
+    @property
+    def n_seen(self) -> np.ndarray:
+        return np.full(len(self), len(self.values))
+
+    def less(self, mean: np.ndarray) -> _Complete:
+        """Residuals from a mean map (p,)."""
+        return _Complete(self.values - mean[:, None])
+
+    def alike(self, map_: np.ndarray) -> _Complete:
+        """The same map (p,) in place of every one."""
+        return _Complete(np.repeat(map_[:, None], len(self), axis=1))
+
+    def some(self, maps: np.ndarray) -> _Complete:
+        return self if len(maps) == len(self) else _Complete(self.values[:, maps])
+
+    def innovations(self, covariance: VecchiaCovariance, slopes: bool = False) -> Innovations:
+        return covariance.innovations(self.values, slopes)
+
+    def precise(self, covariance: VecchiaCovariance) -> np.ndarray:
+        """``Xi^-1 r`` of these residuals, (p, n)."""
+        return covariance.A.T @ self.innovations(covariance).weighted(covariance.theta[C])
+
+
+@dataclass
+class _Incomplete:
+    """Maps with missing pixels, (p, n), 0 where a pixel is missing."""
+
+    values: np.ndarray
+    seen: IncompleteWindows
+
+    def __len__(self) -> int:
+        return self.values.shape[1]
+
+    @property
+    def n_seen(self) -> np.ndarray:
+        return self.seen.n_seen
+
+    def less(self, mean: np.ndarray) -> _Incomplete:
+        return _Incomplete(np.where(self.seen.seen, self.values - mean[:, None], 0.0), self.seen)
+
+    def alike(self, map_: np.ndarray) -> _Incomplete:
+        return _Incomplete(np.where(self.seen.seen, map_[:, None], 0.0), self.seen)
+
+    def some(self, maps: np.ndarray) -> _Incomplete:
+        return self
+
+    def innovations(self, covariance: VecchiaCovariance, slopes: bool = False) -> Innovations:
+        return covariance.incomplete_innovations(self.seen, self.values, slopes)
+
+    def precise(self, covariance: VecchiaCovariance) -> np.ndarray:
+        A, _ = covariance.of_incomplete(self.seen)
+        weighted = self.innovations(covariance).weighted(covariance.theta[C])
+        return np.where(self.seen.seen, (A.T @ weighted).reshape(self.values.shape), 0.0)
+
+
+class VecchiaMaps:
+    """Maps at the locations of a :class:`spatgmm.covariance.neighbours.NeighbourGeometry`.
+
+    Parameters
+    ----------
+    geometry : NeighbourGeometry
+    X : ndarray of shape (n, p)
+        Values, NaN where a pixel is missing.
+
+    Raises
+    ------
+    ValueError
+        If what is kept of maps with missing pixels does not fit into the machine's memory.
+    """
+
+    def __init__(self, geometry: NeighbourGeometry, X: np.ndarray):
+        self.geometry = geometry
+        self.blocks = [X]
+        missing = np.isnan(X)
+        incomplete = missing.any(axis=1)
+        entries = (~missing[incomplete]).sum() * (geometry.n_neighbors + 1)
+        check_memory(entries * _BYTES_PER_ENTRY, geometry.n_locations, geometry.n_neighbors)
+        #: Rows of X and their values, as many at a time as fit into the cache of the machine.
+        self.parts: list[tuple[np.ndarray, _Complete | _Incomplete]] = []
+        step = max(_PART_VALUES // X.shape[1], 1)
+        for kind, which in ((_Complete, ~incomplete), (self._incomplete, incomplete)):
+            rows = np.flatnonzero(which)
+            for a in range(0, len(rows), step):
+                some = rows[a : a + step]
+                self.parts.append((some, kind(np.ascontiguousarray(X[some].T))))
+
+    def _incomplete(self, values: np.ndarray) -> _Incomplete:
+        seen = ~np.isnan(values)
+        return _Incomplete(np.where(seen, values, 0.0), IncompleteWindows(self.geometry, seen))
+
+    def __len__(self) -> int:
+        return len(self.blocks[0])
+
+    @property
+    def n_locations(self) -> int:
+        return self.geometry.n_locations
+
+    @property
+    def n_observed(self) -> np.ndarray:
+        """Observed pixels of each map, shape (n,)."""
+        return self._by_map(lambda part: part.n_seen)
+
+    def log_density(self, mean: Blocks, covariance: VecchiaCovariance) -> np.ndarray:
+        """Log-density of the observed pixels of each map, shape (n,)."""
+
+        def of(part):
+            found = part.less(mean[0]).innovations(covariance)
+            log_det, distance = found.terms(covariance.theta[C])
+            return -0.5 * (part.n_seen * _LOG_2PI + log_det + distance)
+
+        return self._by_map(of)
+
+    def mean(self, weights: np.ndarray) -> Blocks:
+        """The weighted mean of what is observed at each location, 0 where nothing is: a start."""
+        X = self.blocks[0]
+        seen = ~np.isnan(X)
+        return [weights @ np.where(seen, X, 0.0) / np.maximum(weights @ seen, 1e-300)]
+
+    def completed(self, mean: Blocks, covariance: VecchiaCovariance) -> _MapsOf:
+        """The maps as one component sees them."""
+        return _MapsOf(self, mean, covariance)
+
+    def moments(self, weights: np.ndarray, centre: Blocks) -> Moments:
+        """What the covariance step asks of maps with these weights about that mean."""
+        total = weights.sum()
+        found = []
+        for rows, part in self.parts:
+            (some,) = np.nonzero(weights[rows] > _NEGLIGIBLE)
+            if some.size:
+                chosen = part.some(some)
+                own = weights[rows[some]] if len(chosen) == len(some) else weights[rows]
+                found.append((own / total, chosen.less(centre[0])))
+        return found
+
+    def _by_map(self, function) -> np.ndarray:
+        found = np.empty(len(self))
+        for rows, part in self.parts:
+            found[rows] = function(part)
+        return found
+
+
+#: Weights that sum to 1, and residual maps with these weights, part by part.
+Moments = list[tuple[np.ndarray, _Complete | _Incomplete]]
+
+
+class _MapsOf:
+    """Maps with what a component, a mean and a covariance, says of them."""
+
+    def __init__(self, maps: VecchiaMaps, mean: Blocks, covariance: VecchiaCovariance):
+        self._maps, self._mean, self._covariance = maps, mean, covariance
+        self.moments = maps.moments
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """Maps with every missing pixel at its expectation given the others of its map."""
+        X = self._maps.blocks[0].copy()
+        for rows, part in self._maps.parts:
+            if isinstance(part, _Incomplete):
+                residuals = part.less(self._mean[0]).values
+                filled = _fill(residuals, part.seen.seen, self._covariance)
+                X[rows] = np.where(part.seen.seen, part.values, filled + self._mean[0][:, None]).T
+        return [X]
+
+    def mean(self, weights: np.ndarray) -> Blocks:
+        """The mean map that suits maps of these weights best, or a better one than the present.
+
+        Complete maps: their weighted mean.  With missing pixels the best solves
+        ``sum_i w_i Xi_i^-1 (x_i - mu) = 0``, each over the observed pixels of its map; conjugate
+        gradients go there from the present mean, preconditioned by the covariance, which would be
+        the solution were all maps complete.
+        """
+        total = max(weights.sum(), 1e-300)
+        parts = self._maps.parts
+        if not any(isinstance(part, _Incomplete) for _, part in parts):
+            return [sum(part.values @ weights[rows] for rows, part in parts) / total]
+        mean = self._mean[0].copy()
+        rest = self._precise(weights / total, [part.less(mean) for _, part in parts])
+        towards = self._covariance.apply(rest[:, None])[:, 0]
+        direction, gain = towards, rest @ towards
+        for _ in range(_MOST_STEPS):
+            if total * gain < _ENOUGH:
+                break
+            curved = self._alike(weights / total, direction)
+            step = gain / (direction @ curved)
+            mean += step * direction
+            rest = rest - step * curved
+            towards = self._covariance.apply(rest[:, None])[:, 0]
+            direction, gain = towards + (rest @ towards) / gain * direction, rest @ towards
+        return [mean]
+
+    def mean_within(self, weights: np.ndarray, basis: np.ndarray) -> Blocks:
+        """The best mean among the combinations of basis maps (k, p), by least squares."""
+        weights = weights / max(weights.sum(), 1e-300)
+        pulled = basis @ self._precise(weights, [part for _, part in self._maps.parts])
+        curved = [self._alike(weights, along) for along in basis]
+        return [np.linalg.solve(basis @ np.array(curved).T, pulled) @ basis]
+
+    def _alike(self, weights: np.ndarray, direction: np.ndarray) -> np.ndarray:
+        """``sum_i w_i Xi_i^-1`` times a map (p,)."""
+        return self._precise(weights, [part.alike(direction) for _, part in self._maps.parts])
+
+    def _precise(self, weights: np.ndarray, residuals: list) -> np.ndarray:
+        """``sum_i w_i Xi_i^-1 r_i`` of residuals, part by part; shape (p,)."""
+        return sum(
+            part.precise(self._covariance) @ weights[rows]
+            for (rows, _), part in zip(self._maps.parts, residuals, strict=True)
+        )
+
+
+def _fill(residuals: np.ndarray, seen: np.ndarray, covariance: VecchiaCovariance) -> np.ndarray:
+    """Residual maps (p, n) with the missing ones at their expectation given the others.
+
+    ``W_mm x_m = -W_mo r_o`` with ``W = Xi^-1`` of complete maps, by conjugate gradients for all
+    maps at once.
+    """
+
+    def precise(maps):
+        return np.where(seen, 0.0, covariance.solve([maps.T])[0].T)
+
+    variances = covariance.d[covariance.family.geometry.group]
+    diagonal = (covariance.A.power(2).T @ (1 / variances))[:, None]
+    filled = np.array(residuals)
+    rest = -precise(filled)
+    direction = towards = rest / diagonal
+    norm = first = (rest * towards).sum(axis=0)
+    for _ in range(_MOST_FILLING):
+        if (norm <= _FILLED**2 * first).all():
+            break
+        curved = precise(direction)
+        bend = (direction * curved).sum(axis=0)
+        step = norm / np.where(bend > 0, bend, 1.0)
+        filled += step * direction
+        rest = rest - step * curved
+        towards = rest / diagonal
+        before, norm = norm, (rest * towards).sum(axis=0)
+        direction = towards + norm / np.where(before > 0, before, 1.0) * direction
+    return filled
