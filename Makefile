@@ -44,6 +44,7 @@ test-cluster: setup
 lint: setup
 	ruff check .
 	ruff format --check .
+	lint-imports --no-cache --no-logo
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 
