@@ -307,7 +307,6 @@ def documented(rule):
 
 def test_the_manual_says_of_every_key_what_its_declaration_says():
     manual = (ROOT / "config" / "README.md").read_text()
-    keys = dict(documented(study_config.CONFIG))
-    assert {"batch_size", "replicates", "bump", "load", "plugin", "seed"} <= set(keys)
-    rows = [f"| `{key}` | {text}" for key, text in keys.items()]
+    rows = [f"| `{key}` | {text}" for key, text in documented(study_config.CONFIG)]
+    assert len(rows) > 30
     assert [row for row in rows if row not in manual] == []
