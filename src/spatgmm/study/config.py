@@ -83,7 +83,7 @@ _OUTPUT = Either(
             "study": Parameter(
                 ABSENT,
                 Either(Text(), List(Text(), 1, distinct=True)),
-                "the study to show, or several",
+                "the study or studies to show",
             ),
         }
     ),
