@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from spatgmm.common.constraints import check
 from spatgmm.common.locations import check_coordinates, grid_coordinates
-from spatgmm.covariance import decay
-from spatgmm.covariance.family import SpatialCovariance, theta_from_alpha
-from spatgmm.covariance.geometry import Geometry, scaled_distances
-from spatgmm.covariance.kernel import Kernel
+from spatgmm.covariance.geometry import scaled_distances
 from spatgmm.covariance.metric import Rotated
 from spatgmm.data import Dataset, Truth
+from spatgmm.scenarios import SCENARIO
 
 #: Standard deviation of the bump in a mean map, in scaled distances (the largest is 2).
 BUMP_WIDTH = 0.4
@@ -60,13 +58,7 @@ class Scenario:
         id : str
             Name, part of the seed of every draw.
         mapping : mapping
-            Keys ``locations`` (``{grid: [rows, columns]}``, or ``{uniform: number, dimensions: 2,
-            seed: 1}`` for points drawn once in the unit square), ``n``, ``weights`` and
-            ``components``: a list of ``{alpha: [a1, a2, a3], beta: b}`` with, optionally,
-            ``mean: {bump: height}``, a smooth bump in the middle of the map (default: zero), and
-            ``stripes: {angle: degrees, ratio: r}``, correlation that reaches `r` times farther in
-            that direction (from the first axis) than across it.  Optionally ``decay``, the name of
-            a decay with one parameter, and ``distort``, see :class:`Scenario`.
+            With the keys of :data:`spatgmm.scenarios.SCENARIO`.
 
         Returns
         -------
@@ -78,50 +70,44 @@ class Scenario:
             If a key or value is wrong, or a covariance matrix is not positive definite; the
             message names the scenario and the key or component.
         """
-        where = f"scenario {id!r}"
-        _check_keys(
-            where, mapping, {"locations", "n", "weights", "components"}, {"decay", "distort"}
-        )
-        n = _whole(f"{where}: n", mapping["n"], 1)
-        coordinates, shape = _locations(f"{where}: locations", mapping["locations"])
-        components = mapping["components"]
-        if not isinstance(components, Sequence) or not components:
-            raise ValueError(f"{where}: components must be a list of at least one component")
-        weights = _numbers(f"{where}: weights", mapping["weights"], len(components))
-        if np.any(weights <= 0) or not np.isclose(weights.sum(), 1):
-            raise ValueError(f"{where}: weights must be positive and sum to 1, got {weights}")
-
-        kind = mapping.get("decay", "sigmoid")
         try:
-            parameters = decay.get(kind).parameter_names
+            check(SCENARIO, mapping)
+            return cls._from_checked(id, SCENARIO.filled(mapping))
         except ValueError as error:
-            raise ValueError(f"{where}: {error}") from None
-        if len(parameters) > 1:
-            raise ValueError(f"{where}: decay {kind!r} has {len(parameters)} parameters, not one")
-        distort = dict(mapping.get("distort", {}))
-        _check_keys(f"{where}: distort", distort, set(), {"permute", "jitter", "stretch"})
+            raise ValueError(f"scenario {id!r}: {error}") from None
 
-        alpha, beta, stretches, means, factors = [], [], [], [], []
-        for number, component in enumerate(components):
-            here = f"{where}: components.{number}"
-            _check_keys(here, component, {"alpha", "beta"}, {"mean", "stripes"})
-            alpha.append(_numbers(f"{here}.alpha", component["alpha"], 3))
-            beta.append(_number(f"{here}.beta", component["beta"]))
-            if beta[-1] <= 0:
-                raise ValueError(f"{here}.beta must be positive, got {beta[-1]:g}")
-            means.append(_mean_map(f"{here}.mean", component.get("mean"), coordinates))
-            stretches.append(_stripes(f"{here}.stripes", component.get("stripes"), coordinates))
+    @classmethod
+    def _from_checked(cls, id: str, mapping: Mapping) -> Scenario:
+        coordinates, shape = _locations(mapping["locations"])
+        components = mapping["components"]
+        weights = np.array(mapping["weights"], dtype=float)
+        if len(weights) != len(components) or not np.isclose(weights.sum(), 1):
+            raise ValueError(
+                f"weights must be one for each of {len(components)} components and sum to 1, "
+                f"got {mapping['weights']}"
+            )
+        metric = np.array(
+            [_stripes(f"components.{g}", each, coordinates) for g, each in enumerate(components)]
+        )
+        truth = Truth(
+            weights,
+            np.array([_mean_map(each.get("mean"), coordinates) for each in components]),
+            np.array([each["alpha"] for each in components], dtype=float),
+            np.array([each["beta"] for each in components], dtype=float),
+            mapping["decay"],
+            metric if metric.any() else None,
+        )
+        factors = []
+        for g, each in enumerate(components):
             try:
-                Xi = covariance(coordinates, alpha[-1], beta[-1], kind, stretches[-1])
-                factors.append(np.linalg.cholesky(Xi))
+                factors.append(np.linalg.cholesky(truth.covariance(g, coordinates)))
             except np.linalg.LinAlgError:
                 raise ValueError(
-                    f"{here}: alpha {alpha[-1].tolist()} and beta {beta[-1]:g} give a covariance "
-                    "matrix that is not positive definite at these locations"
+                    f"components.{g}: no maps have this covariance: with alpha {each['alpha']} and "
+                    f"beta {each['beta']} its matrix is not positive definite at these locations"
                 ) from None
-        stretches = np.array(stretches) if np.any(stretches) else None
-        truth = Truth(weights, np.array(means), np.array(alpha), np.array(beta), kind, stretches)
-        return cls(id, n, coordinates, shape, truth, np.array(factors), distort)
+        distort = dict(mapping["distort"])
+        return cls(id, mapping["n"], coordinates, shape, truth, np.array(factors), distort)
 
 
 def draw(scenario: Scenario, replicate: int, root_seed: int) -> Dataset:
@@ -166,119 +152,40 @@ def draw(scenario: Scenario, replicate: int, root_seed: int) -> Dataset:
     return data.distorted(rng, **scenario.distort) if scenario.distort else data
 
 
-def covariance(
-    coordinates: np.ndarray,
-    alpha: np.ndarray,
-    beta: float,
-    kind: str = "sigmoid",
-    stretch: np.ndarray | None = None,
-) -> np.ndarray:
-    """The model's covariance matrix, ``Xi = a1*J + a2*D(beta) + a3*I``.
-
-    Parameters
-    ----------
-    coordinates : ndarray of shape (p, d)
-    alpha : array-like of shape (3,)
-        ``(a1, a2, a3)``.
-    beta : float
-    kind : str
-        Name of the decay.
-    stretch : ndarray of shape (2,), optional
-        Parameters of :class:`spatgmm.covariance.metric.Rotated`.
-
-    Returns
-    -------
-    ndarray of shape (p, p)
-    """
-    directed = stretch is not None and np.any(stretch)
-    geometry = Geometry(coordinates, symmetry=False, by_offset=directed)
-    metric, shape = (Rotated(), [beta, *stretch]) if directed else (None, [beta])
-    family = SpatialCovariance(Kernel(geometry, decay.get(kind), metric))
-    return family.matrix(theta_from_alpha(alpha, shape))[0]
-
-
 def stable_hash(text: str) -> int:
     """A 64-bit number from a text, the same in every process and version of Python."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
-def _locations(where: str, mapping: Mapping) -> tuple[np.ndarray, tuple[int, ...] | None]:
-    kinds = {"grid", "uniform"} & set(mapping if isinstance(mapping, Mapping) else ())
-    if len(kinds) != 1:
-        raise ValueError(f"{where} must hold exactly one of 'grid' and 'uniform', got {mapping!r}")
-    if kinds == {"grid"}:
-        _check_keys(where, mapping, {"grid"})
-        sizes = mapping["grid"]
-        if not isinstance(sizes, Sequence) or not 1 <= len(sizes) <= 3:
-            raise ValueError(f"{where}.grid must be a list of 1, 2 or 3 sizes, got {sizes!r}")
-        shape = tuple(_whole(f"{where}.grid", size, 1) for size in sizes)
+def _locations(mapping: Mapping) -> tuple[np.ndarray, tuple[int, ...] | None]:
+    shape = None
+    if "grid" in mapping:
+        shape = tuple(mapping["grid"])
         if np.prod(shape) < 2:
-            raise ValueError(f"{where}: grid {sizes!r} must have at least 2 locations")
+            raise ValueError(
+                f"locations.grid must have at least 2 locations, got {mapping['grid']}"
+            )
         coordinates = grid_coordinates(shape)
     else:
-        _check_keys(where, mapping, {"uniform", "dimensions", "seed"})
-        number = _whole(f"{where}.uniform", mapping["uniform"], 2)
-        dimensions = _whole(f"{where}.dimensions", mapping["dimensions"], 1)
-        rng = np.random.default_rng(_whole(f"{where}.seed", mapping["seed"], 0))
-        coordinates, shape = rng.uniform(size=(number, dimensions)), None
-    try:
-        return check_coordinates(coordinates, len(coordinates)), shape
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
+        rng = np.random.default_rng(mapping["seed"])
+        coordinates = rng.uniform(size=(mapping["uniform"], mapping["dimensions"]))
+    return check_coordinates(coordinates, len(coordinates)), shape
 
 
-def _mean_map(where: str, mapping: Mapping | None, coordinates: np.ndarray) -> np.ndarray:
+def _mean_map(mapping: Mapping | None, coordinates: np.ndarray) -> np.ndarray:
     if mapping is None:
         return np.zeros(len(coordinates))
-    _check_keys(where, mapping, {"bump"})
-    height = _number(f"{where}.bump", mapping["bump"])
     middle = (coordinates.min(axis=0) + coordinates.max(axis=0)) / 2
     # The middle lies nearer to every location than the two farthest do to each other, so that
     # adding it does not change the scale of distances.
     from_middle = scaled_distances(np.vstack([coordinates, middle]))[-1, :-1]
-    return height * np.exp(-0.5 * (from_middle / BUMP_WIDTH) ** 2)
+    return mapping["bump"] * np.exp(-0.5 * (from_middle / BUMP_WIDTH) ** 2)
 
 
-def _stripes(where: str, mapping: Mapping | None, coordinates: np.ndarray) -> np.ndarray:
+def _stripes(where: str, component: Mapping, coordinates: np.ndarray) -> np.ndarray:
     """Parameters of the metric :class:`Rotated`."""
-    if mapping is None:
+    if "stripes" not in component:
         return np.zeros(2)
-    _check_keys(where, mapping, {"angle", "ratio"})
     if coordinates.shape[1] != 2:
-        raise ValueError(f"{where}: stripes need locations in 2 dimensions")
-    ratio = _number(f"{where}.ratio", mapping["ratio"])
-    if ratio < 1:
-        raise ValueError(f"{where}.ratio must be at least 1, got {ratio:g}")
-    return Rotated.parameters(_number(f"{where}.angle", mapping["angle"]), ratio)
-
-
-def _check_keys(where: str, mapping: Mapping, needed: set[str], optional: set[str] = frozenset()):
-    if not isinstance(mapping, Mapping):
-        raise ValueError(f"{where} must be a mapping, got {mapping!r}")
-    known = sorted(needed | optional)
-    for key in mapping:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-            raise ValueError(f"{where}: unknown key {key!r}; {hint}")
-    missing = sorted(needed - set(mapping))
-    if missing:
-        raise ValueError(f"{where}: missing key {missing[0]!r}")
-
-
-def _number(where: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value):
-        raise ValueError(f"{where} must be a finite number, got {value!r}")
-    return float(value)
-
-
-def _numbers(where: str, values: object, length: int) -> np.ndarray:
-    if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != length:
-        raise ValueError(f"{where} must be a list of {length} numbers, got {values!r}")
-    return np.array([_number(f"{where}.{i}", value) for i, value in enumerate(values)])
-
-
-def _whole(where: str, value: object, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{where} must be a whole number of at least {least}, got {value!r}")
-    return value
+        raise ValueError(f"{where}.stripes need locations in 2 dimensions")
+    return Rotated.parameters(component["stripes"]["angle"], component["stripes"]["ratio"])

@@ -438,5 +438,5 @@ def test_values_of_options_are_refused_as_declared(fit, files, capsys, options, 
 def test_options_of_other_methods_are_refused_by_name(fit, files, capsys):
     arguments = ["--coordinates", "3x4", "--components", "2", "--method", "kmeans"]
     assert fit(files.plain, *arguments, "--tol", "1").status == 2
-    assert "--tol, method 'kmeans': is no parameter" in capsys.readouterr().err
+    assert "--tol, method 'kmeans': is unknown" in capsys.readouterr().err
     assert fit(files.plain, *arguments, "--n-init", "3").status == 0

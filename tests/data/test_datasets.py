@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib
+import inspect
 from importlib import metadata
 
 import numpy as np
@@ -53,10 +55,20 @@ def test_loading_twice_gives_the_same(name):
 
 @per_dataset(*NAMES)
 def test_unknown_settings_are_refused_before_loading(name):
-    with pytest.raises(ValueError, match=rf"'{name}' has no setting 'center'.*centred"):
-        datasets.check(name, center=True)
+    with pytest.raises(ValueError, match=rf"'{name}': center is unknown; did you mean 'centred'"):
+        datasets.load(name, center=True)
     with pytest.raises(ValueError, match="centred must be true or false"):
         datasets.load(name, centred="yes")
+
+
+@per_dataset(*NAMES)
+def test_settings_are_declared_and_described(name):
+    module = importlib.import_module(f"spatgmm.datasets.{name}")
+    declared = datasets.declared(name)
+    assert list(inspect.signature(module.load).parameters) == list(module.DEFAULTS)
+    for setting, parameter in declared.items():
+        assert parameter.rule.allows(parameter.default), setting
+        assert parameter.text, setting
 
 
 def test_unknown_data_sets_are_refused():
@@ -103,13 +115,13 @@ def test_film_settings_change_the_cut():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"tile": 1}, "tile must be a whole number"),
-        ({"tile": 60}, "tile must be a whole number from 2 to 52"),
-        ({"tile": 8.0}, "tile must be a whole number"),
-        ({"fraction": 0.6}, "fraction must be above 0 and at most 0.5"),
+        ({"tile": 1}, "tile must be an integer of at least 2"),
+        ({"tile": 60}, "tile must be an integer from 2 to 52"),
+        ({"tile": 8.0}, "tile must be an integer of at least 2"),
+        ({"fraction": 0.6}, "fraction must be a number above 0 and of at most 0.5"),
         ({"fraction": 0.001}, "below 2 tiles"),
-        ({"offset": (8, 0)}, r"offset\[0\]"),
-        ({"offset": 3}, "offset must be a row and a column"),
+        ({"offset": (8, 0)}, r"offset\.0"),
+        ({"offset": 3}, "offset must be a list of 2"),
     ],
 )
 def test_film_refuses_wrong_settings(settings, message):
@@ -149,11 +161,11 @@ def test_climate_distances_agree_with_great_circles():
     ("settings", "message"),
     [
         ({"months": "Jan"}, "months must be a list"),
-        ({"months": ("Jan",)}, "at least two different months"),
-        ({"months": ("Jan", "Jan")}, "at least two different months"),
-        ({"months": ("Jan", "July")}, r"months\[1\] must be one of 'Jan'"),
-        ({"first_year": 1800}, "first_year must be a whole number from 1895"),
-        ({"first_year": 1950, "last_year": 1940}, "last_year must be a whole number from 1950"),
+        ({"months": ("Jan",)}, "months must be a list of at least 2"),
+        ({"months": ("Jan", "Jan")}, r"months\.1 repeats 'Jan'"),
+        ({"months": ("Jan", "July")}, r"months\.1 must be one of 'Jan'"),
+        ({"first_year": 1800}, "first_year must be an integer from 1895"),
+        ({"first_year": 1950, "last_year": 1940}, "last_year must be an integer from 1950"),
     ],
 )
 def test_climate_refuses_wrong_settings(settings, message):
@@ -191,9 +203,9 @@ def test_texture_standardisation_is_that_of_the_window():
     ("settings", "message"),
     [
         ({"patch": 1}, "patch must be"),
-        ({"per_image": 5000}, "per_image must be a whole number from 2 to 1024"),
+        ({"per_image": 5000}, "per_image must be an integer from 2 to 1024"),
         ({"window": 64}, "window must be odd"),
-        ({"window": 1}, "window must be a whole number"),
+        ({"window": 1}, "window must be an integer of at least 3"),
         ({"seed": -1}, "seed must be"),
     ],
 )

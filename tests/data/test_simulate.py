@@ -113,25 +113,39 @@ def test_grids_of_three_dimensions():
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("replicates", 3, "unknown key 'replicates'"),
+        ("replicates", 3, "replicates is unknown"),
         ("weihgts", [1], "did you mean 'weights'"),
-        ("n", 0, "n must be a whole number"),
-        ("n", 10.5, "n must be a whole number"),
+        ("n", 0, "n must be an integer of at least 1"),
+        ("n", 10.5, "n must be an integer of at least 1"),
         ("weights", [0.3, 0.3], "sum to 1"),
-        ("weights", [1.0], "list of 2 numbers"),
-        ("components", [], "at least one component"),
-        ("components.1.beta", -1, r"components.1.beta must be positive"),
-        ("components.1.beta", "six", r"components.1.beta must be a finite number"),
+        ("weights", [1.0], "one for each of 2 components"),
+        ("components", [], "components must be a list of at least 1"),
+        ("components.1.beta", -1, "components.1.beta must be a positive number"),
+        ("components.1.beta", "six", "components.1.beta must be a positive number"),
         ("components.1.alpha", [1, 2], r"components.1.alpha must be a list of 3"),
-        ("components.0.gamma", 1, r"components.0: unknown key 'gamma'"),
+        ("components.0.gamma", 1, "components.0.gamma is unknown"),
         ("components.0.mean", {"hump": 1}, "did you mean 'bump'"),
         ("components.1.alpha", [1, -0.9, -0.5], "components.1: .*not positive definite"),
-        ("locations", {"grid": [3, 0]}, "locations.grid must be"),
-        ("locations", {"grid": [1, 1]}, "locations: .*at least 2 locations"),
-        ("locations", {"uniform": 5}, "missing key"),
-        ("locations", {"uniform": 9, "dimensions": 4, "seed": 1}, "d = 1, 2 or 3"),
-        ("locations", {"hexagons": 5}, "exactly one of"),
-        ("locations", "grid", "exactly one of"),
+        ("locations", {"grid": [3, 0]}, "locations.grid.1 must be"),
+        ("locations", {"grid": [1, 1]}, "locations.grid must have at least 2 locations"),
+        ("locations", {"uniform": 5}, "locations.dimensions is missing; locations.seed is missing"),
+        (
+            "locations",
+            {"uniform": 9, "dimensions": 4, "seed": 1},
+            "locations.dimensions must be an integer from 1 to 3",
+        ),
+        ("locations", {"hexagons": 5}, "a mapping with grid or a mapping with uniform"),
+        ("locations", "grid", "a mapping with grid or a mapping with uniform"),
+        ("components.0.alpha.1", float("nan"), "components.0.alpha.1 must be a number, got nan"),
+        ("components.0.beta", float("inf"), "components.0.beta must be a positive number, got inf"),
+        ("decay", "ispline", "decay must be one of 'sigmoid'"),
+        ("decay", "sigmoidd", "did you mean 'sigmoid'"),
+        ("distort", {"permute": 5}, "distort.permute must be a number from 0 to 1, got 5"),
+        (
+            "components.0.stripes",
+            {"angle": 0, "ratio": 0.5},
+            "ratio must be a number of at least 1",
+        ),
     ],
 )
 def test_wrong_scenarios_are_refused_by_name(path, value, message):
@@ -140,5 +154,49 @@ def test_wrong_scenarios_are_refused_by_name(path, value, message):
 
 
 def test_a_missing_key_is_named():
-    with pytest.raises(ValueError, match=r"scenario 'short': missing key 'n'"):
+    with pytest.raises(ValueError, match="scenario 'short': n is missing"):
         simulate.Scenario.from_config("short", {k: v for k, v in GRID.items() if k != "n"})
+
+
+def test_a_covariance_that_does_not_exist_is_refused_in_plain_words():
+    mapping = changed("components.1.alpha", [1, -0.9, -0.5])
+    with pytest.raises(ValueError, match=r"components\.1: no maps have this covariance: .*alpha"):
+        simulate.Scenario.from_config("wrong", mapping)
+
+
+def test_stripes_need_two_dimensions():
+    mapping = changed("locations", {"grid": [5]})
+    mapping["components"][1]["stripes"] = {"angle": 45, "ratio": 2}
+    with pytest.raises(ValueError, match=r"components\.1\.stripes need locations in 2 dim"):
+        simulate.Scenario.from_config("line", mapping)
+
+
+def test_defaults_of_a_scenario_are_filled_in():
+    scenario = simulate.Scenario.from_config("grid", GRID)
+    assert scenario.truth.decay == "sigmoid"
+    assert scenario.distort == {"permute": 0, "jitter": 0, "stretch": 1}
+    assert "decay" not in GRID
+
+
+@pytest.mark.parametrize("decay", ["sigmoid", "matern32"])
+def test_the_true_covariance_is_that_of_the_draws(decay):
+    # Stripes: correlation of neighbours reaches farther along the first axis than across it.
+    mapping = changed("n", 40_000) | {"decay": decay}
+    mapping["components"][1]["stripes"] = {"angle": 0, "ratio": 3}
+    data = simulate.draw(simulate.Scenario.from_config("stripes", mapping), 0, 1)
+    for g in range(2):
+        members = data.X[data.labels == g]
+        true = data.truth.covariance(g, data.coordinates)
+        bound = 7.5 * np.sqrt(2 / len(members))  # five standard errors
+        np.testing.assert_allclose(np.cov(members.T), true, atol=bound)
+    along, across = true[0, 4], true[0, 1]  # neighbours in C order of 3 x 4
+    assert along > across + 0.05
+
+
+def test_the_true_covariance_is_known_at_other_places():
+    truth = simulate.Scenario.from_config("grid", GRID).truth
+    middle = truth.covariance(0, np.array([[0.0, 0.0], [0.5, 0.0], [1.0, 0.0]]))
+    assert middle.shape == (3, 3)
+    a1, a2, a3 = truth.alpha[0]
+    # The farthest are at scaled distance 2, where the decay is 1.
+    np.testing.assert_allclose([middle[0, 0], middle[0, 2]], [a1 + a3, a1 + a2])

@@ -124,9 +124,9 @@ def test_too_few_maps_are_refused_with_a_reason(method):
 
 
 def test_unknown_parameters_are_refused_by_name(method):
-    with pytest.raises(ValueError, match=f"'{method.name}': n_inits is no parameter"):
+    with pytest.raises(ValueError, match=f"'{method.name}': n_inits is unknown"):
         method.parameters(n_inits=3)
-    with pytest.raises(ValueError, match="n_inits is no parameter"):
+    with pytest.raises(ValueError, match="n_inits is unknown"):
         fitted(method, n_inits=3)
 
 

@@ -79,7 +79,7 @@ def test_the_template_is_short_and_works_as_it_stands(data, tmp_path, monkeypatc
     assert "my-method" in methods.names()
     try:
         assert set(run("my-method", data).labels) == {0, 1}
-        with pytest.raises(ValueError, match="link is no parameter; did you mean 'linkage'"):
+        with pytest.raises(ValueError, match="link is unknown; did you mean 'linkage'"):
             run("my-method", data, link="single")
     finally:
         sys.modules.pop("spatgmm.methods.my_method", None)

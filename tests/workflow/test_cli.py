@@ -51,3 +51,23 @@ def test_datasets_lists_all_with_their_settings(capsys, monkeypatch):
     assert all(name in out for name in datasets.names())
     assert "cannot be loaded: no fields" in out
     assert "centred = False" in out
+
+
+def test_methods_tell_their_parameters_with_defaults_and_choices(capsys):
+    assert main(["methods", "spatgmm", "kmeans"]) == 0
+    out = capsys.readouterr().out
+    assert "decay = 'sigmoid': how covariance falls with distance; one of 'sigmoid', " in out
+    assert "n_init = 10: number of random starts; an integer of at least 1" in out
+    assert "pgmm" not in out
+    assert main(["methods", "--parameters"]) == 0
+    out = capsys.readouterr().out
+    for name in methods.names():
+        for parameter, declared in methods.get(name).declared.items():
+            assert f"    {parameter} = {declared.default!r}: {declared.text}" in out
+    assert main(["methods"]) == 0
+    assert "n_init" not in capsys.readouterr().out
+
+
+def test_an_unknown_method_is_refused(capsys):
+    assert main(["methods", "kmens"]) != 0
+    assert "unknown method 'kmens'" in capsys.readouterr().err

@@ -40,7 +40,7 @@ def test_points_can_be_listed(tiny):
 
 def test_a_varied_parameter_multiplies_the_methods_that_have_it(tiny):
     tiny["studies"]["comparison"]["vary"] = {"n": [30, 50], "method.n_init": [1, [2], None]}
-    design = design_of(tiny)
+    _, design = study.prepare(tiny, values=False)  # lists and nothing at all are values too
     pairs = design.studies["comparison"]
     kmeans = [id for id, variant in design.methods.items() if variant.varied]
     assert [design.methods[id].varied for id in kmeans] == [

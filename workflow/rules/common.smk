@@ -23,6 +23,7 @@ try:
         config,
         source=" + ".join(map(str, workflow.configfiles)) or "configuration",
         values=workflow.is_main_process,
+        files=workflow.configfiles,
     )
 except study.ConfigError as error:
     raise WorkflowError(str(error)) from None

@@ -58,7 +58,7 @@ class Baseline(LikelihoodMixture):
         """``log(pi_g) + log f_g(x_i)`` (n, G) at the fitted parameters, in the data's units."""
 
     def _check_settings(self) -> None:
-        constraints.check(self._declared, self.get_params(deep=False))
+        constraints.check(constraints.Keys(self._declared), self.get_params(deep=False))
 
     def _check_rows(self, X, reset: bool) -> np.ndarray:
         """Finite data (n, p), C order; with `reset` also enough of them that differ."""

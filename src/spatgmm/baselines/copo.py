@@ -77,7 +77,7 @@ class COPO(ClusterMixin, BaseEstimator):
             If an argument is wrong, `X` holds NaN or infinity, there are not more rows (distinct
             ones, too) than clusters need, or `rank` is larger than X allows.
         """
-        constraints.check(options.COPO, self.get_params(deep=False))
+        constraints.check(constraints.Keys(options.COPO), self.get_params(deep=False))
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite=False)
         checks.check_finite(X)
         n, p = X.shape

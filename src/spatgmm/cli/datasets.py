@@ -17,6 +17,6 @@ def run(arguments: argparse.Namespace) -> None:
         reason = datasets.missing(name)
         print(f"{name:14} {datasets.summary(name)}")
         if reason:
-            print(f"{'':14} cannot be loaded: {reason}")
-        for setting, value in datasets.defaults(name).items():
-            print(f"{'':14}   {setting} = {value!r}")
+            print(f"    cannot be loaded: {reason}")
+        for setting, declared in datasets.declared(name).items():
+            print(f"    {setting} = {declared.default!r}: {declared.text}")

@@ -142,7 +142,7 @@ def _summary(arguments: argparse.Namespace) -> None:
 
 def _known(names: Mapping[str, Any], name: str, kind: str) -> Any:
     if name not in names:
-        from spatgmm.study.config import suggest
+        from spatgmm.common.constraints import suggest
 
         raise ValueError(f"unknown {kind} {name!r}; {suggest(name, names)}")
     return names[name]

@@ -33,8 +33,17 @@ class Problem(NamedTuple):
         """The same problem seen from above."""
         return self._replace(path=(*keys, *self.path))
 
+    @property
+    def place(self) -> str:
+        """The path, dotted; a key that would not be seen as it is is quoted."""
+        plain = re.compile(r"[\w-]+")
+        return ".".join(
+            text if plain.fullmatch(text) else repr(key)
+            for key, text in ((key, str(key)) for key in self.path)
+        )
+
     def __str__(self) -> str:
-        return " ".join([*filter(None, [".".join(map(str, self.path))]), self.message])
+        return f"{self.place} {self.message}".lstrip()
 
 
 class Rule(ABC):
@@ -332,7 +341,7 @@ class Keys(Rule):
             if key in self.keys:
                 yield from (problem.at(key) for problem in self.keys[key].rule.problems(item))
             elif not self.further:
-                yield Problem((key,), f"is an unknown key; {suggest(key, self.keys)}")
+                yield Problem((key,), f"is unknown; {suggest(key, self.keys)}")
         for key, declared in self.keys.items():
             if declared.default is REQUIRED and key not in value:
                 yield Problem((key,), "is missing")
@@ -377,7 +386,7 @@ class Named(Rule):
             if self.name.allows(name):
                 yield from (problem.at(name) for problem in self.of.problems(item))
             else:
-                yield Problem((repr(name),), f"must be {self.name}")
+                yield Problem((name,), f"must be {self.name}")
 
     def filled(self, value: Any) -> Any:
         return {name: self.of.filled(item) for name, item in value.items()}
@@ -402,31 +411,30 @@ def defaults(declared: Mapping[str, Parameter]) -> dict[str, Any]:
     return {name: parameter.default for name, parameter in declared.items()}
 
 
-def problems(declared: Mapping[str, Parameter], values: Mapping[str, Any]) -> Iterator[Problem]:
-    """Everything that is wrong with values, by name; names that are not declared included."""
-    for name, value in values.items():
-        if name in declared:
-            yield from (problem.at(name) for problem in declared[name].rule.problems(value))
-        else:
-            yield Problem((name,), f"is no parameter; {suggest(name, declared)}")
-
-
-def check(declared: Mapping[str, Parameter], values: Mapping[str, Any]) -> None:
-    """Refuse values that their declarations do not allow.
+def check(rule: Rule, value: Any) -> None:
+    """Refuse a value that its rule does not allow.
 
     Raises
     ------
     ValueError
         With everything that is wrong, each by its name.
     """
-    found = [str(problem) for problem in problems(declared, values)]
+    found = [str(problem) for problem in rule.problems(value)]
     if found:
         raise ValueError("; ".join(found))
 
 
 def check_value(name: str, value: Any, rule: Rule) -> None:
     """Refuse one value that its rule does not allow, with a ValueError that starts with `name`."""
-    check({name: Parameter(None, rule, "")}, {name: value})
+    check(Keys({name: Parameter(None, rule, "")}), {name: value})
+
+
+def reaches(rule: Rule, path: Iterable[str | int]) -> bool:
+    """Whether a rule knows these keys, one below the other; an int is a place in a list."""
+    rules = [rule]
+    for key in path:
+        rules = [below for rule in rules for below in rule.below(key)]
+    return bool(rules)
 
 
 def suggest(name: Any, known: Iterable[str]) -> str:

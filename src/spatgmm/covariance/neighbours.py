@@ -10,7 +10,6 @@ never at all ``p^2`` pairs.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 
 import numpy as np
 from scipy.sparse import csr_array

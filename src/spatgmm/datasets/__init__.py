@@ -1,8 +1,10 @@
 """Data sets by name: one file here, one loader.
 
 A file is found by its presence; files whose name starts with ``_`` are no loaders.  It defines
-``load(**settings) -> Dataset``, all settings as keywords with defaults, and ``missing(**settings)
--> str | None``: what must be installed first.  The first line of its docstring describes it.
+``DEFAULTS``, its settings with their defaults, plain or declared
+(:mod:`spatgmm.common.constraints`), and ``load(**settings) -> Dataset``, which gets all of them;
+where something must be installed first, also ``missing(**settings) -> str | None``, which says
+what.  The first line of its docstring describes it.
 """
 
 from __future__ import annotations
@@ -10,12 +12,22 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from spatgmm.common import constraints
+from spatgmm.common.constraints import Flag, Keys, Parameter, Problem
 from spatgmm.data import Dataset
+from spatgmm.scenarios import DISTORT
+
+#: What all data sets take.
+_COMMON = {
+    "centred": Parameter(False, Flag(), "subtract each true group's mean map"),
+    "distort": Parameter({}, DISTORT, "move the locations, as scenarios do"),
+}
 
 
 def names() -> list[str]:
@@ -46,37 +58,40 @@ def load(name: str, **settings: Any) -> Dataset:
     RuntimeError
         If a package is missing; the message says what to install.
     """
-    check(name, **settings)
+    found = [str(problem) for problem in problems(name, settings)]
+    if found:
+        raise ValueError(f"data set {name!r}: {'; '.join(found)}")
     reason = missing(name, **settings)
     if reason is not None:
         raise RuntimeError(f"data set {name!r}: {reason}")
-    distort = settings.pop("distort", {})
+    settings = defaults(name) | settings
+    centred, distort = settings.pop("centred"), settings.pop("distort")
     data = _module(name).load(**settings)
-    if not distort:
-        return data
+    if centred:
+        data = data.centred()
     # The same distortion of the same data whenever they are loaded.
     return data.distorted(np.random.default_rng(0), **distort)
 
 
-def check(name: str, **settings: Any) -> None:
-    """Refuse an unknown data set or setting, with a ValueError that lists the known ones."""
-    known = defaults(name)
-    for setting in settings:
-        if setting not in known:
-            raise ValueError(
-                f"data set {name!r} has no setting {setting!r}; its settings: {', '.join(known)}"
-            )
+def problems(name: str, settings: Mapping[str, Any]) -> Iterator[Problem]:
+    """Everything that is wrong with the settings of a data set, as far as is known unloaded."""
+    return Keys(declared(name)).problems(settings)
+
+
+def declared(name: str) -> dict[str, Parameter]:
+    """The settings a loader takes."""
+    return _COMMON | constraints.declared(_module(name).DEFAULTS)
 
 
 def defaults(name: str) -> dict[str, Any]:
     """The settings a loader takes, with their defaults."""
-    parameters = inspect.signature(_module(name).load).parameters.values()
-    return {parameter.name: parameter.default for parameter in parameters} | {"distort": {}}
+    return constraints.defaults(declared(name))
 
 
 def missing(name: str, **settings: Any) -> str | None:
     """None if the data set can be loaded here, else one line that says what to install."""
-    return _module(name).missing(**settings)
+    question = getattr(_module(name), "missing", None)
+    return None if question is None else question(**settings)
 
 
 def summary(name: str) -> str:

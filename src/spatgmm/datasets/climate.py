@@ -6,41 +6,37 @@ weather station network.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from spatgmm.common import r
+from spatgmm.common.constraints import Choice, Integer, List, Parameter, check_value
 from spatgmm.data import Dataset
-from spatgmm.datasets import _check
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 _EARTH_RADIUS_KM = 6371.0
 
 
+DEFAULTS = {
+    "months": Parameter(
+        ("Jan", "Jul"), List(Choice(*MONTHS), 2, distinct=True), "the groups, at least two months"
+    ),
+    "first_year": Parameter(1920, Integer(), "the first year, within 1895-1997"),
+    "last_year": Parameter(1997, Integer(), "the last year, included"),
+}
+
+
 def missing(**settings) -> str | None:
     return r.missing(("fields",))
 
 
-def load(
-    *,
-    centred: bool = False,
-    months: tuple[str, ...] = ("Jan", "Jul"),
-    first_year: int = 1920,
-    last_year: int = 1997,
-) -> Dataset:
+def load(*, months: Sequence[str], first_year: int, last_year: int) -> Dataset:
     """Months of Colorado's temperature record.
 
     One observation is one month of one year: its mean daily maximum temperature at every station
     whose record has all twelve months of all the years.
-
-    Parameters
-    ----------
-    centred : bool
-        Subtract each month's mean map.
-    months : sequence of str
-        The groups, at least two of "Jan", "Feb", ..., "Dec".
-    first_year, last_year : int
-        The years, both included, within 1895-1997.
 
     Returns
     -------
@@ -53,16 +49,9 @@ def load(
     ValueError
         If a setting is out of range, or fewer than three stations are complete.
     """
-    _check.true_or_false("centred", centred)
-    if not isinstance(months, (tuple, list)):
-        raise ValueError(f"months must be a list of months, got {months!r}")
-    for number, month in enumerate(months):
-        _check.one_of(f"months[{number}]", month, MONTHS)
-    if len(set(months)) < max(2, len(months)):
-        raise ValueError(f"months must be at least two different months, got {months!r}")
     temperature, years, degrees, version = _record()
-    _check.whole("first_year", first_year, int(years[0]), int(years[-1]))
-    _check.whole("last_year", last_year, first_year, int(years[-1]))
+    check_value("first_year", first_year, Integer(int(years[0]), int(years[-1])))
+    check_value("last_year", last_year, Integer(first_year, int(years[-1])))
 
     chosen_years = (years >= first_year) & (years <= last_year)
     temperature = temperature[chosen_years]  # year, month, station
@@ -83,7 +72,7 @@ def load(
         ),
         source=f"R package fields {version}, COmonthlyMet",
     )
-    return data.centred() if centred else data
+    return data
 
 
 _READ = """

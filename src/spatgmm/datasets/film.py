@@ -5,15 +5,30 @@ Source: package dosepy (L. Olivares; MIT licence), a measured film and its treat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import metadata
 
 import numpy as np
 
+from spatgmm.common.constraints import Integer, List, Number, Parameter, check_value
 from spatgmm.common.locations import grid_coordinates
 from spatgmm.data import Dataset
-from spatgmm.datasets import _check
 
 _PACKAGE = "dosepy"
+
+
+DEFAULTS = {
+    "tile": Parameter(8, Integer(2), "side of a tile, in pixels"),
+    "fraction": Parameter(
+        1 / 3,
+        Number(above=0, most=0.5),
+        "share of the tiles in each group: 1/3 keeps the outer thirds, 1/2 all tiles",
+    ),
+    # Pixels left of and above it, and what is left over at the far edges, are not used.
+    "offset": Parameter(
+        (0, 0), List(Integer(0), 2, 2), "row and column of the first tile's first pixel"
+    ),
+}
 
 
 def missing(**settings) -> str | None:
@@ -24,30 +39,12 @@ def missing(**settings) -> str | None:
     return None
 
 
-def load(
-    *,
-    centred: bool = False,
-    tile: int = 8,
-    fraction: float = 1 / 3,
-    offset: tuple[int, int] = (0, 0),
-) -> Dataset:
+def load(*, tile: int, fraction: float, offset: Sequence[int]) -> Dataset:
     """Residual tiles of a radiochromic film.
 
     The residual film - plan (Gy, 105 x 145 pixels of 1 mm) is cut into square tiles side by side;
     the tiles with the lowest and the highest mean planned dose are the two groups.  All tiles
     come from one film, and neighbouring tiles are not independent.
-
-    Parameters
-    ----------
-    centred : bool
-        Subtract each group's mean map.
-    tile : int
-        Side of a tile, in pixels.
-    fraction : float
-        Share of the tiles in each group: 1/3 keeps the outer thirds, 1/2 all tiles.
-    offset : (int, int)
-        Row and column of the first tile's first pixel; pixels left of and above it, and what is
-        left over at the far edges, are not used.
 
     Returns
     -------
@@ -60,13 +57,8 @@ def load(
         If a setting is out of range.
     """
     film, plan = _maps()
-    _check.true_or_false("centred", centred)
-    _check.whole("tile", tile, 2, min(film.shape) // 2)
-    _check.between("fraction", fraction, 0, 0.5)
-    if not isinstance(offset, (tuple, list)) or len(offset) != 2:
-        raise ValueError(f"offset must be a row and a column, got {offset!r}")
-    for axis, first in enumerate(offset):
-        _check.whole(f"offset[{axis}]", first, 0, tile - 1)
+    check_value("tile", tile, Integer(2, min(film.shape) // 2))
+    check_value("offset", offset, List(Integer(0, tile - 1), 2, 2))
 
     residuals, doses = (_tiles(image, tile, offset) for image in (film - plan, plan))
     order = np.argsort(doses.mean(axis=1), kind="stable")
@@ -88,7 +80,7 @@ def load(
         ),
         source=f"{_PACKAGE} {metadata.version(_PACKAGE)}, D_FILM.csv and D_TPS.csv",
     )
-    return data.centred() if centred else data
+    return data
 
 
 def _maps() -> tuple[np.ndarray, np.ndarray]:
@@ -101,7 +93,7 @@ def _maps() -> tuple[np.ndarray, np.ndarray]:
     return film, plan
 
 
-def _tiles(image: np.ndarray, tile: int, offset: tuple[int, int]) -> np.ndarray:
+def _tiles(image: np.ndarray, tile: int, offset: Sequence[int]) -> np.ndarray:
     image = image[offset[0] :, offset[1] :]
     rows, columns = (m // tile for m in image.shape)
     image = image[: rows * tile, : columns * tile]

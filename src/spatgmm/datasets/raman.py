@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from spatgmm import simulate
+from spatgmm.common.constraints import Integer, Parameter, Text, optional
 from spatgmm.data import Dataset
-from spatgmm.datasets import _check
 
 #: The synthetic stand-in: with the dose the sill rises (partial sill, nugget and baseline
 #: covariance in one proportion), the range grows (beta falls), and a faint bump grows in the
@@ -37,36 +37,22 @@ STAND_IN = pd.DataFrame(
 _SAME_SITE = 1e-6
 
 
-def missing(**settings) -> str | None:
-    return None
+DEFAULTS = {
+    "file": Parameter(None, optional(Text()), "the user's maps; None: the synthetic stand-in"),
+    "coordinates": Parameter(None, optional(Text()), "for an array only: file with its sites"),
+    "doses": Parameter(None, optional(Text()), "for an array only: file with a dose per map"),
+    "seed": Parameter(1, Integer(0), "seed of the stand-in"),
+}
 
 
-def load(
-    *,
-    centred: bool = False,
-    file: str | None = None,
-    coordinates: str | None = None,
-    doses: str | None = None,
-    seed: int = 1,
-) -> Dataset:
+def load(*, file: str | None, coordinates: str | None, doses: str | None, seed: int) -> Dataset:
     """Raman maps, in groups of one dose each.
 
-    Parameters
-    ----------
-    centred : bool
-        Subtract each dose's mean map.
-    file : str or None
-        The user's maps: a long table (.csv or .parquet) with columns map_id, x, y, value and
-        optionally dose, one row per pixel; or an array (.npy) of shape (maps, sites) or (maps,
-        rows, columns), together with `coordinates`. None: the synthetic stand-in.
-    coordinates : str or None
-        For an array only: a table (.csv or .parquet) with columns x and y, or an array (.npy) of
-        shape (sites, 2), sites in the array's order.
-    doses : str or None
-        For an array only: a table (.csv or .parquet) with a column dose, or an array (.npy), one
-        dose per map.
-    seed : int
-        Seed of the stand-in.
+    `file` is a long table (.csv or .parquet) with columns map_id, x, y, value and optionally dose,
+    one row per pixel; or an array (.npy) of shape (maps, sites) or (maps, rows, columns).  With an
+    array come `coordinates`, a table (.csv or .parquet) with columns x and y or an array (.npy) of
+    shape (sites, 2), sites in the array's order, and `doses`, a table with a column dose or an
+    array, one dose per map.
 
     Returns
     -------
@@ -82,12 +68,10 @@ def load(
         has a pixel twice or not at all, or maps lie on different sites; the message names the
         map and the site.
     """
-    _check.true_or_false("centred", centred)
     if file is None:
         for name, value in (("coordinates", coordinates), ("doses", doses)):
             if value is not None:
                 raise ValueError(f"{name} is given without file, the maps it belongs to")
-        _check.whole("seed", seed, 0, 2**63)
         data = _stand_in(seed)
     elif Path(file).suffix == ".npy":
         if coordinates is None:
@@ -98,7 +82,7 @@ def load(
             if value is not None:
                 raise ValueError(f"{name} is for arrays only; {file} is a table")
         data = _from_table(file)
-    return data.centred() if centred else data
+    return data
 
 
 def _stand_in(seed: int) -> Dataset:

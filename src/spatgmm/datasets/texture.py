@@ -8,11 +8,23 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import uniform_filter
 
+from spatgmm.common.constraints import Integer, Parameter, check_value, optional
 from spatgmm.common.locations import grid_coordinates
 from spatgmm.data import Dataset
-from spatgmm.datasets import _check
 
 _IMAGES = ("grass", "gravel")
+
+
+DEFAULTS = {
+    "patch": Parameter(16, Integer(2), "side of a patch, in pixels"),
+    "per_image": Parameter(100, Integer(2), "number of patches drawn from each image"),
+    "window": Parameter(
+        65,
+        optional(Integer(3)),
+        "side of the standardisation window, in pixels, an odd number; None: the whole image",
+    ),
+    "seed": Parameter(1, Integer(0), "seed of the draw"),
+}
 
 
 def missing(**settings) -> str | None:
@@ -23,33 +35,12 @@ def missing(**settings) -> str | None:
     return None
 
 
-def load(
-    *,
-    centred: bool = False,
-    patch: int = 16,
-    per_image: int = 100,
-    window: int | None = 65,
-    seed: int = 1,
-) -> Dataset:
+def load(*, patch: int, per_image: int, window: int | None, seed: int) -> Dataset:
     """Patches of grass and gravel.
 
     Each image (512 x 512 grey values) is standardised locally: every pixel minus the mean,
     divided by the standard deviation, of the square window around it.  It is then cut into square
     patches side by side, of which some are drawn at random.
-
-    Parameters
-    ----------
-    centred : bool
-        Subtract each image's mean patch.
-    patch : int
-        Side of a patch, in pixels.
-    per_image : int
-        Number of patches drawn from each image.
-    window : int or None
-        Side of the standardisation window, in pixels, an odd number; None standardises each
-        image as a whole.
-    seed : int
-        Seed of the draw.
 
     Returns
     -------
@@ -65,14 +56,11 @@ def load(
 
     images = [getattr(skimage.data, name)().astype(float) for name in _IMAGES]
     size = min(min(image.shape) for image in images)
-    _check.true_or_false("centred", centred)
-    _check.whole("patch", patch, 2, size // 2)
-    _check.whole("per_image", per_image, 2, (size // patch) ** 2)
-    _check.whole("seed", seed, 0, 2**63)
-    if window is not None:
-        _check.whole("window", window, 3, size)
-        if window % 2 == 0:
-            raise ValueError(f"window must be odd, to have a middle pixel, got {window}")
+    check_value("patch", patch, Integer(2, size // 2))
+    check_value("per_image", per_image, Integer(2, (size // patch) ** 2))
+    check_value("window", window, optional(Integer(3, size)))
+    if window is not None and window % 2 == 0:
+        raise ValueError(f"window must be odd, to have a middle pixel, got {window}")
 
     rng = np.random.default_rng(seed)
     drawn = []
@@ -95,7 +83,7 @@ def load(
         ),
         source=f"scikit-image {skimage.__version__}, data.grass and data.gravel",
     )
-    return data.centred() if centred else data
+    return data
 
 
 def _standardised(image: np.ndarray, window: int | None) -> np.ndarray:

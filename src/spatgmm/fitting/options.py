@@ -109,7 +109,7 @@ def check(values: Mapping[str, Any]) -> None:
     ValueError
         With everything that is wrong, each by its name.
     """
-    constraints.check(OPTIONS, values)
+    constraints.check(constraints.Keys(OPTIONS), values)
     if values["solver"] == "gls":
         for name, rule in PAPER_ONLY.items():
             for problem in rule.problems(values[name]):

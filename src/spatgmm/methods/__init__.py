@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from spatgmm.common import constraints, r
-from spatgmm.common.constraints import Parameter, Problem
+from spatgmm.common.constraints import Keys, Parameter, Problem
 from spatgmm.data import Dataset
 from spatgmm.fitting.options import OPTIONS
 
@@ -98,7 +98,7 @@ class Method:
 
     def problems(self, values: Mapping[str, Any]) -> Iterator[Problem]:
         """Everything that is wrong with values of parameters, and with ``n_components``."""
-        return constraints.problems({"n_components": N_COMPONENTS, **self.declared}, values)
+        return Keys({"n_components": N_COMPONENTS, **self.declared}).problems(values)
 
     def supports(self, data: Dataset, n_components: int) -> str | None:
         """None if the method can run on these data here, else the reason why not."""

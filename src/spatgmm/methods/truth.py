@@ -8,7 +8,6 @@ from scipy.special import logsumexp
 
 from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
-from spatgmm.simulate import covariance
 
 LABEL = "True parameters"
 DEFAULTS = {}
@@ -27,9 +26,7 @@ def fit(data: Dataset, n_components: int, rng: np.random.Generator) -> FitResult
     truth, (n, p) = data.truth, data.X.shape
     log_joint = np.empty((n, n_components))
     for g in range(n_components):
-        stretch = None if truth.metric is None else truth.metric[g]
-        Xi = covariance(data.coordinates, truth.alpha[g], truth.beta[g], truth.decay, stretch)
-        factor = np.linalg.cholesky(Xi)
+        factor = np.linalg.cholesky(truth.covariance(g, data.coordinates))
         white = solve_triangular(factor, (data.X - truth.means[g]).T, lower=True)
         log_determinant = 2 * np.log(np.diag(factor)).sum()
         log_joint[:, g] = np.log(truth.weights[g]) - 0.5 * (

@@ -5,16 +5,19 @@ Snakemake's rules only say which file comes from which; they call ``python -m sp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from spatgmm.study.config import ConfigError, read, resolve
+from spatgmm.study.config import ConfigError, checked, read
 from spatgmm.study.design import Design, expand
 
 
 def prepare(
-    raw: Mapping[str, Any], source: str = "configuration", values: bool = True
+    raw: Mapping[str, Any],
+    source: str = "configuration",
+    values: bool = True,
+    files: Iterable[str | Path] = (),
 ) -> tuple[dict[str, Any], Design]:
     """Configuration and design, or one error that names everything that is wrong.
 
@@ -25,8 +28,10 @@ def prepare(
     source : str
         Named in errors.
     values : bool
-        Check names of methods, data sets and outputs and the scenarios' values too, for which
-        their code must be imported.
+        Check names and values of methods, data sets, scenarios and outputs too, for which their
+        code must be imported.
+    files : iterable of path
+        Read again, to find what whoever read them has passed over: a key that stands twice.
 
     Returns
     -------
@@ -38,12 +43,21 @@ def prepare(
     ------
     ConfigError
     """
-    config = resolve(raw, source)
-    design, problems = expand(config)
-    if values:
-        from spatgmm.study import check
+    problems = []
+    for file in files:
+        try:
+            read(file)
+        except ConfigError as error:
+            problems += [f"{file}: {problem}" for problem in error.problems]
+    config, found = checked(raw)
+    problems += found
+    if config is not None:
+        design, found = expand(config)
+        problems += found
+        if values:
+            from spatgmm.study import check
 
-        problems += check.problems(config, design)
+            problems += check.problems(config, design)
     if problems:
         raise ConfigError(source, problems)
     return config, design

@@ -1,17 +1,19 @@
 """What a configuration's names and values mean, checked before any job starts.
 
-The schema knows shapes; whether a method, a loader or a table of that name exists, takes these
-settings, and whether a scenario's covariance is positive definite, only their code knows.
+The rules of the configuration know shapes; whether a method, a loader or a table of that name
+exists, takes these settings, and whether a scenario's covariance exists, only their code knows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from spatgmm.study import outputs
-from spatgmm.study.config import suggest
-from spatgmm.study.design import Design
+from spatgmm.common.constraints import Problem, suggest
+from spatgmm.scenarios import SCENARIO
+from spatgmm.study import outputs, vary
+from spatgmm.study.design import Case, Design, Variant
 
 
 def problems(config: Mapping[str, Any], design: Design) -> list[str]:
@@ -20,79 +22,77 @@ def problems(config: Mapping[str, Any], design: Design) -> list[str]:
     Parameters
     ----------
     config : mapping
-        Resolved, see :func:`spatgmm.study.config.resolve`.
+        Checked, see :func:`spatgmm.study.config.checked`.
     design : Design
         Of that configuration.
     """
-    return [*_scenarios(design), *_datasets(config), *_methods(design), *outputs.problems(config)]
+    found = (_scenarios(design), _datasets(config, design), _methods(design))
+    # Cases of one scenario, and variants of one method, share what is wrong with it.
+    return [*dict.fromkeys(itertools.chain(*found)), *outputs.problems(config)]
 
 
-def _scenarios(design: Design) -> list[str]:
+def _scenarios(design: Design) -> Iterator[str]:
     from spatgmm.simulate import Scenario
 
-    found = []
     for case in design.cases.values():
-        if case.simulated:
-            at = "".join(f", {path} = {value}" for path, value in case.varied.items())
+        if not case.simulated:
+            continue
+        found = list(SCENARIO.problems(case.settings))
+        yield from _lines(design, case, found)
+        if not found:  # only then can there be a covariance
             try:
                 Scenario.from_config(case.scenario, case.settings)
             except ValueError as error:
-                found.append(f"scenarios.{case.scenario}{at}: {error}")
-    return found
+                at = "".join(f", {path} = {value}" for path, value in case.varied.items())
+                yield f"scenarios.{case.scenario}{at}: {error}"
 
 
-def _datasets(config: Mapping[str, Any]) -> list[str]:
+def _datasets(config: Mapping[str, Any], design: Design) -> Iterator[str]:
     from spatgmm import datasets
 
-    found = []
-    for id, variant in config["datasets"].items():
-        settings = dict(variant)
-        loader = settings.pop("load")
-        if loader not in datasets.names():
-            hint = suggest(loader, datasets.names())
-            found.append(f"datasets.{id}.load: unknown data set {loader!r}; {hint}")
+    all_of_them = [Case(id, id, False, settings, {}) for id, settings in config["datasets"].items()]
+    for case in [*all_of_them, *(case for case in design.cases.values() if case.varied)]:
+        if case.simulated:
             continue
-        known = datasets.defaults(loader)
-        found += [
-            f"datasets.{id}.{key}: {loader!r} has no such setting; {suggest(key, known)}"
-            for key in settings
-            if key not in known
-        ]
-    return found
+        settings = dict(case.settings)
+        loader = settings.pop("load")
+        if loader in datasets.names():
+            yield from _lines(design, case, datasets.problems(loader, settings))
+        else:
+            hint = suggest(loader, datasets.names())
+            yield f"datasets.{case.scenario}.load: unknown data set {loader!r}; {hint}"
 
 
-def _methods(design: Design) -> list[str]:
+def _methods(design: Design) -> Iterator[str]:
     from spatgmm import methods
 
-    found = []
     for variant in design.methods.values():
         if variant.plugin not in methods.names():
             hint = suggest(variant.plugin, methods.names())
-            found.append(
-                f"methods.{variant.base_method}: unknown method {variant.plugin!r}; {hint}"
-            )
+            yield f"methods.{variant.base_method}: unknown method {variant.plugin!r}; {hint}"
             continue
         values = dict(variant.parameters)
         if variant.n_components is not None:
             values["n_components"] = variant.n_components
-        if not values:  # nothing to check is not worth importing the method
-            continue
-        studies = [
-            study
-            for study, pairs in design.studies.items()
-            if any(method == variant.id for _, method in pairs)
-        ]
-        for problem in methods.get(variant.plugin).problems(values):
-            key = ".".join(map(str, problem.path))
-            if problem.path[0] in variant.varied:
-                places = [f"studies.{study}.vary.method.{key}" for study in studies]
-            else:
-                places = [f"methods.{variant.base_method}.{key}"]
-            told = f"method {variant.base_method!r}, " + _listed("study", "studies", studies)
-            found += [f"{place}: {problem.message} ({told})" for place in places]
-    # Variants of one method share what is wrong with it.
-    return list(dict.fromkeys(found))
+        if values:  # nothing to check is not worth importing the method
+            yield from _lines(design, variant, methods.get(variant.plugin).problems(values))
 
 
-def _listed(one: str, several: str, names: list[str]) -> str:
-    return f"{one if len(names) == 1 else several} {', '.join(map(repr, names))}"
+def _lines(design: Design, owner: Case | Variant, problems: Iterable[Problem]) -> Iterator[str]:
+    """Problems of a case or method, at the key of the configuration that brought each in."""
+    if isinstance(owner, Variant):
+        section, what, name, start = "methods", "method", owner.base_method, vary.METHOD
+    elif owner.simulated:
+        section, what, name, start = "scenarios", "scenario", owner.scenario, ""
+    else:
+        section, what, name, start = "datasets", "data set", owner.scenario, ""
+    studies = [
+        study for study, pairs in design.studies.items() if any(owner.id in pair for pair in pairs)
+    ]
+    told = f"{what} {name!r}" + (f"; studies: {', '.join(studies)}" if studies else "")
+    for problem in problems:
+        if any(f"{problem.place}.".startswith(f"{key}.") for key in owner.varied):
+            places = [f"studies.{study}.vary.{start}{problem.place}" for study in studies]
+        else:
+            places = [f"{section}.{name}.{problem.place}"]
+        yield from (f"{place}: {problem.message} ({told})" for place in places)

@@ -1,19 +1,112 @@
-"""The configuration of a study: read, checked against the schema, defaults filled in."""
+"""The configuration of a study: read, checked against the rules of its keys, defaults filled in."""
 
 from __future__ import annotations
 
 import copy
-import difflib
-import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator, ValidationError, validators
 
-#: The schema is part of the workflow: studies run from a clone of the project.
-SCHEMA_PATH = Path(__file__).with_name("config.schema.yaml")
+from spatgmm.common.constraints import (
+    ABSENT,
+    REQUIRED,
+    Anything,
+    Either,
+    Integer,
+    Keys,
+    List,
+    Named,
+    Number,
+    Parameter,
+    Text,
+    optional,
+)
+from spatgmm.scenarios import DISTORT, SCENARIO
+
+_ID = Text(r"[a-z][a-z0-9-]*", "an id: lower-case letters, digits and hyphens, a letter first")
+_IDS = List(Text(), distinct=True)
+
+#: Seconds, or None for any time.
+_TIME_LIMIT = optional(Number(above=0))
+
+DATASET = Keys(
+    {
+        "load": Parameter(REQUIRED, Text(), "name of the loader, as `spatgmm datasets` lists it"),
+        "distort": Parameter({}, DISTORT, "moves the locations as it does for scenarios"),
+    },
+    further=True,
+)
+
+METHOD = Keys(
+    {
+        "plugin": Parameter(
+            ABSENT, Text(), "name of the plug-in, as `spatgmm methods` lists it (default: the id)"
+        ),
+        "n_components": Parameter(
+            ABSENT, Integer(1), "number of components to fit (default: that of the true groups)"
+        ),
+        "time_limit": Parameter(ABSENT, _TIME_LIMIT, "takes the place of the study's"),
+    },
+    further=True,
+)
+
+STUDY = Keys(
+    {
+        "scenarios": Parameter([], _IDS, "ids of scenarios"),
+        "datasets": Parameter([], _IDS, "ids of data sets"),
+        "vary": Parameter(
+            {},
+            Either(
+                Named(Text(), List(Anything(), 1)),
+                List(Named(Text(), Anything(), least=1), 1),
+            ),
+            "keys and the values they take, see below",
+        ),
+        "methods": Parameter(
+            REQUIRED, List(Text(), 1, distinct=True), "ids, in the order of tables and legends"
+        ),
+        "replicates": Parameter(
+            1, Integer(1), "draws of each scenario; of real data, repeated fits"
+        ),
+    }
+)
+
+_OUTPUT = Either(
+    Text(),
+    Keys(
+        {
+            "table": Parameter(ABSENT, Text(), "name of the table"),
+            "figure": Parameter(ABSENT, Text(), "name of the figure"),
+            "study": Parameter(
+                ABSENT,
+                Either(Text(), List(Text(), 1, distinct=True)),
+                "the study or studies to show",
+            ),
+        }
+    ),
+)
+
+#: What config/*.yaml may hold; config/README.md explains every key with examples.
+CONFIG = Keys(
+    {
+        "name": Parameter(REQUIRED, _ID, "results go to `results/<name>/`"),
+        "root_seed": Parameter(0, Integer(0), "the one seed that all others come from"),
+        "batch_size": Parameter(50, Integer(1), "replicates per job; results do not depend on it"),
+        "time_limit": Parameter(None, _TIME_LIMIT, "seconds that one fit may take"),
+        "scenarios": Parameter({}, Named(_ID, SCENARIO), "what is simulated, by id"),
+        "datasets": Parameter({}, Named(_ID, DATASET), "real data, by id"),
+        "methods": Parameter({}, Named(_ID, METHOD), "variants of methods, by id"),
+        "studies": Parameter(
+            REQUIRED,
+            Named(_ID, STUDY, least=1),
+            "which methods meet which scenarios or data sets, by id",
+        ),
+        "outputs": Parameter(REQUIRED, List(_OUTPUT, distinct=True), "tables and figures to make"),
+    }
+)
 
 
 class ConfigError(ValueError):
@@ -39,41 +132,55 @@ def read(path: str | Path) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        If the file cannot be read or is no YAML mapping.
+        If the file cannot be read, is no YAML mapping or holds a key twice; the message names the
+        line.
     """
     try:
-        raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+        raw = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        at = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ConfigError(str(path), [at + " ".join(str(error.problem).split())]) from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(str(path), [" ".join(str(error).split())]) from None
     if not isinstance(raw, dict):
         raise ConfigError(str(path), ["must hold a mapping of keys to values"])
     return raw
 
 
-def resolve(raw: Mapping[str, Any], source: str = "configuration") -> dict[str, Any]:
-    """A configuration with its defaults filled in.
+def checked(raw: Mapping[str, Any]) -> tuple[dict[str, Any] | None, list[str]]:
+    """What is wrong with a configuration, and the rest, which can be checked further.
 
     Parameters
     ----------
     raw : mapping
         As in the file; left as it is.
-    source : str
-        Named in errors.
 
     Returns
     -------
-    dict
-
-    Raises
-    ------
-    ConfigError
-        With every key and value that the schema refuses.
+    config : dict or None
+        Defaults filled in; without what is wrong, and None where that leaves no study.
+    problems : list of str
+        Every key and value that the rules refuse, one line each.
     """
     config = copy.deepcopy(dict(raw))
-    problems = [line for error in _validator().iter_errors(config) for line in _explain(error)]
+    problems = found = list(CONFIG.problems(config))
+    while found:
+        # The longest first: what they are about is still there.
+        for path in sorted({_from_mappings(problem.path) for problem in found}, key=len)[::-1]:
+            _drop(config, path)
+        if "studies" not in config:
+            config = None
+            break
+        config = {"name": "unnamed", "outputs": []} | config
+        found = list(CONFIG.problems(config))
+    lines = [f"{problem.place}: {problem.message}" for problem in problems]
+    if config is None:
+        return None, sorted(lines)
+    config = CONFIG.filled(config)
     if problems:
-        raise ConfigError(source, sorted(problems))
-    return config
+        _forget(config, raw)
+    return config, sorted(lines)
 
 
 def dump(config: Mapping[str, Any]) -> str:
@@ -81,76 +188,46 @@ def dump(config: Mapping[str, Any]) -> str:
     return yaml.safe_dump(dict(config), sort_keys=False, width=100)
 
 
-@functools.cache
-def schema() -> dict[str, Any]:
-    """The JSON schema of configurations."""
-    return yaml.safe_load(SCHEMA_PATH.read_text(encoding="utf-8"))
+class _Loader(yaml.SafeLoader):
+    """YAML that refuses a key that stands twice, of which the last would win unnoticed."""
+
+    def construct_mapping(self, node, deep=False):
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable) and key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} stands here a second time", key_node.start_mark
+                )
+            seen.add(key if isinstance(key, Hashable) else None)
+        return super().construct_mapping(node, deep)
 
 
-def scenario_allows(path: Sequence[str | int]) -> bool:
-    """Whether the schema knows this key of a scenario.
-
-    Parameters
-    ----------
-    path : sequence of str or int
-        Keys from the scenario down; an int is a place in a list.
-    """
-    whole = schema()
-    nodes = [whole["$defs"]["scenario"]]
-    for key in path:
-        nodes = [below for node in nodes for below in _below(whole, node, key)]
-    return bool(nodes)
+def _from_mappings(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """A path down to the first list: a list without some of its items would be another one."""
+    return tuple(itertools.takewhile(lambda key: not isinstance(key, int), path))
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
-    """The end of an error about an unknown name: the nearest known one, or all of them."""
-    known = list(known)
-    near = difflib.get_close_matches(str(name), known, n=1)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    return f"known are {', '.join(known)}" if known else "none is known"
+def _drop(config: dict, path: tuple[str | int, ...]) -> None:
+    """Leave out what is at a path, or where nothing is, what lacks it."""
+    nodes = [config]
+    for key in path[:-1]:
+        if key not in nodes[-1]:
+            return
+        nodes.append(nodes[-1][key])
+    if path[-1] in nodes[-1]:
+        del nodes[-1][path[-1]]
+    elif len(path) > 1:
+        del nodes[-2][path[-2]]
 
 
-def _below(whole: dict, node: dict, key: str | int) -> Iterator[dict]:
-    """What the schema says about a key of a node, in each of the node's alternatives."""
-    if "$ref" in node:
-        yield from _below(whole, whole["$defs"][node["$ref"].rpartition("/")[2]], key)
-    if isinstance(key, int) and "items" in node:
-        yield node["items"]
-    elif key in node.get("properties", {}):
-        yield node["properties"][key]
-    for keyword in ("anyOf", "oneOf", "allOf"):
-        for alternative in node.get(keyword, []):
-            yield from _below(whole, alternative, key)
-
-
-@functools.cache
-def _validator() -> Draft202012Validator:
-    plain = Draft202012Validator.VALIDATORS["properties"]
-
-    def properties_with_defaults(validator, properties, instance, schema) -> Iterator:
-        if isinstance(instance, dict):
-            for key, subschema in properties.items():
-                if "default" in subschema:
-                    instance.setdefault(key, copy.deepcopy(subschema["default"]))
-        yield from plain(validator, properties, instance, schema)
-
-    extended = validators.extend(Draft202012Validator, {"properties": properties_with_defaults})
-    return extended(schema())
-
-
-def _explain(error: ValidationError) -> Iterator[str]:
-    path = [str(key) for key in error.absolute_path]
-    if error.validator == "additionalProperties" and error.validator_value is False:
-        known = error.schema["properties"]
-        for key in error.instance:
-            if key not in known:
-                yield f"{'.'.join([*path, str(key)])}: unknown key; {suggest(key, known)}"
-    elif "propertyNames" in error.absolute_schema_path:
-        where = ".".join([*path, str(error.instance)])
-        yield f"{where}: an id holds lower-case letters, digits and hyphens, a letter first"
-    elif error.validator == "required":
-        missing = [key for key in error.validator_value if key not in error.instance]
-        yield from (f"{'.'.join([*path, key])}: missing" for key in missing)
-    else:
-        yield f"{'.'.join(path) or 'configuration'}: {error.message}"
+def _forget(config: dict, raw: Mapping) -> None:
+    """Leave out references to what was left out, and what would then be said to lack something."""
+    for study, spec in list(config["studies"].items()):
+        for kind in ("scenarios", "datasets", "methods"):
+            gone = set(raw.get(kind) or {}) - set(config[kind])
+            spec[kind] = [id for id in spec[kind] if id not in gone]
+        if not spec["methods"] or not spec["scenarios"] + spec["datasets"]:
+            del config["studies"][study]
+    if set(config["studies"]) != set(raw["studies"]):
+        config["outputs"] = []

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from spatgmm.common.constraints import suggest
 from spatgmm.study import vary
-from spatgmm.study.config import suggest
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def expand(config: Mapping[str, Any]) -> tuple[Design, list[str]]:
     Parameters
     ----------
     config : mapping
-        Resolved, see :func:`spatgmm.study.config.resolve`.
+        Checked, see :func:`spatgmm.study.config.checked`.
 
     Returns
     -------

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from spatgmm.common.constraints import suggest
 from spatgmm.study import vary
-from spatgmm.study.config import suggest
 
 KINDS = ("table", "figure")
 

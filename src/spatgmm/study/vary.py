@@ -11,7 +11,8 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from spatgmm.study.config import scenario_allows
+from spatgmm.common.constraints import reaches
+from spatgmm.scenarios import SCENARIO
 
 #: Start of the keys that belong to the methods.
 METHOD = "method."
@@ -45,9 +46,9 @@ def scenario_has(scenario: Mapping, path: str) -> bool:
             if not isinstance(node, list) or key >= len(node):
                 return False
         elif not isinstance(node, dict) or key not in node:
-            # Not stated: from here on the schema decides, and nothing is in a list yet.
+            # Not stated: from here on the rules decide, and nothing is in a list yet.
             rest = parts[number:]
-            return not any(isinstance(k, int) for k in rest) and scenario_allows(parts)
+            return not any(isinstance(k, int) for k in rest) and reaches(SCENARIO, parts)
         node = node[key]
     return True
 
