@@ -83,7 +83,7 @@ def test_editing_a_method_reruns_that_method_and_a_table_no_fit(snakemake, sourc
     done = finished(snakemake(tiny, "table2", sources=sources))
     assert {method for _, method, _ in done} == {"kmeans-once"}
 
-    table = sources / "src/spatgmm/tables/comparison.py"
+    table = sources / "src/spatgmm/report/tables/comparison.py"
     table.write_text(table.read_text() + "\nEDITED = True\n")
     before = (tmp_path / "results/tiny/tables/table2.csv").stat().st_mtime_ns
     assert finished(snakemake(tiny, "table2", sources=sources)) == set()
