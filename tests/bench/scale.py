@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from spatgmm import study
 from spatgmm.common.files import atomic_path
-from spatgmm.study import rows
+from spatgmm.study import parquet
 from spatgmm.study.design import Design, fits_path
 
 ROOT = Path(__file__).parents[2]
@@ -122,7 +122,7 @@ def _generate(results: Path, design: Design) -> None:
         for g in range(2):
             for name in ("weight", "alpha1", "alpha2", "alpha3", "beta"):
                 columns[f"estimate.{g}.{name}"] = rng.normal(size=size)
-        for field in rows.COLUMNS:
+        for field in parquet.SCHEMA:
             columns.setdefault(field.name, pa.nulls(size, field.type))
         path = fits_path(results, batch)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -195,10 +195,12 @@ def test_spatgmm_reports_estimates_always_and_errors_where_asked(name):
     assert plain["parameter"].tolist() == parameters * 2
     assert plain[["std_error", "lower", "upper"]].isna().all(axis=None)
     assert plain.loc[plain["parameter"] == "weight", "estimate"].sum() == pytest.approx(1)
-    full = run(name, separated, standard_errors=True).extras["parameters"]
-    covariances = full["parameter"].str.startswith("cov.")
-    assert covariances.sum() == 6 * 2  # pairs of alpha1, alpha2, alpha3, beta, for curves
-    full = full[~covariances]
+    extras = run(name, separated, standard_errors=True).extras
+    full = extras["parameters"]
+    for g, matrix in extras["covariances"].items():
+        own = full[full["component"] == g].set_index("parameter")
+        assert list(matrix) == list(matrix.index) == parameters[1:]
+        np.testing.assert_allclose(np.sqrt(np.diag(matrix)), own.loc[list(matrix), "std_error"])
     assert full["parameter"].tolist() == parameters * 2
     np.testing.assert_allclose(full["estimate"], plain["estimate"])
     with_errors = full.dropna()
