@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from spatgmm import simulate
+from spatgmm.report import registry
 from spatgmm.report.results import Results
-from spatgmm.study import aggregate, config, design, rows
+from spatgmm.study import aggregate, cases, config, design, outputs, parquet
 
 ROOT_SEED = 7
 REPLICATES = 6
@@ -151,7 +152,7 @@ def make_run(directory: Path, raw: dict, spoil=None):
     work, problems = design.expand(resolved)
     assert not problems
     for case in work.cases.values():
-        _data(case).save(aggregate.data_path(directory, case.id))
+        _data(case).save(cases.data_path(directory, case.id))
     made = []
     for (case, method), replicates in work.replicates().items():
         for replicate in range(replicates):
@@ -159,7 +160,7 @@ def make_run(directory: Path, raw: dict, spoil=None):
             if spoil is not None:
                 spoil(row)
             made.append(row)
-    rows.write(directory / "fits.parquet", made)
+    parquet.write(directory / "fits.parquet", made)
     aggregate.write_design(directory, work)
     return resolved, directory
 
@@ -192,6 +193,12 @@ def run(tmp_path_factory):
 @pytest.fixture
 def results(run) -> Results:
     return Results(*run)
+
+
+@pytest.fixture(scope="session")
+def build():
+    """The table or drawing of that name, from a run's results."""
+    return lambda name, results: registry.build(outputs.find(results.config, name), results)
 
 
 def fail(row: dict, status: str, error: str) -> None:
@@ -238,7 +245,7 @@ def _row(work: design.Design, directory: Path, case: str, method: str, replicate
     ari = ARI.get(plugin, 0.0) + rng.normal(scale=0.02)
     row = {
         "case": case,
-        "scenario": work.cases[case].source,
+        "scenario": work.cases[case].scenario,
         "method": method,
         "plugin": plugin,
         "replicate": replicate,
@@ -261,7 +268,7 @@ def _row(work: design.Design, directory: Path, case: str, method: str, replicate
     }
     if plugin not in ("kmeans", "random", "truth"):
         row |= {"log_likelihood": -1000 + rng.normal(), "n_parameters": 81, "bic": 2400.0}
-    if data.truth is None:
+    if data.truth is None or replicate == 0:
         wrong = rng.uniform(size=n) < 0.1
         row["labels"] = np.where(wrong, 1 - data.labels, data.labels)
     if plugin.startswith("spatgmm"):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
+from pathlib import Path
 
 import matplotlib.image
 import numpy as np
@@ -16,17 +15,20 @@ from spatgmm.common.locations import grid_coordinates
 from spatgmm.covariance import decay
 from spatgmm.covariance.fitted import FittedCovariance, at_bounds
 from spatgmm.covariance.geometry import scaled_distances
-from spatgmm.report import figures
+from spatgmm.report import registry
 from spatgmm.report.figures import correlation, covariances, style
 from spatgmm.report.results import Results
+from spatgmm.study import rows
+
+FIGURES = [f"figure{k}" for k in range(1, 12)]
 
 SIGMOID = decay.get("sigmoid")
 
 
-@pytest.mark.parametrize("name", figures.names())
+@pytest.mark.parametrize("name", FIGURES)
 def test_figure_is_written_as_vector_and_picture(run, name):
     config, directory = run
-    pdf, png = figures.write(name, config, directory)
+    pdf, png = registry.write(name, config, directory)
     assert pdf.read_bytes().startswith(b"%PDF")
     picture = matplotlib.image.imread(png)[..., :3]
     height, width, _ = picture.shape
@@ -37,19 +39,19 @@ def test_figure_is_written_as_vector_and_picture(run, name):
     assert not list((directory / "figures").glob(".*"))
 
 
-@pytest.mark.parametrize("name", figures.names())
-def test_caption_and_finding_are_sentences(results, name):
-    module = figures.module(name)
-    for text in (module.caption(results), module.finding(results)):
+@pytest.mark.parametrize("name", FIGURES)
+def test_finding_and_notes_are_sentences(results, name, build):
+    drawing = build(name, results)
+    for text in (drawing.finding, *drawing.notes):
         assert text.endswith(".") and "nan" not in text and "None" not in text
 
 
-@pytest.mark.parametrize("name", figures.names())
-def test_figure_without_a_single_fit(name, failed_run):
+@pytest.mark.parametrize("name", FIGURES)
+def test_figure_without_a_single_fit(name, failed_run, build):
     config, directory = failed_run
-    paths = figures.write(name, config, directory)
+    paths = registry.write(name, config, directory)
     assert all(path.stat().st_size > 1000 for path in paths)
-    assert figures.module(name).finding(Results(config, directory)).endswith(".")
+    assert build(name, Results(config, directory)).finding.endswith(".")
 
 
 @pytest.fixture(scope="module")
@@ -60,30 +62,9 @@ def failed_run(tmp_path_factory, made_up):
     return made_up.make_run(tmp_path_factory.mktemp("failed"), made_up.raw_config(), spoil)
 
 
-def test_stand_in_is_called_so(results):
-    for name in ("figure2", "figure6"):
-        assert "synthetic stand-in" in figures.module(name).caption(results)
-
-
-def test_figures_not_in_the_configuration(made_up):
-    raw = made_up.raw_config()
-    raw["studies"] = {"film": raw["studies"]["film"]}
-    from spatgmm.study import config
-
-    resolved = config.resolve(raw)
-    wanted = {name for name in figures.names() if figures.missing(name, resolved) is None}
-    assert wanted == {"figure6"}
-    with pytest.raises(ValueError, match="unknown figure 'figure99'; known are figure1"):
-        figures.missing("figure99", resolved)
-
-
-def test_checking_a_configuration_imports_no_plotting_library():
-    code = (
-        "import sys; from spatgmm import figures, tables; figures.names(); tables.names();"
-        "figures.missing('figure3', {'studies': {}});"
-        "sys.exit(any(m in sys.modules for m in ('matplotlib', 'seaborn', 'pandas')))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_stand_in_is_called_so(results, build):
+    assert "synthetic stand-in" in build("figure2", results).finding
+    assert "synthetic stand-in" in build("figure6", results).notes[0]
 
 
 def test_methods_of_the_project_have_colours_of_their_own():
@@ -99,16 +80,11 @@ def test_colour_depends_on_the_name_alone(monkeypatch):
 
 
 def test_no_method_is_named_in_tables_or_figures():
-    from pathlib import Path
-
-    from spatgmm.report import tables
-
-    for package in (figures, tables):
-        for path in Path(package.__file__).parent.glob("*.py"):
-            strings = re.findall(r'"([^"\n]*)"', path.read_text())
-            # The truth is also a column, and the package has the name of its method.
-            named = set(strings) & set(methods.names()) - {"truth", "spatgmm"}
-            assert not named, path
+    for path in Path(registry.__file__).parent.rglob("*.py"):
+        strings = re.findall(r'"([^"\n]*)"', path.read_text())
+        # The truth is also a column, and the package has the name of its method.
+        named = set(strings) & set(methods.names()) - {"truth", "spatgmm"}
+        assert not named, path
 
 
 def test_empirical_correlation_finds_the_true_one():
@@ -148,9 +124,15 @@ def _full_row() -> tuple[pd.Series, np.ndarray]:
     return _row(values), covariance
 
 
+def _fitted(row: pd.Series) -> FittedCovariance:
+    return FittedCovariance.from_estimates(
+        rows.estimates(row)[0], rows.covariances(row)[0], SIGMOID
+    )
+
+
 def test_band_agrees_with_simulation():
     row, covariance = _full_row()
-    fitted = FittedCovariance.from_row(row, 0, SIGMOID)
+    fitted = _fitted(row)
     delta = np.linspace(0.1, 2, 7)
     low, high = fitted.band(delta)
     draws = np.random.default_rng(0).multivariate_normal(
@@ -166,7 +148,7 @@ def test_band_agrees_with_simulation():
 
 def test_effective_range_and_its_error():
     row, covariance = _full_row()
-    fitted = FittedCovariance.from_row(row, 0, SIGMOID)
+    fitted = _fitted(row)
     distance, error = fitted.effective_range()
     assert SIGMOID.value(np.asarray(distance), 3.0) == pytest.approx(0.95)
     step = 1e-4
@@ -181,7 +163,7 @@ def test_effective_range_and_its_error():
 def test_no_band_from_standard_errors_alone():
     row, _ = _full_row()
     row = row[[name for name in row.index if ".cov." not in name]]
-    assert FittedCovariance.from_row(row, 0, SIGMOID).band(np.array([1.0])) is None
+    assert _fitted(row).band(np.array([1.0])) is None
 
 
 def test_beta_at_its_bound_is_taken_as_known():
@@ -189,7 +171,7 @@ def test_beta_at_its_bound_is_taken_as_known():
     for name in row.index:
         if "std_error.0.beta" in name or (name.endswith(".beta") and ".cov." in name):
             row[name] = np.nan
-    fitted = FittedCovariance.from_row(row, 0, SIGMOID)
+    fitted = _fitted(row)
     np.testing.assert_allclose(fitted.covariance[:3, :3], covariance[:3, :3])
     assert not fitted.covariance[3].any()
     assert np.isnan(fitted.effective_range()[1])
@@ -230,28 +212,3 @@ def test_divergence():
         (0.5 - 1 + np.log(2)) / 2
     )
     assert np.isinf(covariances.divergence(np.eye(2), np.diag([1.0, -1.0])))
-
-
-def test_refit_of_baselines_uses_the_seed_of_the_run(run, made_up):
-    results = Results(*run)
-    from spatgmm.study import fit as study_run
-
-    case = results.design.cases["grid"]
-    draw = study_run.source("grid", True, case.settings, made_up.ROOT_SEED, None)
-    row = next(
-        study_run.fit_rows(
-            draw,
-            range(1),
-            case="grid",
-            method="gmm-diag",
-            plugin="gmm-diag",
-            parameters={},
-            root_seed=made_up.ROOT_SEED,
-            keep_labels=False,
-        )
-    )
-    data = results.dataset("grid")
-    labels = covariances._refit(results, "gmm-diag", "grid", data)
-    from spatgmm.common import agreement
-
-    assert agreement.ari(data.labels, labels) == pytest.approx(row["ari"], abs=1e-12)

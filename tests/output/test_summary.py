@@ -6,9 +6,9 @@ import re
 
 import pandas as pd
 
-from spatgmm.report import figures, summary
+from spatgmm.report import summary
 from spatgmm.report.results import Results
-from spatgmm.report.tables import writer
+from spatgmm.study import outputs
 
 
 def test_summary_holds_every_output_with_its_finding(run):
@@ -16,12 +16,12 @@ def test_summary_holds_every_output_with_its_finding(run):
     path = summary.write(config, directory)
     assert path == directory / "summary.md"
     text = path.read_text()
-    for name in config["outputs"]:
-        section = text.split(f"## {writer.title(name)}\n")[1].split("\n## ")[0]
-        assert re.search(r"\*\*What it shows\.\*\* .{20,}", section), name
-        assert f"**{writer.title(name)}.** " in section
-        if name in figures.names():
-            assert f"](figures/{name}.png)" in section
+    for asked in outputs.asked(config):
+        section = text.split(f"## {asked.label}\n")[1].split("\n## ")[0]
+        assert re.search(r"\*\*What it shows\.\*\* .{20,}", section), asked.name
+        assert f"**{asked.label}.** {asked.caption}" in section
+        if asked.output.kind == "figure":
+            assert f"](figures/{asked.name}.png)" in section
         else:
             assert "\n|" in section
     assert "nan" not in re.sub(r"\w*nan\w+|\w+nan\w*", "", text)
@@ -57,13 +57,3 @@ def test_a_part_of_the_study(tmp_path, made_up):
     raw["outputs"] = ["table2", "figure3"]
     text = summary.write(*made_up.make_run(tmp_path, raw)).read_text()
     assert "## Table 2" in text and "## Figure 3" in text and "## Table 1" not in text
-
-
-def test_every_output_has_a_caption_for_the_report():
-    from pathlib import Path
-
-    from spatgmm.report import tables
-
-    folder = Path(__file__).parents[2] / "workflow" / "report"
-    captions = {path.stem for path in folder.glob("*.rst")}
-    assert {*tables.names(), *figures.names()} <= captions

@@ -5,9 +5,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from spatgmm.report import figures, summary, tables
+from spatgmm.report import labels, registry, summary
+from spatgmm.report.numbers import sweep
 from spatgmm.report.results import Results, mean_and_error
-from spatgmm.report.tables import sweep
 
 
 @pytest.fixture(scope="module")
@@ -58,33 +58,34 @@ def test_cells_do_not_depend_on_how_rows_are_grouped_on_disk(swept, tmp_path):
 
 
 def test_only_what_takes_more_than_one_value_is_a_column(swept):
-    raw = sweep.cells(Results(*swept))
+    raw = sweep.cells(Results(*swept), "sweep")
     assert sweep.swept(raw) == ["n", "components.1.beta", "locations.grid"]
     assert set(raw["locations.grid"]) == {(4, 4), (5, 5)}
 
 
-def test_the_table_has_a_row_per_point_and_counts_failures(swept):
+def test_the_table_has_a_row_per_point_and_counts_failures(swept, build):
     results = Results(*swept)
-    table = tables.build("table10", results)
+    table = build("table10", results)
     assert len(table.formatted) == 2 * 3 * 2
     assert list(table.formatted["beta of component 2"][:3]) == ["4", "4", "5"]
     assert list(table.formatted["grid"][:2]) == ["4 × 4", "5 × 5"]
     assert table.formatted["k-means, n_init = 1"].str.contains("[2/4]", regex=False).all()
     assert "24 of 144 fits failed" in table.finding
-    for path in tables.write("table10", *swept):
+    for path in registry.write("table10", *swept):
         assert path.stat().st_size > 100
 
 
 @pytest.mark.parametrize("name", ["figure10", "figure11"])
-def test_figures_show_every_method_and_point(swept, name):
+def test_figures_show_every_method_and_point(swept, name, build):
     config, directory = swept
     results = Results(config, directory)
-    for path in figures.write(name, config, directory):
+    for path in registry.write(name, config, directory):
         assert path.stat().st_size > 1000
-    figure = figures.module(name).draw(results)
+    drawing = build(name, results)
+    figure = drawing.draw()
     shown = [ax for ax in figure.axes if ax.get_xlabel() != "" or ax.images or ax.lines]
     assert len(shown) >= 6
-    assert "grid" in figures.module(name).caption(results)
+    assert drawing.notes == ("Rows of panels: grid.",)
     if name == "figure10":
         maps = [ax.images[0].get_array() for ax in figure.axes if ax.images]
         assert len([m for m in maps if m.shape == (3, 2)]) == 6
@@ -100,11 +101,11 @@ def test_a_sweep_of_one_key_is_drawn_too(made_up, tmp_path):
     config["outputs"] = ["table10", "figure10", "figure11"]
     resolved, directory = made_up.make_run(tmp_path, config)
     for name in ("figure10", "figure11"):
-        assert figures.write(name, resolved, directory)
+        assert registry.write(name, resolved, directory)
     assert "Table 10" in summary.text(Results(resolved, directory))
 
 
-def test_fits_of_different_code_are_said_to_be_mixed(swept, made_up, tmp_path):
+def test_fits_of_different_code_are_said_to_be_mixed(swept, made_up, tmp_path, build):
     config, directory = swept
     assert Results(config, directory).mixed() == ""
     rows = pd.read_parquet(directory / "fits.parquet")
@@ -116,11 +117,11 @@ def test_fits_of_different_code_are_said_to_be_mixed(swept, made_up, tmp_path):
     first = rows["method"].iloc[0]
     said = f"Fits are mixed here that differ in: code ({first}); numpy ({first})."
     assert results.mixed() == said
-    assert said in tables.build("table10", results).notes
+    assert said in build("table10", results).notes
     assert said in summary.text(results)
 
 
-def test_whole_components_may_vary_and_keys_be_absent_at_some_points(made_up, tmp_path):
+def test_whole_components_may_vary_and_keys_be_absent_at_some_points(made_up, tmp_path, build):
     config = made_up.raw_config()
     parts = [{"alpha": [1, -0.9, 0.3], "beta": beta} for beta in (2, 4, 7)]
     two = {"components": [parts[0], parts[2]], "weights": [0.5, 0.5]}
@@ -134,7 +135,7 @@ def test_whole_components_may_vary_and_keys_be_absent_at_some_points(made_up, tm
     }
     config["outputs"] = ["table10", "figure10", "figure11"]
     resolved, directory = made_up.make_run(tmp_path, config)
-    shown = tables.build("table10", Results(resolved, directory)).formatted
+    shown = build("table10", Results(resolved, directory)).formatted
     assert list(shown["components"]) == ["2", "3", "3", "2"]
     assert list(shown["weights"]) == [
         "(0.5; 0.5)",
@@ -142,12 +143,12 @@ def test_whole_components_may_vary_and_keys_be_absent_at_some_points(made_up, tm
         "(0.4; 0.3; 0.3)",
         "(0.5; 0.5)",
     ]
-    assert list(shown["n"]) == ["40", "40", "60", sweep.ABSENT]
+    assert list(shown["n"]) == ["40", "40", "60", labels.ABSENT]
     for name in ("figure10", "figure11"):
-        assert figures.write(name, resolved, directory)
+        assert registry.write(name, resolved, directory)
 
 
-def test_components_of_one_number_are_told_apart(made_up, tmp_path):
+def test_components_of_one_number_are_told_apart(made_up, tmp_path, build):
     config = made_up.raw_config()
     near, far = (
         [{"alpha": [1, -0.9, 0.3], "beta": beta} for beta in betas] for betas in ((2, 3), (2, 7))
@@ -160,7 +161,7 @@ def test_components_of_one_number_are_told_apart(made_up, tmp_path):
         }
     }
     config["outputs"] = ["table10"]
-    shown = tables.build("table10", Results(*made_up.make_run(tmp_path, config))).formatted
+    shown = build("table10", Results(*made_up.make_run(tmp_path, config))).formatted
     assert shown["components"].nunique() == 2
     assert shown["components"].iloc[-1].endswith("beta 7)")
 

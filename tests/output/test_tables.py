@@ -6,24 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from spatgmm.report import tables
+from spatgmm.report import registry
+from spatgmm.report.numbers import coordinates, recovery, stability
 from spatgmm.report.results import Results
-from spatgmm.report.tables import (
-    anisotropy,
-    comparison,
-    coordinates,
-    recovery,
-    selection,
-    stability,
-    writer,
-)
-from spatgmm.report.tables.table import Footnotes, Table, number, significant
+from spatgmm.report.tables import anisotropy, comparison, selection, writer
+from spatgmm.report.tables.table import Footnotes, Table
+from spatgmm.report.words import listing, number, significant
+from spatgmm.study import outputs
+
+TABLES = [f"table{k}" for k in range(1, 11)]
 
 
-def test_every_table_is_written_in_three_formats(run, tmp_path):
+def test_every_table_is_written_in_three_formats(run):
     config, directory = run
-    for name in tables.names():
-        paths = tables.write(name, config, directory)
+    for name in TABLES:
+        paths = registry.write(name, config, directory)
         assert [path.suffix for path in paths] == [".csv", ".tex", ".md"]
         assert all(path.parent == directory / "tables" for path in paths)
         frame = pd.read_csv(paths[0])
@@ -57,7 +54,7 @@ def test_recovery_numbers(results, made_up):
     assert len(raw) == 2 * 2 * 5
 
 
-def test_recovery_counts_missing_standard_errors_and_failures(tmp_path, made_up):
+def test_recovery_counts_missing_standard_errors_and_failures(tmp_path, made_up, build):
     def spoil(row):
         if row["method"] == "spatgmm-se" and row["scenario"] == "recovery":
             if row["replicate"] == 0:
@@ -70,10 +67,10 @@ def test_recovery_counts_missing_standard_errors_and_failures(tmp_path, made_up)
     raw = recovery.recovery(results, results.of("recovery"))
     line = raw[(raw["component"] == 0) & (raw["parameter"] == "beta")].iloc[0]
     assert (line["n_used"], line["n_with_se"], line["n_failed"]) == (5, 4, 1)
-    assert "2 of 12 fits failed" in tables.build("table1", results).finding
+    assert "2 of 12 fits failed" in build("table1", results).finding
 
 
-def test_comparison_counts_failures_and_says_why_a_cell_is_empty(results, made_up):
+def test_comparison_counts_failures_and_says_why_a_cell_is_empty(results, made_up, build):
     raw = comparison.comparison(results.of("comparison")).set_index(["method", "case"])
     failed = raw.loc[("spatgmm-gls", "grid")]
     assert (failed["n_ok"], failed["n_failed"]) == (made_up.REPLICATES - 2, 2)
@@ -83,7 +80,7 @@ def test_comparison_counts_failures_and_says_why_a_cell_is_empty(results, made_u
     assert failed["se_ari"] == pytest.approx(ari.std() / np.sqrt(len(ari)))
     assert failed["median_ari"] == pytest.approx(ari.median())
 
-    table = tables.build("table2", results)
+    table = build("table2", results)
     formatted = table.formatted.set_index(("method", ""))
     assert formatted.loc["SpatGMM, GLS", ("grid", "ok/failed")] == "4/2[a]"
     assert formatted.loc["GMM, diagonal covariance", ("irregular", "mean (SE)")] == "–[b]"
@@ -93,8 +90,8 @@ def test_comparison_counts_failures_and_says_why_a_cell_is_empty(results, made_u
     assert "Within 0.03 of zero on every scenario they apply to:" in table.finding
 
 
-def test_best_possible_ari_is_a_row_and_the_yardstick(results):
-    table = tables.build("table2", results)
+def test_best_possible_ari_is_a_row_and_the_yardstick(results, build):
+    table = build("table2", results)
     label = next(iter(results.controls(results.of("comparison"))))
     assert results.plugin(label).label in list(table.formatted[("method", "")])
     best = table.raw[(table.raw["method"] == label) & (table.raw["case"] == "cube")]
@@ -102,32 +99,32 @@ def test_best_possible_ari_is_a_row_and_the_yardstick(results):
     assert table.finding.startswith("The best possible mean ARI is")
 
 
-def test_raw_and_centred_data_sets_are_kept_apart(results):
-    raw, centred = tables.build("table3", results), tables.build("table4", results)
+def test_raw_and_centred_data_sets_are_kept_apart(results, build):
+    raw, centred = build("table3", results), build("table4", results)
     assert set(raw.raw["case"]) == {"film-raw", "raman-raw"}
     assert set(centred.raw["case"]) == {"film-centred"}
 
 
-def test_synthetic_stand_in_is_called_so(results):
-    table = tables.build("table3", results)
+def test_synthetic_stand_in_is_called_so(results, build):
+    table = build("table3", results)
     assert "raman-raw (synthetic stand-in)" in list(table.formatted["data set"])
-    assert "synthetic stand-in" in table.caption and "synthetic stand-in" in table.finding
+    assert "synthetic stand-in" in table.notes[0] and "synthetic stand-in" in table.finding
     assert table.raw.set_index("case")["synthetic_stand_in"].loc["raman-raw"].all()
-    assert "synthetic" not in tables.build("table4", results).caption
+    assert not any("synthetic" in note for note in build("table4", results).notes)
 
 
-def test_chosen_model_is_shown(tmp_path, made_up):
+def test_chosen_model_is_shown(tmp_path, made_up, build):
     def spoil(row):
         if row["plugin"] == "gmm-diag":
             row["extra.model"] = "VVI"
 
     results = Results(*made_up.make_run(tmp_path, made_up.raw_config(), spoil))
-    table = tables.build("table3", results).formatted.set_index("method")
+    table = build("table3", results).formatted.set_index("method")
     assert table.loc["GMM, diagonal covariance", "model"] == "VVI"
 
 
-def test_film_parameters(results):
-    table = tables.build("table5", results)
+def test_film_parameters(results, build):
+    table = build("table5", results)
     line = table.raw.iloc[0]
     fits = results.of("film")
     fits = fits[fits["case"] == "film-raw"].set_index("method")
@@ -138,17 +135,16 @@ def test_film_parameters(results):
     # Without covariances of the estimates no standard error of their sum is made up.
     assert np.isnan(line["baseline_se"])
     assert set(table.raw["group"]) == {"low dose", "high dose"}
-    assert "J all ones" in table.caption
 
 
-def test_beta_at_its_bound_and_a_negative_nugget_are_explained(tmp_path, made_up):
+def test_beta_at_its_bound_and_a_negative_nugget_are_explained(tmp_path, made_up, build):
     def spoil(row):
         if row["case"] == "film-raw" and row["plugin"] == "spatgmm":
             row["estimate.0.beta"], row["std_error.0.beta"] = 1e-3, np.nan
             row["estimate.1.alpha3"] = -0.01
 
     results = Results(*made_up.make_run(tmp_path, made_up.raw_config(), spoil))
-    table = tables.build("table5", results)
+    table = build("table5", results)
     assert table.raw["bound"].tolist() == ["lower", "", "", ""]
     assert table.formatted["β"].iloc[0] == "0.00100[a]"
     assert "linear decay" in table.notes[0]
@@ -156,16 +152,16 @@ def test_beta_at_its_bound_and_a_negative_nugget_are_explained(tmp_path, made_up
     assert "β lies at a bound in 1 of 4 components" in table.finding
 
 
-def test_a_table_whose_every_fit_failed_says_so(tmp_path, made_up):
+def test_a_table_whose_every_fit_failed_says_so(tmp_path, made_up, build):
     def spoil(row):
         made_up.fail(row, "failed", "RuntimeError: nothing works\nsecond line")
 
     results = Results(*made_up.make_run(tmp_path, made_up.raw_config(), spoil))
-    for name in tables.names():
-        table = tables.build(name, results)
+    for name in TABLES:
+        table = build(name, results)
         assert "failed" in table.finding, name
         assert len(table.formatted), name
-    marks = tables.build("table2", results).notes
+    marks = build("table2", results).notes
     assert marks == ("[a] every fit failed, most often: RuntimeError: nothing works",)
 
 
@@ -174,19 +170,18 @@ def test_a_configuration_without_the_study(tmp_path, made_up):
     raw["studies"] = {"film": raw["studies"]["film"]}
     raw["outputs"] = ["table3"]
     config, directory = made_up.make_run(tmp_path, raw)
-    assert tables.missing("table3", config) is None
-    assert "recovery" in tables.missing("table1", config)
+    assert outputs.find(config, "table3").studies == ("film",)
     with pytest.raises(ValueError, match="table1: the configuration has no study 'recovery'"):
-        tables.write("table1", config, directory)
-    assert tables.write("table3", config, directory)[0].is_file()
+        registry.write("table1", config, directory)
+    assert registry.write("table3", config, directory)[0].is_file()
 
 
 def test_unknown_table_and_missing_fits(run, tmp_path):
     config, _ = run
-    with pytest.raises(ValueError, match="unknown table 'table99'; known are table1"):
-        tables.write("table99", config, tmp_path)
+    with pytest.raises(ValueError, match="unknown table or figure 'table99'; did you mean 'table"):
+        registry.write("table99", config, tmp_path)
     with pytest.raises(FileNotFoundError, match=r"fits\.parquet is missing"):
-        tables.write("table1", config, tmp_path)
+        registry.write("table1", config, tmp_path)
 
 
 def test_a_case_without_any_fit_is_an_error(run, tmp_path):
@@ -202,10 +197,11 @@ def test_latex_escapes_text_and_sets_symbols():
         r"a\_b \& 5 \% of $\beta$ $\le$ $\alpha_1$ $-$2"
     )
     frame = pd.DataFrame({"x|y": ["a|b"], "value": ["1[a]"]})
-    table = Table("Caption.", frame, frame, ("[a] why",), "finding")
-    latex = writer.to_latex("table1", table)
+    table = Table(frame, frame, "finding", ("[a] why",))
+    asked = outputs.Asked("table1", outputs.CATALOGUE[0], ("recovery",))
+    latex = writer.to_latex(asked, table)
     assert r"1\textsuperscript{a}" in latex and r"\textsuperscript{a} why" in latex
-    assert r"a\|b" in writer.to_markdown("table1", table)
+    assert r"a\|b" in writer.to_markdown(asked, table)
 
 
 @pytest.mark.parametrize(
@@ -222,6 +218,20 @@ def test_significant(value, text):
     assert significant(value) == text
 
 
+@pytest.mark.parametrize(
+    ("items", "text"),
+    [
+        ([], ""),
+        (["a"], "a"),
+        (["a", "b", "c"], "a, b and c"),
+        (["SpatGMM", "SpatGMM, GLS", "mclust"], "SpatGMM; SpatGMM, GLS; and mclust"),
+        (["SpatGMM, GLS", "mclust"], "SpatGMM, GLS and mclust"),
+    ],
+)
+def test_names_that_hold_commas_stand_in_no_comma_list(items, text):
+    assert listing(items) == text
+
+
 def test_footnotes_reuse_marks():
     footnotes = Footnotes()
     assert [footnotes.mark(text) for text in ("x", "y", "x")] == ["[a]", "[b]", "[a]"]
@@ -230,7 +240,10 @@ def test_footnotes_reuse_marks():
     assert len({note.split()[0] for note in footnotes.notes()}) == 42
 
 
-def test_stability_counts_failures_falls_and_distances_to_the_best(tmp_path, made_up):
+_STABILITY = ("stability", "stability-multistart")
+
+
+def test_stability_counts_failures_falls_and_distances_to_the_best(tmp_path, made_up, build):
     def spoil(row):
         row["log_likelihood"] = -1000.0 - (row["replicate"] if row["method"] != "spatgmm" else 0)
         if row["plugin"] == "spatgmm":
@@ -243,20 +256,21 @@ def test_stability_counts_failures_falls_and_distances_to_the_best(tmp_path, mad
 
     run = made_up.make_run(tmp_path, made_up.raw_config(), spoil)
     results = Results(*run)
-    raw = stability.stability(stability.runs(results), ["base"]).set_index("base")
+    runs = stability.runs(results, *_STABILITY)
+    raw = stability.stability(runs, ["base_method"]).set_index("base_method")
     gls = raw.loc["gls-single"]
     assert (gls["n"], gls["n_failed"], gls["n_empty"], gls["n_fell"]) == (24, 4, 4, 4)
     assert gls["reached"] == pytest.approx(1 / 6)  # replicate 0 alone reaches it
     assert gls["median_gap"] == 2
     assert raw.loc["spatgmm", "reached"] == 1
     assert raw.loc["spatgmm-gls", "n"] == made_up.REPLICATES
-    by_start = stability.stability(stability.runs(results), ["base", "start"])
+    by_start = stability.stability(runs, ["base_method", "start"])
     assert len(by_start) == 4 + 4 + 1
-    table = tables.build("table6", results)
+    table = build("table6", results)
     assert "SpatGMM, GLS, single start: 8 of 24 runs failed or lost a component" in table.finding
 
 
-def test_coordinates_measure_bic_against_the_true_locations(tmp_path, made_up):
+def test_coordinates_measure_bic_against_the_true_locations(tmp_path, made_up, build):
     config = made_up.raw_config()
     lost = {"none": 0, "permute": 90, "jitter": 40, "stretch": 20}
 
@@ -275,12 +289,13 @@ def test_coordinates_measure_bic_against_the_true_locations(tmp_path, made_up):
             if path.startswith("distort."):
                 kind = path.removeprefix("distort.")
                 kinds[case.id] = "none" if kind == "permute" and level == 0 else kind
-    raw = coordinates.coordinates(Results(*made_up.make_run(tmp_path, config, spoil)))
-    assert set(raw["source"]) == {"grid", "film-centred"}
+    results = Results(*made_up.make_run(tmp_path, config, spoil))
+    raw = coordinates.coordinates(results, "coordinates", "coordinates-real")
+    assert set(raw["scenario"]) == {"grid", "film-centred"}
     for line in raw.itertuples():
         assert line.bic_lost == pytest.approx(lost[line.distortion])
-        assert np.isnan(line.se_ari) == (line.source == "film-centred")
-    table = tables.build("table7", Results(config=configs.resolve(config), directory=tmp_path))
+        assert np.isnan(line.se_ari) == (line.scenario == "film-centred")
+    table = build("table7", results)
     assert "both ARI and BIC are worse on grid and film-centred" in table.finding
 
 
@@ -294,8 +309,8 @@ def test_anisotropy_measures_angles_as_directions(results):
     np.testing.assert_allclose(anisotropy._angle_error(np.array([179.0, 1.0, 91.0]), 0), [1, 1, 89])
 
 
-def test_selection_counts_what_each_criterion_chooses(results):
-    options, choices = selection.selection(results)
+def test_selection_counts_what_each_criterion_chooses(results, build):
+    options, choices = selection.selection(results, "selection", "selection-decay")
     options = options.set_index(["question", "option"])
     assert options.loc[("components", "2"), "by_bic"] == 1
     assert options.loc[("components", "1"), "by_bic"] == 0
@@ -303,6 +318,4 @@ def test_selection_counts_what_each_criterion_chooses(results):
     assert options.loc[("decay", "sigmoid"), "true"]
     assert options.loc[("decay", "exponential"), "by_icl"] == 0
     assert set(choices["question"]) == {"components", "decay"}
-    assert (
-        "BIC chooses the true decay (sigmoid) in 100 %" in tables.build("table9", results).finding
-    )
+    assert "BIC chooses the true decay (sigmoid) in 100 %" in build("table9", results).finding

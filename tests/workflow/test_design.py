@@ -49,7 +49,7 @@ def test_a_varied_parameter_multiplies_the_methods_that_have_it(tiny):
         {"n_init": None},
     ]
     assert all(re.fullmatch(r"kmeans-once-[0-9a-f]{10}", id) for id in kmeans)
-    assert {design.methods[id].base for id in kmeans} == {"kmeans-once"}
+    assert {design.methods[id].base_method for id in kmeans} == {"kmeans-once"}
     assert design.methods[kmeans[0]].parameters == {"n_init": 1}
     cases = list(dict.fromkeys(case for case, _ in pairs))
     assert list(pairs) == [(case, method) for case in cases for method in [*kmeans, "truth"]]
@@ -86,7 +86,7 @@ def test_settings_of_data_sets_can_be_varied(tiny):
     tiny["studies"]["raman"] |= {"vary": {"centred": [False, True]}, "scenarios": ["grid"]}
     design = design_of(tiny)
     cases = [design.cases[case] for case, _ in design.studies["raman"]]
-    assert [case.source for case in cases] == ["grid", "raman-raw", "raman-raw"]
+    assert [case.scenario for case in cases] == ["grid", "raman-raw", "raman-raw"]
     assert [case.settings.get("centred") for case in cases] == [None, False, True]
     assert all(re.fullmatch(r"raman-raw-[0-9a-f]{10}", case.id) for case in cases[1:])
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -263,16 +264,12 @@ def test_snakemake_and_its_job_killed_half_way_go_on_with_the_same_command(
     fits = pd.read_parquet(results / "fits.parquet")
     assert list(fits["replicate"]) == list(range(40))
     _, design = study.prepare(slow_study, values=False)
-    case = design.cases["grid"]
     expected = run.fit_rows(
-        run.source("grid", True, case.settings, design.root_seed, results),
+        design.cases["grid"],
+        replace(design.methods["slow"], plugin="random"),
         range(40),
-        case="grid",
-        method="slow",
-        plugin="random",
-        parameters={},
         root_seed=design.root_seed,
-        keep_labels=False,
+        results=results,
     )
     assert list(fits["ari"]) == [row["ari"] for row in expected]
 

@@ -9,7 +9,7 @@ import yaml
 from spatgmm import methods, study
 from spatgmm.cli import main
 from spatgmm.report.results import Results
-from spatgmm.study import aggregate, rows
+from spatgmm.study import aggregate, parquet, rows
 from spatgmm.study import fit as run
 from spatgmm.study.design import fits_path
 
@@ -18,20 +18,9 @@ TIMINGS = ["seconds", "peak_memory_mb"]
 
 def rows_of(config, case, method, replicates, tmp_path):
     _, design = study.prepare(config, values=False)
-    variant = design.methods[method]
-    settings = design.cases[case].settings
+    of_case, variant = design.cases[case], design.methods[method]
     return list(
-        run.fit_rows(
-            run.source(case, True, settings, design.root_seed, tmp_path),
-            replicates,
-            case=case,
-            method=method,
-            plugin=variant.plugin,
-            parameters=variant.parameters,
-            n_components=variant.n_components,
-            root_seed=design.root_seed,
-            keep_labels=False,
-        )
+        run.fit_rows(of_case, variant, replicates, root_seed=design.root_seed, results=tmp_path)
     )
 
 
@@ -156,7 +145,7 @@ def test_maps_that_cannot_be_had_end_the_job_with_case_replicate_and_command(
     def no_maps(scenario, replicate, root_seed):
         raise MemoryError("no room")
 
-    monkeypatch.setattr(run.simulate, "draw", no_maps)
+    monkeypatch.setattr("spatgmm.simulate.draw", no_maps)
     step = ("--case", "grid", "--method", "truth", "--replicates", "1-2")
     assert in_folder("fit", *step) == 2
     said = capsys.readouterr().err
@@ -200,7 +189,7 @@ def test_estimates_are_those_of_the_true_groups(tmp_path, tiny, monkeypatch):
     assert row["upper.1.beta"] == 6.2
     assert (row["extra.model"], row["extra.steps"]) == ("VVV", 3.0)
     assert row["bic"] == pytest.approx(20 + 4 * np.log(400))
-    assert "labels" not in row
+    assert list(row["labels"]) == list(maps[0].labels)
 
 
 def test_peak_memory_is_that_of_the_fit():
@@ -218,11 +207,11 @@ def test_batches_with_different_columns_become_one_table(tmp_path, tiny):
     for number, batch in enumerate(design.batches()):
         extra = [{}, {"extra.model": "VVV"}, {"extra.model": None, "extra.steps": 2}][number % 3]
         row = {"case": batch.case, "method": batch.method, "labels": np.array([0, 1])} | extra
-        rows.write(fits_path(tmp_path, batch), [row])
+        parquet.write(fits_path(tmp_path, batch), [row])
     number = aggregate.merge_fits(tmp_path, design)
     table = pq.read_table(tmp_path / "fits.parquet")
     assert number == len(table) == len(list(design.batches()))
-    assert table.column_names[: len(rows.COLUMNS)] == rows.COLUMNS.names
+    assert table.column_names[: len(rows.COLUMNS)] == list(rows.COLUMNS)
     assert set(table["extra.model"].to_pylist()) == {"VVV", None}
     assert set(table["extra.steps"].to_pylist()) == {2.0, None}
     assert table["labels"].to_pylist()[0] == [0, 1]

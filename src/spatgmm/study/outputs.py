@@ -212,8 +212,8 @@ def find(config: Mapping, name: str) -> Asked:
     for one in asked(config):
         if one.name == name:
             return one
+    output = _short(name)
     try:
-        output = _short(name)
         return Asked(name, output, output.default(config))
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
@@ -228,8 +228,8 @@ def _entries(config: Mapping) -> Iterator[Asked | str]:
         where = f"outputs.{number}"
         try:
             if isinstance(entry, str):
-                where = f"{where}: {entry}"
                 output, name, studies = _short(entry), entry, None
+                where = f"{where}: {entry}"
                 last[output.kind] = _position(output)
             else:
                 output, studies = _long(entry)
@@ -249,7 +249,7 @@ def _short(name: str) -> Output:
     """``table2``: the second table of the catalogue."""
     known = {f"{output.kind}{_position(output)}": output for output in CATALOGUE}
     if name not in known:
-        raise ValueError(f"unknown table or figure; {suggest(name, known)}")
+        raise ValueError(f"unknown table or figure {name!r}; {suggest(name, known)}")
     return known[name]
 
 

@@ -17,8 +17,8 @@ def cells(results: Results, study: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``case``, ``method``, ``base_method``, one per varied key that takes more than one value
-        (``scenario`` is one), then ``mean_ari``, ``se_ari`` and the fits by how they ended.
+        Columns ``case``, ``method``, ``base_method``, one per varied key that takes more than one
+        value (``scenario`` is one), then ``mean_ari``, ``se_ari`` and the fits by how they ended.
     """
     design = results.design
     points = []
