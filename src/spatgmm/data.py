@@ -180,6 +180,7 @@ class Dataset:
             "label_names": np.array(self.label_names, dtype=str),
             "description": np.array(self.description),
             "source": np.array(self.source),
+            "missing": np.array(self.missing),
         }
         if self.labels is not None:
             arrays["labels"] = self.labels
@@ -207,4 +208,5 @@ class Dataset:
                 description=str(file["description"]),
                 source=str(file["source"]),
                 truth=Truth(**truth) if truth else None,
+                missing=bool(file.get("missing", False)),
             )
