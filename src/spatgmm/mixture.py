@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 from sklearn.base import clone
@@ -12,7 +13,6 @@ from tqdm import tqdm
 
 from spatgmm.common import checks
 from spatgmm.common.base import LikelihoodMixture
-from spatgmm.common.locations import check_coordinates, grid_coordinates
 from spatgmm.common.threads import blas_threads
 from spatgmm.covariance import decay as decays
 from spatgmm.covariance import metric as metrics
@@ -27,6 +27,8 @@ from spatgmm.fitting.scoring import SHARED, Scoring
 from spatgmm.fitting.search import search
 from spatgmm.fitting.search.starts import kmeans_responsibilities
 from spatgmm.fitting.state import MIN_MAPS, Mixture, empty, starting_mixture
+from spatgmm.reading import fill, memory
+from spatgmm.reading.stack import Stack, check_size
 
 SOLVERS = ("scoring", "gls")
 MEANS = ("free", "constant")
@@ -194,7 +196,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self._check_parameters()
         if self.decay == AUTO:
             return self._fit_auto(X)
-        X, shape = self._check_maps(X, reset=True)
+        X, brought = self._check_maps(X, reset=True)
         n, p = X.shape
         if n <= self.n_components:
             raise ValueError(
@@ -202,7 +204,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             )
         if p < 2:
             raise ValueError(f"X has {p} feature(s); a spatial covariance needs 2 locations")
-        self.coordinates_ = check_coordinates(self._locations(shape), p)
+        self.coordinates_ = self._locations(brought)
         rng = checks.random_generator(self.random_state)
         given = None
         if not isinstance(self.init, str):
@@ -516,27 +518,27 @@ class SpatialGaussianMixture(LikelihoodMixture):
     def _in_units(self, log_likelihood, maps: Maps) -> float:
         return log_likelihood - maps.n_observed.sum() * np.log(self._scale)
 
-    def _check_maps(self, X, reset: bool) -> tuple[np.ndarray, tuple[int, ...] | None]:
-        """Finite maps (n, p) and, for multi-way input, the shape of their grid."""
-        shape = None
-        if np.ndim(X) > 2:
-            X = np.asarray(X)
-            if X.ndim > 4:
-                raise ValueError(f"X has {X.ndim} axes; maps have at most 3 (X at most 4)")
-            shape = X.shape[1:]
-            X = X.reshape(len(X), -1)
+    def _check_maps(self, X, reset: bool) -> tuple[np.ndarray, Stack]:
+        """Finite maps (n, p), and what their own form says of their places."""
+        brought = memory.take(X)
         X = validate_data(
-            self, X, reset=reset, dtype=np.float64, ensure_all_finite=False, ensure_min_samples=1
+            self,
+            brought.values,
+            reset=reset,
+            dtype=np.float64,
+            ensure_all_finite=False,
+            ensure_min_samples=1,
         )
         checks.check_finite(X, missing_allowed=self.missing == "em")
-        return X, shape
+        check_size(X)
+        if reset:
+            fill.warn_of_fill_values(X, stacklevel=4)
+        else:
+            brought.check_against(self.coordinates_)
+        return X, replace(brought, values=X)
 
-    def _locations(self, shape):
-        if self.coordinates is not None:
-            return self.coordinates
-        if shape is not None:
-            return grid_coordinates(shape)
-        return grid_coordinates((self.n_features_in_,))
+    def _locations(self, brought: Stack) -> np.ndarray:
+        return brought.locations(self.coordinates)
 
     def _check_parameters(self) -> None:
         checks.check_integer("n_components", self.n_components, 1)

@@ -87,9 +87,7 @@ def _checked_grid(shape: tuple[int, ...], n_locations: int) -> np.ndarray:
         raise ValueError(f"coordinates: a grid shape has 1, 2 or 3 positive sizes, got {shape}")
     size = np.prod([int(m) for m in shape], dtype=object)
     if size != n_locations:
-        raise ValueError(
-            f"coordinates={shape} has {size} locations but X has {n_locations} values per map"
-        )
+        raise ValueError(f"coordinates has {size} locations but X has {n_locations} values per map")
     return grid_coordinates(shape)
 
 
