@@ -112,6 +112,8 @@ def read(
     else:
         notes += [f"{maps}: read with {', '.join(source.notes)}"] if source.notes else []
         which = long.roles(source)
+        if which is not None and given is not None:
+            raise UsageError(f"{maps}: a long table brings its places; leave out --coordinates")
         if which is not None:
             notes.append(f"{maps}: {long.told(source, which)}")
             stack, _ = long.maps(source, which, _split(maps)[1], missing, missing_values)

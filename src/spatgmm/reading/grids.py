@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import permutations
 
 import numpy as np
@@ -91,14 +92,14 @@ def row_length(values: np.ndarray) -> int | None:
     return width if peak and surplus[width] > _SURPLUS else None
 
 
-def sorted_places(coordinates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Number of each row's place, and the places sorted by their last coordinate first.
+def sorted_places(coordinates: np.ndarray, by: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Number of each row's place, and the places sorted by these columns, the first first.
 
     Coordinates of the same place may differ in their last digits from map to map.
     """
     unit = np.ptp(coordinates, axis=0).max() * _SAME_PLACE or 1.0
     key = np.zeros(len(coordinates), dtype=np.int64)
-    for values in coordinates.T[::-1]:
+    for values in coordinates.T[list(by)]:
         code, distinct = pd.factorize(np.round((values - values.min()) / unit), sort=True)
         key = key * len(distinct) + code
         key, _ = pd.factorize(key, sort=True)

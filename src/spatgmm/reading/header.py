@@ -73,14 +73,14 @@ def _cells(row: Sequence[str], columns: Sequence[int]) -> list[str]:
 
 
 def _are_names(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool | None:
-    """Whether numbers are names, above rows of numbers."""
+    """Whether numbers are names, above rows of numbers of which some may be missing."""
     m = len(first)
     values = np.array(first, dtype=float)
-    rows = [row for row in rows if len(row) == m and all(_kind(cell) == "number" for cell in row)]
-    body = np.array(rows, dtype=float).reshape(len(rows), m)
-    unlike = _whole(first) and len(set(first)) == m and not any(map(_whole, rows))
-    if not (rows and np.isfinite(values).all()):
+    rows = [[cell for cell in row if _kind(cell) == "number"] for row in rows if len(row) == m]
+    body = [np.array(row, dtype=float) for row in rows if row]
+    if not (body and np.isfinite(values).all()):
         return False
+    unlike = _whole(first) and len(set(first)) == m and not any(map(_whole, rows))
     if m <= 2:
         # Any two numbers step evenly.
         return (True if unlike and m == 2 else None) if counts(first) else False
@@ -89,8 +89,8 @@ def _are_names(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool | No
             return None
         return True if unlike or m >= _SUSPECT else None
     if _is_monotone(values):
-        share = np.mean([_is_monotone(row) for row in body]) if len(body) else 0
-        outside = len(body) and (values.min() > body.max() or values.max() < body.min())
+        share = np.mean([_is_monotone(row) for row in body])
+        outside = values.min() > max(map(max, body)) or values.max() < min(map(min, body))
         if share == 0:
             return True if m >= _CERTAIN or unlike else None if m >= _SUSPECT else False
         return None if outside or share < _FEW else False
@@ -99,15 +99,15 @@ def _are_names(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool | No
 
 
 def _whole(cells: Sequence[str]) -> bool:
-    return all(cell.strip().lstrip("+-").isdecimal() for cell in cells)
+    return bool(cells) and all(cell.strip().lstrip("+-").isdecimal() for cell in cells)
 
 
 def _steps_evenly(values: np.ndarray) -> bool:
     steps = np.diff(values)
     span = abs(values[-1] - values[0])
-    return span > 0 and bool(np.ptp(steps) <= _EVEN * span)
+    return len(steps) > 1 and span > 0 and bool(np.ptp(steps) <= _EVEN * span)
 
 
 def _is_monotone(values: np.ndarray) -> bool:
     steps = np.diff(values)
-    return bool((steps > 0).all() or (steps < 0).all())
+    return len(steps) > 1 and bool((steps > 0).all() or (steps < 0).all())

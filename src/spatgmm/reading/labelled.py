@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pandas as pd
 
 from spatgmm.common.errors import UsageError
 from spatgmm.common.locations import grid_coordinates
@@ -46,7 +47,8 @@ def from_labelled(array, where: str = "X") -> Stack:
     shape = values.shape[1:]
     names = None
     if maps in array.coords and array.coords[maps].ndim == 1:
-        names = [places.plain(name) for name in array.coords[maps].values]
+        # pandas writes dates without an hour where none has one.
+        names = [places.plain(name) for name in pd.Index(array.coords[maps].to_numpy()).astype(str)]
     coordinates = _curved(array, space)
     if coordinates is None:
         axes = [_axis(array, dim, where) for dim in space]
@@ -64,7 +66,7 @@ def _axis(array, dim: str, where: str) -> np.ndarray:
     """Coordinates along a dimension."""
     if dim not in array.coords:
         return np.arange(array.sizes[dim], dtype=float)
-    values = array.coords[dim].values
+    values = array.coords[dim].to_numpy()
     if values.dtype.kind not in "iuf":
         if places.axis_of(dim) is None and values.dtype.kind in "OUST":
             return np.arange(array.sizes[dim], dtype=float)  # names of rows and columns
@@ -93,7 +95,9 @@ def _curved(array, space) -> np.ndarray | None:
     if len(spanning) < min(2, len(space)) or len(spanning) > _MOST_AXES:
         return None
     spanning = [spanning[i] for i in _by_axis(spanning)]
-    return np.stack([array.coords[name].values.ravel() for name in spanning], axis=1).astype(float)
+    return np.stack([array.coords[name].to_numpy().ravel() for name in spanning], axis=1).astype(
+        float
+    )
 
 
 def from_netcdf(path: str, name: str | None) -> Stack:

@@ -29,6 +29,12 @@ class Roles:
     axes: list[int]
     variable: int | None
 
+    def slowest_first(self, names: list[str]) -> list[int]:
+        """Axes in the order of an image's lines: y before x, rows before columns."""
+        axes = list(range(len(self.axes)))
+        by_row = places.axis_of(names[self.axes[0]]) == places.ROWS
+        return axes if by_row else axes[::-1]
+
 
 def roles(table: Table) -> Roles | None:
     """Which columns of a table say map, place and value, if it is a long one."""
@@ -54,7 +60,7 @@ def _axis(names):
 def maps(
     table: Table, which: Roles, variable: str | None, missing: bool = False, missing_values=()
 ) -> tuple[Stack, np.ndarray]:
-    """Maps in the order in which they first occur, places by the last coordinate first.
+    """Maps in the order in which they first occur, places line by line.
 
     Parameters
     ----------
@@ -93,7 +99,7 @@ def maps(
     xy = table.numbers(which.axes, missing=False)
     values = table.numbers([which.value], missing, missing_values)[:, 0]
     number, names = pd.factorize(of_map)
-    place, sites = sorted_places(xy)
+    place, sites = sorted_places(xy, which.slowest_first(table.names))
     _check_complete(table, which, number, names, place, sites)
     if len(names) * len(sites) > _SPARSEST * len(values):
         raise ValueError(
@@ -141,6 +147,6 @@ def _check_complete(table, which, number, names, place, sites) -> None:
 def told(table: Table, which: Roles) -> str:
     """How a long table was understood."""
     used = [which.map, *which.axes, which.value, which.variable]
-    other = [name for column, name in enumerate(table.names) if column not in used]
+    other = [name for column, name in enumerate(table.names) if name and column not in used]
     left = f"; left aside: {listed(other)}" if other else ""
     return f"read as a long table, a value per row{left}"

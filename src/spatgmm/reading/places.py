@@ -26,6 +26,9 @@ _AXES = (
     ("position", "distance", "wavelength", "wavenumber"),
 )
 
+#: The axis of rows: whoever names it lists columns within rows.
+ROWS = 1
+
 #: Pairs of axes that measure the same in other words.
 _RIVALS = ((0, 3), (1, 2))
 

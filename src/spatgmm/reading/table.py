@@ -256,7 +256,7 @@ def _as_numbers(column: pd.Series) -> np.ndarray:
     if column.dtype.kind in "mM":
         return np.full(len(column), np.nan)
     text = column.astype(object)
-    numbers = pd.to_numeric(text, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    numbers = np.array(pd.to_numeric(text, errors="coerce"), dtype=float)
     bad = np.flatnonzero(np.isnan(numbers))
     for i in bad:
         cell = text.iloc[i]

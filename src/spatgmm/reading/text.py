@@ -6,6 +6,7 @@ import bz2
 import codecs
 import csv
 import gzip
+import io
 import lzma
 import re
 import zipfile
@@ -119,6 +120,7 @@ def read(path: str, header: bool | None, count_decides: bool = False) -> Table:
         raise ValueError(f"{path}: has no rows") from None
     except _DAMAGE as error:
         raise ValueError(f"{path}: {first_line(error).removeprefix(_PANDAS)}") from None
+    _check_lengths(path, opener, form, cells, bool(named))
     return _table(path, cells, form, named)
 
 
@@ -235,6 +237,26 @@ def _parse(path: str, opener: Callable[[str], BinaryIO], form: _Format, named: b
             skipinitialspace=True,
             low_memory=False,
         )
+
+
+def _check_lengths(path, opener, form: _Format, cells: pd.DataFrame, named: bool) -> None:
+    """Refuse rows with fewer values than others; pandas takes what they lack for missing."""
+    gap = cells.iloc[:, -1].isna().to_numpy()
+    if not gap.any() or gap.all():
+        return
+    row = -1
+    with io.TextIOWrapper(opener(path), encoding=form.encoding) as lines:
+        for number, line in enumerate(lines):
+            line = line.partition("#")[0] if form.comments else line
+            if number < form.skip + named or not line.strip():
+                continue
+            row += 1
+            if row < len(gap) and gap[row] and '"' not in line:
+                found = len(_split(line.rstrip("\r\n"), form.separator))
+                if found < cells.shape[1]:
+                    raise ValueError(
+                        f"{path}: row {row + 1} has {found} values, others have {cells.shape[1]}"
+                    )
 
 
 def _table(path: str, cells: pd.DataFrame, form: _Format, named: bool | None) -> Table:
