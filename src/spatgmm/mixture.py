@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -15,7 +16,6 @@ from tqdm import tqdm
 from spatgmm.common import checks, constraints
 from spatgmm.common.base import LikelihoodMixture, bic
 from spatgmm.common.em import Fit, run_best
-from spatgmm.common.locations import check_coordinates, grid_coordinates
 from spatgmm.covariance import decay as decays
 from spatgmm.covariance import metric as metrics
 from spatgmm.covariance.decay import Decay
@@ -33,6 +33,8 @@ from spatgmm.fitting.options import AUTO
 from spatgmm.fitting.scoring import SHARED, Scoring
 from spatgmm.fitting.search.starts import kmeans_responsibilities
 from spatgmm.fitting.state import MIN_MAPS, Mixture, Model, empty
+from spatgmm.reading import fill, memory
+from spatgmm.reading.stack import Stack, check_size
 
 #: Every distinct start gets some exact iterations; then the most promising few are finished.
 _TRIAL_ITERATIONS, _N_TRIED, _N_FINISHED = 10, 20, 4
@@ -209,7 +211,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             If ``solver="gls"`` loses a component.
         """
         options.check(self.get_params(deep=False))
-        X, shape = self._check_maps(X, reset=True)
+        X, brought = self._check_maps(X, reset=True)
         n, p = X.shape
         if n <= self.n_components:
             raise ValueError(
@@ -217,7 +219,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             )
         if p < 2:
             raise ValueError(f"X has {p} feature(s); a spatial covariance needs 2 locations")
-        self.coordinates_ = check_coordinates(self._locations(shape), p)
+        self.coordinates_ = brought.locations(self.coordinates)
         given = None
         if not isinstance(self.init, str):
             given = checks.responsibilities_from(self.init, n, self.n_components)
@@ -504,24 +506,21 @@ class SpatialGaussianMixture(LikelihoodMixture):
     def _in_units(self, log_likelihood, maps: Maps) -> float:
         return log_likelihood - maps.n_observed.sum() * np.log(self._scale)
 
-    def _check_maps(self, X, reset: bool) -> tuple[np.ndarray, tuple[int, ...] | None]:
-        """Finite maps (n, p) and, for multi-way input, the shape of their grid."""
-        shape = None
-        if np.ndim(X) > 2:
-            X = np.asarray(X)
-            if X.ndim > 4:
-                raise ValueError(f"X has {X.ndim} axes; maps have at most 3 (X at most 4)")
-            shape = X.shape[1:]
-            X = X.reshape(len(X), -1)
+    def _check_maps(self, X, reset: bool) -> tuple[np.ndarray, Stack]:
+        """Finite maps (n, p), and what their own form says of their places."""
+        brought = memory.take(X)
         X = validate_data(
-            self, X, reset=reset, dtype=np.float64, ensure_all_finite=False, ensure_min_samples=1
+            self,
+            brought.values,
+            reset=reset,
+            dtype=np.float64,
+            ensure_all_finite=False,
+            ensure_min_samples=1,
         )
         checks.check_finite(X, missing_allowed=self.missing == "em")
-        return X, shape
-
-    def _locations(self, shape):
-        if self.coordinates is not None:
-            return self.coordinates
-        if shape is not None:
-            return grid_coordinates(shape)
-        return grid_coordinates((self.n_features_in_,))
+        check_size(X)
+        if reset:
+            fill.warn_of_fill_values(X, stacklevel=4)
+        else:
+            brought.check_against(self.coordinates_)
+        return X, replace(brought, values=X)

@@ -7,9 +7,12 @@ module of the command that is called is imported, so that a pipeline's many call
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+
+from spatgmm.common.errors import UsageError
 
 COMMANDS = {
     "fit": "cluster your own maps",
@@ -21,7 +24,7 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; bad input ends with one clear message and status 2, not a traceback.
+    """Run a command; whatever goes wrong ends in one clear line, not in a traceback.
 
     Parameters
     ----------
@@ -31,8 +34,39 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status.
+        0: done; 1: failed, on a file's contents, a fit or a disk; 2: wrong usage, which another
+        command line mends; 130: interrupted.
     """
+    command = "spatgmm"
+    try:
+        arguments = _parsed(argv)
+        command += f" {arguments.command}"
+        status = import_module(f"spatgmm.cli.{arguments.command}").run(arguments) or 0
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Whoever read the output has seen enough (`| head`); what is left goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return _end(command, "interrupted", 130)
+    except UsageError as error:
+        return _end(command, str(error), 2)
+    except OSError as error:
+        named = f"{error.filename}: " if error.filename else ""
+        return _end(command, f"{named}{error.strerror or error}", 1)
+    except MemoryError as error:
+        return _end(command, f"not enough memory: {error}".rstrip(": "), 1)
+    except ValueError as error:
+        return _end(command, str(error), 1)
+
+
+def _end(command: str, message: str, status: int) -> int:
+    print(f"{command}: {message}", file=sys.stderr)
+    return status
+
+
+def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     argv = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog="spatgmm",
@@ -43,9 +77,4 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = commands.add_parser(name, help=summary, description=summary)
         if argv[:1] == [name]:
             import_module(f"spatgmm.cli.{name}").add_arguments(command)
-    arguments = parser.parse_args(argv)
-    try:
-        return import_module(f"spatgmm.cli.{arguments.command}").run(arguments) or 0
-    except (ValueError, FileNotFoundError) as error:
-        print(f"spatgmm {arguments.command}: {error}", file=sys.stderr)
-        return 2
+    return parser.parse_args(argv)

@@ -38,7 +38,7 @@ def clusters(data: Dataset, labels: np.ndarray, n_components: int) -> Figure:
         if not members.size:
             continue
         examples = np.unique(members[np.linspace(0, len(members) - 1, _EXAMPLES).astype(int)])
-        panels[g] = [("mean", f"cluster {g}, n = {len(members)}", _mean_map(data.X[members]))]
+        panels[g] = [("mean", f"cluster {g}, n = {len(members)}", mean_map(data.X[members]))]
         panels[g] += [("value", f"map {row}", data.X[row]) for row in examples]
         for kind, _, values in panels[g]:
             largest[kind] = max(largest[kind], np.nanmax(np.abs(values - centre)))
@@ -68,7 +68,7 @@ def clusters(data: Dataset, labels: np.ndarray, n_components: int) -> Figure:
     return figure
 
 
-def _mean_map(X: np.ndarray) -> np.ndarray:
+def mean_map(X: np.ndarray) -> np.ndarray:
     """The mean map; NaN where a pixel is missing in all of them."""
     seen = ~np.isnan(X)
     counts = seen.sum(axis=0)

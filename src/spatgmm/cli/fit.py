@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
-import math
 import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from tqdm import tqdm
 
 import spatgmm
-from spatgmm import methods
-from spatgmm.cli import _files, _pictures
+from spatgmm import methods, reading
+from spatgmm.cli import _input, _output, _pictures
 from spatgmm.common.base import bic
 from spatgmm.common.constraints import Choice, Either, Rule
-from spatgmm.common.files import atomic_path
+from spatgmm.common.errors import UsageError
 from spatgmm.covariance import decay
 from spatgmm.covariance.fitted import FittedCovariance
 from spatgmm.data import Dataset
 from spatgmm.fitting.options import AUTO, DECAY_ALIASES, DECAYS, OPTIONS
+from spatgmm.reading.fill import FillValueWarning
 
 #: Parameters of the model that are options, for methods that take them.
 _OPTIONS = {
@@ -42,24 +38,24 @@ _OPTIONS = {
 #: What methods report beside scalars.
 _TABLES = ("parameters", "covariances")
 
+#: What a fit may leave in its folder.
+FILES = (
+    "labels.csv",
+    "means.csv",
+    "parameters.csv",
+    "summary.json",
+    "bic.csv",
+    "clusters.png",
+    "decay.png",
+)
+
 #: Columns of parameters.csv, whatever the method reports.
 _COLUMNS = ["component", "parameter", "estimate", "std_error", "lower", "upper", "note"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Files, number of components, method."""
-    parser.add_argument(
-        "data",
-        metavar="DATA",
-        help="maps: .csv or .parquet with a map per row, or .npy of shape (n, p), (n, r, c) or "
-        "(n, r, c, s)",
-    )
-    parser.add_argument(
-        "--coordinates",
-        metavar="COORDS",
-        help="locations: a file with one per row, or a grid shape such as 10x10; may be left out "
-        "for a .npy of grids",
-    )
+    _input.add_arguments(parser)
     parser.add_argument(
         "--components",
         type=_components,
@@ -72,6 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--out", default="spatgmm-fit", metavar="DIR", help="folder to write (default: spatgmm-fit)"
+    )
+    parser.add_argument(
+        "--force", action="store_true", help="overwrite the files of an earlier fit in DIR"
     )
     parser.add_argument("--seed", type=_seed, default=0, help="of all random starts (default: 0)")
     parser.add_argument(
@@ -93,22 +92,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Fit, choose, and write labels, parameters, summary and pictures."""
-    method = methods.get(arguments.method)
+    method = _method(arguments.method)
     given = {name: getattr(arguments, name) for name in _OPTIONS}
     options = {name: value for name, value in given.items() if value is not None}
     for name in arguments.decay or [None]:
         for problem in method.problems(options | ({"decay": name} if name else {})):
-            raise ValueError(f"{_flag(problem.path[0])}, method {method.name!r}: {problem.message}")
-    missing = options.get("missing") == "em"
-    data = _files.read(arguments.data, arguments.coordinates, missing)
+            flag = _flag(problem.path[0])
+            raise UsageError(f"{flag}, method {method.name!r}: {problem.message}")
+    brought = _input.read(arguments, missing=options.get("missing") == "em")
+    data = brought.data
+    for note in brought.notes:
+        _say(f"note: {note}")
     for n_components in arguments.components:
         reason = method.supports(data, n_components)
         if reason is not None:
-            raise ValueError(f"{arguments.data}: method {method.name!r} cannot run: {reason}")
-    out = Path(arguments.out)
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"--out {out}: is a file, not a folder")
-    out.mkdir(parents=True, exist_ok=True)
+            raise UsageError(f"{arguments.data}: method {method.name!r} cannot run: {reason}")
+    out = _output.make_folder(arguments.out, FILES, arguments.force)
 
     settings = [
         (n_components, options | ({"decay": name} if name else {}))
@@ -118,9 +117,6 @@ def run(arguments: argparse.Namespace) -> None:
     fits = _fit_all(data, method, settings, arguments.seed)
     best = min(fits, key=lambda fit: fit["row"]["bic"])
     result, row = best["result"], best["row"]
-    labels = pd.DataFrame({"map": np.arange(len(data.X)), "label": result.labels})
-    reported = result.extras.get("parameters")
-    parameters = _parameters(result.extras)
     summary = {
         "data": arguments.data,
         "coordinates": arguments.coordinates,
@@ -133,26 +129,57 @@ def run(arguments: argparse.Namespace) -> None:
         "cluster_sizes": np.bincount(result.labels, minlength=row["n_components"]).tolist(),
         **options,
         **{name: value for name, value in result.extras.items() if name not in _TABLES},
+        "notes": brought.notes,
         "warnings": best["warnings"],
     }
 
-    written = [_csv(out / "labels.csv", labels), _csv(out / "parameters.csv", parameters)]
-    written.append(_json(out / "summary.json", summary))
+    _output.remove(out, FILES)
+    written = [
+        _output.csv(out / "labels.csv", _labels(result, brought.names)),
+        _output.csv(out / "means.csv", _means(result, brought, row["n_components"])),
+        _output.csv(out / "parameters.csv", _parameters(result.extras)),
+        _output.as_json(out / "summary.json", summary),
+    ]
     picture = _pictures.clusters(data, result.labels, row["n_components"])
-    written.append(_picture(out / "clusters.png", picture))
-    # Files of an earlier fit in the same folder must not pass for this one's.
-    for name in ("bic.csv", "decay.png"):
-        (out / name).unlink(missing_ok=True)
-    if len(settings) > 1:
-        table = pd.DataFrame([fit["row"] for fit in fits])
-        written.append(_csv(out / "bic.csv", table))
-        print(table.to_string(index=False))
+    written.append(_output.picture(out / "clusters.png", picture))
+    reported = result.extras.get("parameters")
     if reported is not None and "decay" in result.extras:
         fitted = _fitted(result.extras)
         picture = _pictures.decay(data, result.labels, fitted)
-        written.append(_picture(out / "decay.png", picture))
+        written.append(_output.picture(out / "decay.png", picture))
+    if len(settings) > 1:
+        table = pd.DataFrame([fit["row"] for fit in fits])
+        written.append(_output.csv(out / "bic.csv", table))
+        print(table.to_string(index=False))
     sizes = ", ".join(map(str, summary["cluster_sizes"]))
     print(f"{row['n_components']} clusters of {sizes} maps: {', '.join(map(str, written))}")
+
+
+def _method(name: str) -> methods.Method:
+    try:
+        return methods.get(name)
+    except ValueError as error:
+        raise UsageError(f"--method: {error}") from None
+
+
+def _labels(result: methods.FitResult, names: list[str] | None) -> pd.DataFrame:
+    """A row per map: its name, its cluster and, where the method has them, probabilities."""
+    table = {"map": np.arange(len(result.labels)) if names is None else names}
+    table["label"] = result.labels
+    if result.probabilities is not None:
+        table |= {f"probability_{g}": column for g, column in enumerate(result.probabilities.T)}
+    return pd.DataFrame(table)
+
+
+def _means(result: methods.FitResult, brought: reading.Reading, n_components: int) -> pd.DataFrame:
+    """A row per location: its name, its coordinates, and the mean map of each cluster there."""
+    data = brought.data
+    table = {"location": np.arange(data.X.shape[1]) if brought.places is None else brought.places}
+    table |= {f"coordinate_{axis}": values for axis, values in enumerate(data.coordinates.T)}
+    for g in range(n_components):
+        mean = _pictures.mean_map(data.X[result.labels == g])
+        table[f"mean_{g}"] = mean if result.means is None else result.means[g]
+    return pd.DataFrame(table)
 
 
 def _fit_all(
@@ -178,6 +205,8 @@ def _fit_all(
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("default")
+                # The reader said so already, with the name of the file.
+                warnings.simplefilter("ignore", FillValueWarning)
                 result = method.fit(data, n_components, rng, **wanted, **options)
         except Exception as error:  # plug-ins raise what they like; the next may still run
             failures.append(f"{what}: {error or type(error).__name__}")
@@ -189,7 +218,7 @@ def _fit_all(
             "warnings": list(dict.fromkeys(str(warning.message) for warning in caught)),
         }
         if fit["row"]["bic"] is None and len(settings) > 1:
-            raise ValueError(
+            raise UsageError(
                 f"method {method.name!r} has no likelihood, so BIC cannot choose among "
                 f"{len(settings)} numbers of components; give one"
             )
@@ -245,32 +274,6 @@ def _fitted(extras: dict[str, Any]) -> dict[int, FittedCovariance]:
 
 def _say(message: str) -> None:
     tqdm.write(f"spatgmm fit: {message}", file=sys.stderr)
-
-
-def _csv(path: Path, table: pd.DataFrame) -> Path:
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False)
-    return path
-
-
-def _json(path: Path, values: dict[str, Any]) -> Path:
-    def plain(value):
-        if isinstance(value, np.generic):
-            value = value.item()
-        # JSON knows no NaN.
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    text = json.dumps({name: plain(value) for name, value in values.items()}, indent=2)
-    with atomic_path(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
-    return path
-
-
-def _picture(path: Path, figure: Figure) -> Path:
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary)
-    plt.close(figure)
-    return path
 
 
 def _components(text: str) -> range:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from spatgmm.common.errors import UsageError
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The run's folder."""
@@ -19,7 +21,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     config = arguments.results / "config.yaml"
     if not config.is_file():
-        raise ValueError(f"{arguments.results} is no run's folder: it holds no config.yaml")
+        raise UsageError(f"{arguments.results} is no run's folder: it holds no config.yaml")
     _, design = study.load(config)
     found = status.survey(arguments.results, design)
     ended = sum(found.ended.values())

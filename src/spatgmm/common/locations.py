@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+#: Squares of spans beyond these are no longer finite, or 0.
+_LARGEST, _SMALLEST = 1e150, 1e-150
+
 
 def grid_coordinates(shape: tuple[int, ...]) -> np.ndarray:
     """Indices of a regular grid in C order.
@@ -40,37 +43,72 @@ def check_coordinates(coordinates, n_locations: int) -> np.ndarray:
     ------
     ValueError
         If the number of locations is not `n_locations`, the dimension is not 1, 2 or 3, a
-        coordinate is not finite, or all locations lie on one spot.
+        coordinate is not finite, all locations lie on one spot, or squares of distances would
+        overflow or vanish.
     """
-    if isinstance(coordinates, tuple) and all(
-        isinstance(m, (int, np.integer)) for m in coordinates
-    ):
-        if not 1 <= len(coordinates) <= 3 or min(coordinates) < 1:
-            raise ValueError(
-                f"coordinates: a grid shape has 1, 2 or 3 positive sizes, got {coordinates}"
-            )
-        coordinates = grid_coordinates(coordinates)
+    if is_grid_shape(coordinates):
+        return _checked_grid(coordinates, n_locations)
+    values = np.asarray(coordinates)
+    if values.dtype.kind in "mM":
+        raise ValueError("coordinates must be numbers, got dates or times; count them in a unit")
     try:
-        coordinates = np.asarray(coordinates, dtype=float)
+        values = values.astype(float)
     except (TypeError, ValueError) as error:
         raise ValueError(f"coordinates must be numbers: {error}") from error
-    if coordinates.ndim == 1:
-        coordinates = coordinates[:, None]
-    if coordinates.ndim != 2 or not 1 <= coordinates.shape[1] <= 3:
+    if values.ndim == 1:
+        values = values[:, None]
+    if values.ndim != 2 or not 1 <= values.shape[1] <= 3:
         raise ValueError(
             "coordinates must have shape (p, d) with d = 1, 2 or 3, or be a grid shape, "
-            f"got an array of shape {coordinates.shape}"
+            f"got an array of shape {values.shape}"
         )
-    if len(coordinates) != n_locations:
+    if len(values) != n_locations:
         raise ValueError(
-            f"coordinates has {len(coordinates)} locations but X has {n_locations} values per map"
+            f"coordinates has {len(values)} locations but X has {n_locations} values per map"
+            + _hint_at_a_shape(values)
         )
-    bad = np.flatnonzero(~np.isfinite(coordinates).all(axis=1))
+    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if bad.size:
-        raise ValueError(f"coordinates row {bad[0]} is not finite: {coordinates[bad[0]]}")
-    if n_locations > 1 and np.all(coordinates == coordinates[0]):
+        raise ValueError(f"coordinates row {bad[0]} is not finite: {values[bad[0]]}")
+    if n_locations > 1:
+        _check_span(values)
+    return values
+
+
+def is_grid_shape(coordinates) -> bool:
+    """Whether these coordinates are meant as the shape of a grid: a tuple of integers."""
+    return isinstance(coordinates, tuple) and all(
+        isinstance(m, (int, np.integer)) for m in coordinates
+    )
+
+
+def _checked_grid(shape: tuple[int, ...], n_locations: int) -> np.ndarray:
+    if not 1 <= len(shape) <= 3 or min(shape) < 1:
+        raise ValueError(f"coordinates: a grid shape has 1, 2 or 3 positive sizes, got {shape}")
+    size = np.prod([int(m) for m in shape], dtype=object)
+    if size != n_locations:
+        raise ValueError(f"coordinates has {size} locations but X has {n_locations} values per map")
+    return grid_coordinates(shape)
+
+
+def _hint_at_a_shape(values: np.ndarray) -> str:
+    few_whole = values.shape[1] == 1 and 2 <= len(values) <= 3 and np.all(values >= 1)
+    if not few_whole or np.any(values != np.floor(values)):
+        return ""
+    shape = ", ".join(f"{value:.0f}" for value in values[:, 0])
+    return f"; the shape of a grid is a tuple, coordinates=({shape})"
+
+
+def _check_span(values: np.ndarray) -> None:
+    with np.errstate(over="ignore"):
+        span = np.ptp(values, axis=0).max()
+    if span == 0:
         raise ValueError(
-            f"coordinates: all {n_locations} locations are on one spot, {coordinates[0]}; "
+            f"coordinates: all {len(values)} locations are on one spot, {values[0]}; "
             "there is no distance to model"
         )
-    return coordinates
+    if not _SMALLEST <= span <= _LARGEST or np.abs(values).max() > _LARGEST:
+        raise ValueError(
+            f"coordinates: values up to {np.abs(values).max():.3g} and a span of {span:.3g} leave "
+            f"what can be computed with ({_SMALLEST:g} to {_LARGEST:g}); take another unit"
+        )

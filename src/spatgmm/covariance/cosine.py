@@ -27,7 +27,8 @@ import numpy as np
 from scipy.fft import dct, dctn, dst, idctn
 
 from spatgmm.covariance.family import N_COEFFICIENTS, NU, PIVOT_FLOOR, SHAPE, TAU, C, Family
-from spatgmm.covariance.geometry import Geometry, regular_grid
+from spatgmm.covariance.geometry import Geometry
+from spatgmm.covariance.grid import regular_grid
 from spatgmm.covariance.kernel import Kernel
 
 #: Up to so many points along an axis a table (8 MB) is faster than transforms.

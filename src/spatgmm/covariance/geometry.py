@@ -14,10 +14,12 @@ from itertools import product
 import numpy as np
 from scipy.spatial.distance import pdist, squareform
 
+from spatgmm.covariance.grid import regular_grid
+
 #: The largest scaled distance; the decay runs from 0 at distance 0 to 1 here.
 MAX_DISTANCE = 2.0
 
-#: Distances (and grid steps) that agree to this relative precision count as equal.
+#: Distances that agree to this relative precision count as equal.
 _RELATIVE = 1e-9
 
 #: Below this many locations the bookkeeping of blocks costs more than it saves (`make bench`).
@@ -337,33 +339,3 @@ def _unfold_maps(even: np.ndarray, odd: np.ndarray | None, axis: int, m: int) ->
         maps[:k] = (even[:k] + odd) * np.sqrt(0.5)
         maps[m - k :] = ((even[:k] - odd) * np.sqrt(0.5))[::-1]
     return np.moveaxis(maps, 0, axis)
-
-
-def regular_grid(
-    coordinates: np.ndarray,
-) -> tuple[tuple[int, ...], tuple[float, ...], np.ndarray] | None:
-    """Shape, steps and order of a complete regular grid along the axes, else None.
-
-    The locations may be listed in any order: ``order[g]`` is the location at grid point ``g``.
-    """
-    p = len(coordinates)
-    shape, steps, index = [], [], []
-    for values in coordinates.T:
-        span = np.ptp(values)
-        if span == 0:
-            shape.append(1), steps.append(0.0), index.append(np.zeros(p, dtype=int))
-            continue
-        gaps = np.diff(np.sort(values))
-        gaps = gaps[gaps > _RELATIVE * span]
-        step = span / round(span / gaps.min())
-        position = (values - values.min()) / step
-        i = np.round(position).astype(int)
-        if span / step > p or np.abs(position - i).max() > 1e-6:
-            return None
-        shape.append(round(span / step) + 1), steps.append(step), index.append(i)
-    if np.prod(shape, dtype=float) != p:
-        return None
-    flat = np.ravel_multi_index(index, shape)
-    if len(np.unique(flat)) != p:
-        return None
-    return tuple(shape), tuple(steps), np.argsort(flat)

@@ -16,7 +16,8 @@ from spatgmm.common.threads import blas_threads, one_blas_thread
 from spatgmm.covariance.cosine import CosineFamily, CosineGeometry
 from spatgmm.covariance.decay import Decay
 from spatgmm.covariance.family import Family, SpatialCovariance
-from spatgmm.covariance.geometry import Geometry, regular_grid
+from spatgmm.covariance.geometry import Geometry
+from spatgmm.covariance.grid import regular_grid
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.covariance.metric import Metric
 from spatgmm.fitting.cosine import CosineMaps

@@ -38,6 +38,10 @@ class FitResult:
         Number of free parameters, for BIC; None without a likelihood.
     n_iter : int or None
     converged : bool or None
+    probabilities : ndarray of shape (n, n_components) or None
+        Of the components, for each map; None for methods without them.
+    means : ndarray of shape (n_components, p) or None
+        Mean maps of the model, where it has its own.
     extras : dict
         Scalars by name, which become columns of the results, and optionally ``"parameters"``:
         a DataFrame with columns component, parameter, estimate, std_error, lower, upper, and
@@ -49,6 +53,8 @@ class FitResult:
     n_parameters: int | None = None
     n_iter: int | None = None
     converged: bool | None = None
+    probabilities: np.ndarray | None = None
+    means: np.ndarray | None = None
     extras: dict[str, Any] = field(default_factory=dict)
 
 

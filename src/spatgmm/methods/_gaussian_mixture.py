@@ -46,4 +46,5 @@ def fit(
         n_parameters=n_components - 1 + n_components * (p + covariance_parameters),
         n_iter=model.n_iter_,
         converged=model.converged_,
+        probabilities=model.predict_proba(data.X),
     )

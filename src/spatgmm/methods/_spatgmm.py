@@ -75,6 +75,8 @@ def fit(
         n_parameters=model.n_parameters_,
         n_iter=model.n_iter_,
         converged=model.converged_,
+        probabilities=model.predict_proba(data.X),
+        means=model.means_,
         extras={
             "decay": model.decay_,
             "icl": model.icl(data.X),

@@ -49,5 +49,6 @@ def fit(
         n_parameters=model.n_parameters_,
         n_iter=model.n_iter_,
         converged=model.converged_,
+        probabilities=model.predict_proba(data.X),
         extras={"degenerate": bool(model.degenerate_components_)},
     )

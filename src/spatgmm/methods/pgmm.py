@@ -54,6 +54,7 @@ def fit(
         n_parameters=best.n_parameters_,
         n_iter=best.n_iter_,
         converged=best.converged_,
+        probabilities=best.predict_proba(data.X),
         extras={
             "model": best.model,
             "n_factors": best.n_factors,

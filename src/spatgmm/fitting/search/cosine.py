@@ -21,7 +21,7 @@ from scipy.sparse import csr_array
 from spatgmm.common.agreement import ari, distinct
 from spatgmm.covariance.cosine import Bands, CosineFamily, CosineGeometry, chunks
 from spatgmm.covariance.family import N_COEFFICIENTS, NU, SHAPE, TAU, C
-from spatgmm.covariance.geometry import regular_grid
+from spatgmm.covariance.grid import regular_grid
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.fitting.cosine import CosineMaps, free_cosines
 from spatgmm.fitting.maps import Maps

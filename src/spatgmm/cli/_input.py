@@ -1,0 +1,62 @@
+"""Users' maps on the command line: the arguments that say how files are meant."""
+
+from __future__ import annotations
+
+import argparse
+
+from spatgmm import reading
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Maps, coordinates, and what decides where a file can be read in two ways."""
+    parser.add_argument(
+        "data",
+        metavar="DATA",
+        help="maps: a table with a map per row (.csv, .tsv, .txt, compressed or not, .parquet), a "
+        "long table with columns map, x, y, value, an array (.npy, .npz) of shape (n, p), "
+        "(n, r, c) or (n, r, c, s), or .nc, .zarr, .tif; FILE:NAME chooses an array in a file",
+    )
+    parser.add_argument(
+        "--coordinates",
+        metavar="COORDS",
+        help="locations: a file with one per row, or a grid shape such as 10x10; may be left out "
+        "where the maps bring them",
+    )
+    parser.add_argument(
+        "--columns",
+        type=lambda text: text.split(","),
+        metavar="NAME,...",
+        help="columns of COORDS to take, by name or by number from 1 (default: x, y, z, row, "
+        "column, lon, lat and the like)",
+    )
+    parser.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="whether the first row of DATA is a header (default: as it looks)",
+    )
+    parser.add_argument(
+        "--index",
+        action=argparse.BooleanOptionalAction,
+        help="whether the first column of DATA names the maps (default: as it looks)",
+    )
+    parser.add_argument(
+        "--missing-value",
+        type=float,
+        action="append",
+        default=[],
+        metavar="NUMBER",
+        help="a number in DATA that stands for a missing value, such as -9999; may be repeated",
+    )
+
+
+def read(arguments: argparse.Namespace, missing: bool) -> reading.Reading:
+    """The maps that the arguments name."""
+    return reading.read(
+        arguments.data,
+        arguments.coordinates,
+        missing=missing,
+        missing_values=arguments.missing_value,
+        header=arguments.header,
+        index=arguments.index,
+        columns=arguments.columns,
+    )

@@ -1,0 +1,74 @@
+"""Files that commands write, each whole or not at all, and the folder they go to."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from spatgmm.common.errors import UsageError
+from spatgmm.common.files import atomic_path
+
+
+def make_folder(out: str, names: Iterable[str], force: bool) -> Path:
+    """The folder to write to, made if need be, before any work is done.
+
+    Raises
+    ------
+    UsageError
+        If it holds files of these names and `force` is not given, or is a file.
+    OSError
+        If nothing can be written there.
+    """
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--out {out}: is a file, not a folder")
+    there = [name for name in names if (folder / name).exists()]
+    if there and not force:
+        raise UsageError(
+            f"--out {out}: holds {', '.join(there)} of an earlier fit; --force overwrites them"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_path(folder / ".writable") as probe:
+        probe.touch()
+    (folder / ".writable").unlink()
+    return folder
+
+
+def remove(folder: Path, names: Iterable[str]) -> None:
+    """Files of an earlier fit, which must not pass for this one's."""
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+
+
+def csv(path: Path, table: pd.DataFrame) -> Path:
+    with atomic_path(path) as temporary:
+        table.to_csv(temporary, index=False)
+    return path
+
+
+def as_json(path: Path, values: dict[str, Any]) -> Path:
+    def plain(value):
+        if isinstance(value, np.generic):
+            value = value.item()
+        # JSON knows no NaN.
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    text = json.dumps({name: plain(value) for name, value in values.items()}, indent=2)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def picture(path: Path, figure: Figure) -> Path:
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary)
+    plt.close(figure)
+    return path

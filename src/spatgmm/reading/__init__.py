@@ -1,0 +1,212 @@
+"""Users' maps and coordinates: read as meant, or refused with the place and what decides.
+
+:func:`read` takes files, :func:`spatgmm.reading.memory.take` what is passed in Python; both give a
+:class:`~spatgmm.reading.stack.Stack`.  A format is a reader in a table of suffixes below.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from spatgmm.common.errors import NoSuchFileError, UsageError
+from spatgmm.data import Dataset
+from spatgmm.reading import arrays, fill, labelled, long, table, text
+from spatgmm.reading.grids import grid_shape
+from spatgmm.reading.stack import Stack
+from spatgmm.reading.table import Table, from_parquet
+
+_GRID = re.compile(r"\d+(x\d+){0,2}")
+
+_TEXT = (".csv", ".tsv", ".txt")
+
+#: Readers by suffix of files that hold arrays; they take the file and the name of an array in it.
+_STACKS = {
+    ".npy": arrays.from_npy,
+    ".npz": arrays.from_npz,
+    ".nc": labelled.from_netcdf,
+    ".zarr": labelled.from_zarr,
+    ".tif": labelled.from_geotiff,
+    ".tiff": labelled.from_geotiff,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A user's maps.
+
+    Attributes
+    ----------
+    data : Dataset
+    names : list of str or None
+        Of the maps, where the file has them.
+    places : list of str or None
+        Names of the locations, where the file has them.
+    notes : list of str
+        What was found and may not be what was meant.
+    """
+
+    data: Dataset
+    names: list[str] | None = None
+    places: list[str] | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def read(
+    maps: str,
+    coordinates: str | None = None,
+    *,
+    missing: bool = False,
+    missing_values: Sequence[float] = (),
+    header: bool | None = None,
+    index: bool | None = None,
+    columns: Sequence[str] | None = None,
+) -> Reading:
+    """The maps in a user's files.
+
+    Parameters
+    ----------
+    maps : str
+        A file with a map per row (text, compressed or not, or Parquet), a long table with columns
+        map, value and coordinates, an array of shape (n, p), (n, r, c) or (n, r, c, s) (.npy,
+        .npz), or a stack that knows its places (NetCDF, Zarr, GeoTIFF).  ``FILE:NAME`` chooses
+        one of several arrays or variables.
+    coordinates : str or None
+        A file with a location per row, in the order of the maps' values or with their names; or a
+        grid shape such as ``10x10``.  None: the places that the maps bring.
+    missing : bool
+        Whether empty values of maps are missing pixels rather than mistakes.
+    missing_values : sequence of float
+        Numbers that stand for a missing value.
+    header, index : bool or None
+        Whether the first row of the maps is a header, and the first column names maps.  None: as
+        they look.
+    columns : sequence of str or None
+        Columns of `coordinates` to take, by name or by number from 1.
+
+    Raises
+    ------
+    FileNotFoundError
+    UsageError
+        If files can be read in more than one way; the message names what decides.
+    ValueError
+        If a file is no table of finite numbers, or the two do not fit together; the message names
+        the file and the place.
+    """
+    source = _open(maps, header=header)
+    given = _given(coordinates)
+    if isinstance(given, Table):
+        wide = isinstance(source, Table)
+        widths = table.widths(source, index) if wide else {source.values.shape[1]}
+        given = table.settled(given, widths)
+    notes = []
+    if isinstance(source, Stack) and source.shape == ():
+        raise ValueError(f"{maps}: an array of maps has 2, 3 or 4 axes, not 1")
+    if isinstance(source, Stack):
+        stack = arrays.finite(maps, source, missing, missing_values)
+    else:
+        notes += [f"{maps}: read with {', '.join(source.notes)}"] if source.notes else []
+        which = long.roles(source)
+        if which is not None and given is not None:
+            raise UsageError(f"{maps}: a long table brings its places; leave out --coordinates")
+        if which is not None:
+            notes.append(f"{maps}: {long.told(source, which)}")
+            stack, _ = long.maps(source, which, _split(maps)[1], missing, missing_values)
+        else:
+            stack = table.maps(source, _count(given), index, missing, missing_values)
+    locations = _locations(stack, given, maps, coordinates, columns)
+    found = fill.fill_values(stack.values)
+    if found:
+        notes.append(f"{maps}: {fill.told(found)} --missing-value and --missing em say so")
+    shape = given if isinstance(given, tuple) else stack.shape or grid_shape(locations)
+    description = f"maps in {maps}"
+    data = Dataset(stack.values, locations, None, (), shape, description, maps, missing=missing)
+    return Reading(data, stack.names, stack.places, notes)
+
+
+def read_table(path: str) -> Table:
+    """The table in a text or Parquet file."""
+    found = _open(path)
+    if not isinstance(found, Table):
+        raise ValueError(f"{path}: is no table; give text ({', '.join(_TEXT)}) or .parquet")
+    return found
+
+
+def read_array(path: str) -> np.ndarray:
+    """The finite numbers in a .npy or .npz file, in the shape they have there."""
+    found = _open(path)
+    if not isinstance(found, Stack) or found.coordinates is not None:
+        raise ValueError(f"{path}: is no array; give .npy or .npz")
+    found = arrays.finite(path, found, missing=False)
+    return found.values.reshape(len(found.values), *(found.shape or found.values.shape[1:]))
+
+
+def _given(coordinates: str | None) -> tuple[int, ...] | Table | np.ndarray | None:
+    """What was said of coordinates, read but not understood yet."""
+    if coordinates is None:
+        return None
+    if _GRID.fullmatch(coordinates):
+        return tuple(int(size) for size in coordinates.split("x"))
+    found = _open(coordinates, count_decides=True)
+    if isinstance(found, Table):
+        return found
+    return arrays.finite(coordinates, found, missing=False).values
+
+
+def _count(given) -> int | None:
+    """Number of places, where coordinates tell it."""
+    if isinstance(given, tuple):
+        return math.prod(given)
+    return None if given is None else len(given.cells if isinstance(given, Table) else given)
+
+
+def _locations(stack: Stack, given, maps: str, coordinates: str | None, columns) -> np.ndarray:
+    """Coordinates (p, d), refused by the names of the files."""
+    if given is None and stack.shape is None and stack.coordinates is None:
+        raise UsageError(
+            f"{maps}: where are its {stack.values.shape[1]} locations? Give --coordinates, a file "
+            "or a grid shape such as 10x10"
+        )
+    if isinstance(given, Table):
+        given = table.coordinates(given, stack.places, columns)
+    elif columns is not None:
+        raise UsageError("--columns chooses among the columns of a table of coordinates")
+    try:
+        return stack.locations(given)
+    except ValueError as error:
+        where = maps if given is None else f"--coordinates {coordinates}, maps in {maps}"
+        kind = UsageError if isinstance(given, tuple) else ValueError
+        raise kind(f"{where}: {error}") from None
+
+
+def _split(path: str) -> tuple[str, str | None]:
+    """A file, and the name behind it that chooses what is in it."""
+    stem, colon, name = path.rpartition(":")
+    return (
+        (stem, name) if colon and not Path(path).exists() and Path(stem).exists() else (path, None)
+    )
+
+
+def _open(path: str, header: bool | None = None, count_decides: bool = False) -> Table | Stack:
+    """What a file holds, by the suffix of its name."""
+    file, name = _split(path)
+    if not Path(file).exists():
+        raise NoSuchFileError(f"{file}: there is no such file")
+    suffixes = [suffix.lower() for suffix in Path(file).suffixes]
+    last = suffixes[-1] if suffixes else ""
+    if last in text.OPENERS:
+        last = suffixes[-2] if suffixes[-2:-1] in ([kind] for kind in _TEXT) else last
+    folder = Path(file).is_dir()
+    if last in _STACKS and folder == (last == ".zarr"):
+        return _STACKS[last](file, name)
+    if last in _TEXT and not folder:
+        return text.read(file, header, count_decides)
+    if last == ".parquet" and not folder:
+        return from_parquet(file)
+    known = ", ".join([*_TEXT, f"these with {', '.join(text.OPENERS)}", ".parquet", *_STACKS])
+    raise UsageError(f"{file}: not a kind of file that can be read; known are {known}")

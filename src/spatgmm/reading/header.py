@@ -1,0 +1,113 @@
+"""Whether the first row of a table is a header, also where its names are numbers.
+
+A header of numbers names pixels or wavelengths: it counts, steps evenly, or rises or falls all
+along, above rows that do not.  What could be either is left undecided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from spatgmm.reading.words import MISSING, is_number
+
+#: So many numbers that rise or fall all along are no accident (2 in 40,320 orders); fewer than
+#: the second number may well be.
+_CERTAIN, _SUSPECT = 8, 5
+
+#: Steps that agree to this share of the span are even, where numbers are printed to many digits.
+_EVEN = 1e-6
+
+#: Rows of which a smaller share rise or fall all along are not of that kind.
+_FEW = 0.05
+
+
+def is_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool | None:
+    """Whether the first row of a table holds names; None where it could be either.
+
+    Parameters
+    ----------
+    first : sequence of str
+        Cells of the first row.
+    rows : sequence of sequence of str
+        Cells of some rows below.
+    """
+    kinds = [_kind(cell) for cell in first]
+    numbers = [column for column, kind in enumerate(kinds) if kind == "number"]
+    words = [column for column, kind in enumerate(kinds) if kind == "word"]
+    if not numbers:
+        return bool(words)
+    over_numbers = [column for column in words if not _is_text(rows, column)]
+    leading_gap = kinds[0] == "missing" and "missing" not in kinds[1:]
+    verdict = _are_names([first[c] for c in numbers], [_cells(row, numbers) for row in rows])
+    if over_numbers:
+        # A word above numbers is a name, or else a value that is no number.
+        return verdict is not False or len(over_numbers) > len(numbers)
+    if leading_gap and verdict is None:
+        return True  # pandas writes an index without a name
+    return verdict
+
+
+def counts(cells: Sequence[str]) -> bool:
+    """Whether cells count from 0 or 1 in whole numbers."""
+    return all(cell.strip().isdecimal() for cell in cells) and [int(cell) for cell in cells] in (
+        list(range(len(cells))),
+        list(range(1, len(cells) + 1)),
+    )
+
+
+def _kind(cell: str) -> str:
+    if cell.strip().lower() in MISSING:
+        return "missing"
+    return "number" if is_number(cell) else "word"
+
+
+def _is_text(rows: Sequence[Sequence[str]], column: int) -> bool:
+    kinds = [_kind(row[column]) for row in rows if column < len(row)]
+    return kinds.count("word") > kinds.count("number")
+
+
+def _cells(row: Sequence[str], columns: Sequence[int]) -> list[str]:
+    return [row[column] for column in columns if column < len(row)]
+
+
+def _are_names(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool | None:
+    """Whether numbers are names, above rows of numbers of which some may be missing."""
+    m = len(first)
+    values = np.array(first, dtype=float)
+    rows = [[cell for cell in row if _kind(cell) == "number"] for row in rows if len(row) == m]
+    body = [np.array(row, dtype=float) for row in rows if row]
+    if not (body and np.isfinite(values).all()):
+        return False
+    unlike = _whole(first) and len(set(first)) == m and not any(map(_whole, rows))
+    if m <= 2:
+        # Any two numbers step evenly.
+        return (True if unlike and m == 2 else None) if counts(first) else False
+    if _steps_evenly(values):
+        if any(map(_steps_evenly, body)):
+            return None
+        return True if unlike or m >= _SUSPECT else None
+    if _is_monotone(values):
+        share = np.mean([_is_monotone(row) for row in body])
+        outside = values.min() > max(map(max, body)) or values.max() < min(map(min, body))
+        if share == 0:
+            return True if m >= _CERTAIN or unlike else None if m >= _SUSPECT else False
+        return None if outside or share < _FEW else False
+    # Distinct whole numbers above rows of which none is whole: numbers of stations, perhaps.
+    return None if unlike and len(rows) > 1 else False
+
+
+def _whole(cells: Sequence[str]) -> bool:
+    return bool(cells) and all(cell.strip().lstrip("+-").isdecimal() for cell in cells)
+
+
+def _steps_evenly(values: np.ndarray) -> bool:
+    steps = np.diff(values)
+    span = abs(values[-1] - values[0])
+    return len(steps) > 1 and span > 0 and bool(np.ptp(steps) <= _EVEN * span)
+
+
+def _is_monotone(values: np.ndarray) -> bool:
+    steps = np.diff(values)
+    return len(steps) > 1 and bool((steps > 0).all() or (steps < 0).all())

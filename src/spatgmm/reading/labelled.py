@@ -1,0 +1,154 @@
+"""Arrays with named axes: xarray in memory, NetCDF and Zarr, and stacks of GeoTIFF.
+
+The first axis counts maps, the others are space; coordinates come from the arrays themselves.
+Both libraries are extras of this package, imported where a file needs them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pandas as pd
+
+from spatgmm.common.errors import UsageError
+from spatgmm.common.locations import grid_coordinates
+from spatgmm.reading import places
+from spatgmm.reading.arrays import pick
+from spatgmm.reading.stack import Stack
+from spatgmm.reading.words import first_line, listed
+
+#: Axes of maps at most: rows, columns, slices.
+_MOST_AXES = 3
+
+
+def is_labelled(X) -> bool:
+    """Whether this is an xarray.DataArray, without importing xarray."""
+    return all(hasattr(X, name) for name in ("dims", "coords", "values", "to_dataset"))
+
+
+def from_labelled(array, where: str = "X") -> Stack:
+    """The maps in an xarray.DataArray whose first dimension counts them.
+
+    Coordinates are those of the other dimensions, their indices where they have none; coordinates
+    named longitude and latitude (or x and y) that span both dimensions of a curved grid go before.
+    """
+    if not 2 <= len(array.dims) <= 1 + _MOST_AXES:
+        raise ValueError(
+            f"{where} has dimensions {listed(array.dims)}; it needs one of maps, then 1 to "
+            f"{_MOST_AXES} of space"
+        )
+    if array.dtype.kind not in "iufb":
+        raise ValueError(f"{where} holds {array.dtype}, not numbers")
+    values = np.asarray(array.values, dtype=float)
+    maps, *space = array.dims
+    shape = values.shape[1:]
+    names = None
+    if maps in array.coords and array.coords[maps].ndim == 1:
+        # pandas writes dates without an hour where none has one.
+        names = [places.plain(name) for name in pd.Index(array.coords[maps].to_numpy()).astype(str)]
+    coordinates = _curved(array, space)
+    if coordinates is None:
+        axes = [_axis(array, dim, where) for dim in space]
+        columns = [axis[i] for axis, i in zip(axes, _indices(shape), strict=True)]
+        coordinates = np.stack(columns, axis=1)
+        coordinates = coordinates[:, _by_axis(space)]
+    return Stack(values.reshape(len(values), -1), shape, coordinates, names)
+
+
+def _indices(shape: tuple[int, ...]) -> np.ndarray:
+    return grid_coordinates(shape).T.astype(int)
+
+
+def _axis(array, dim: str, where: str) -> np.ndarray:
+    """Coordinates along a dimension."""
+    if dim not in array.coords:
+        return np.arange(array.sizes[dim], dtype=float)
+    values = array.coords[dim].to_numpy()
+    if values.dtype.kind not in "iuf":
+        if places.axis_of(dim) is None and values.dtype.kind in "OUST":
+            return np.arange(array.sizes[dim], dtype=float)  # names of rows and columns
+        raise ValueError(f"{where}: dimension {dim!r} has coordinates that are no numbers")
+    return values.astype(float)
+
+
+def _by_axis(names) -> list[int]:
+    """Order of dimensions: longitude before latitude; as they are where a name says nothing."""
+    axes = [places.axis_of(name) for name in names]
+    if None in axes:
+        return list(range(len(axes)))
+    return sorted(range(len(axes)), key=lambda i: axes[i])
+
+
+def _curved(array, space) -> np.ndarray | None:
+    """Coordinates that depend on all dimensions of space, as those of a curved grid."""
+    spanning = [
+        name
+        for name, values in array.coords.items()
+        if tuple(values.dims) == tuple(space)
+        and places.axis_of(name) is not None
+        and (len(space) > 1 or name not in space)
+        and values.dtype.kind in "iuf"
+    ]
+    if len(spanning) < min(2, len(space)) or len(spanning) > _MOST_AXES:
+        return None
+    spanning = [spanning[i] for i in _by_axis(spanning)]
+    return np.stack([array.coords[name].to_numpy().ravel() for name in spanning], axis=1).astype(
+        float
+    )
+
+
+def from_netcdf(path: str, name: str | None) -> Stack:
+    """The maps in a NetCDF file; `name` chooses among several variables."""
+    return _from_dataset(path, name, "netcdf", {})
+
+
+def from_zarr(path: str, name: str | None) -> Stack:
+    """The maps in a Zarr store; `name` chooses among several variables."""
+    return _from_dataset(path, name, "zarr", {"engine": "zarr"})
+
+
+def _from_dataset(path: str, name: str | None, extra: str, options: dict) -> Stack:
+    xarray = _library("xarray", path, extra)
+    if extra == "zarr":
+        _library("zarr", path, extra)
+    try:
+        with xarray.open_dataset(path, **options) as data:
+            maps = [key for key, values in data.data_vars.items() if values.ndim > 1]
+            return from_labelled(data[pick(path, name, maps, "variable")], path)
+    except (UsageError, MemoryError):
+        raise
+    except Exception as error:  # the libraries beneath raise errors of many kinds
+        told = first_line(error).removeprefix(f"{path}: ").removeprefix(f"{path} ")
+        raise ValueError(f"{path}: {told}") from None
+
+
+def from_geotiff(path: str, name: str | None) -> Stack:
+    """The bands of a GeoTIFF as maps, at the centres of their pixels."""
+    rasterio = _library("rasterio", path, "geotiff")
+    try:
+        with rasterio.open(path) as raster:
+            values = raster.read(masked=True).astype(float).filled(np.nan)
+            named = [name for name in raster.descriptions if name]
+            transform = raster.transform
+    except Exception as error:  # rasterio and GDAL raise errors of many kinds
+        raise ValueError(f"{path}: cannot be read as GeoTIFF: {first_line(error)}") from None
+    row, column = _indices(values.shape[1:])
+    x, y = transform * (column + 0.5, row + 0.5)
+    return Stack(
+        values.reshape(len(values), -1),
+        values.shape[1:],
+        np.stack([x, y], axis=1),
+        named if len(named) == len(values) else None,
+    )
+
+
+def _library(name: str, path: str, extra: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except ImportError:
+        raise ValueError(
+            f"{path}: {Path(path).suffix} files need {name}: pip install 'spatgmm[{extra}]'"
+        ) from None

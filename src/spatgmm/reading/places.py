@@ -1,0 +1,235 @@
+"""Coordinates from tables: columns by their names, places by theirs.
+
+A column of names or numbers that counts rows is an index and no dimension.  A column that is
+neither known as a coordinate nor as an index is refused by name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from spatgmm.common.errors import UsageError
+from spatgmm.reading.words import listed
+
+#: Names of coordinates, in lower case, by the axis they measure; an axis is measured once.
+#: Axes come out in this order: longitude before latitude, as on a sphere, rows before columns.
+_AXES = (
+    ("x", "xpos", "longitude", "lon", "long", "lng", "easting", "eastings", "east"),
+    ("row", "rows", "line", "i"),
+    ("y", "ypos", "latitude", "lat", "northing", "northings", "north"),
+    ("col", "column", "columns", "cols", "j"),
+    ("z", "zpos", "slice", "slices", "depth", "layer", "plane", "k"),
+    ("position", "distance", "wavelength", "wavenumber"),
+)
+
+#: The axis of rows: whoever names it lists columns within rows.
+ROWS = 1
+
+#: Pairs of axes that measure the same in other words.
+_RIVALS = ((0, 3), (1, 2))
+
+#: Names of columns that say which place a row is.
+_INDEX = re.compile(
+    "id|index|names?|no|nr|number|pixel|site|location|place|station|point|rownames|fid|label|key|"
+    "variable|feature|"
+)
+
+_CHOOSE = "choose with --columns x,y (in Python: pass only the columns of coordinates)"
+
+#: Words around the name of a coordinate: x_um, pos_x, "x (mm)", coord.x.
+_AROUND = re.compile(r"\(.*?\)|\[.*?\]|coordinates?|coords?|pos|pixel|index|[_\s](deg|[kmcnuµ]?m)$")
+
+
+def axis_of(name) -> int | None:
+    """Which axis a column of that name measures, None where the name says nothing."""
+    text = str(name).strip().lower()
+    bare = re.sub(r"[\s_.:\-]+", "", _AROUND.sub("", text)) or text
+    for candidate in (text, bare):
+        for axis, names in enumerate(_AXES):
+            if candidate in names:
+                return axis
+    return None
+
+
+def is_index_name(name) -> bool:
+    """Whether a column of that name says which row it is."""
+    text = str(name).strip().lower()
+    parts = re.split(r"[\s_.\-]+", text)
+    return bool(_INDEX.fullmatch(text)) or text.startswith("unnamed:") or "id" in parts
+
+
+def counts_rows(column: pd.Series) -> bool:
+    """Whether a column counts its rows from 0 or 1."""
+    if column.dtype.kind not in "iuf" or len(column) < 2 or not pd.notna(column.iloc[0]):
+        return False
+    first = float(column.iloc[0])
+    return first in (0, 1) and np.array_equal(column.to_numpy(), first + np.arange(len(column)))
+
+
+def from_frame(given, places: Sequence | None, where: str = "coordinates"):
+    """Coordinates of a DataFrame or Series, in the order of the maps' places.
+
+    Anything else is returned as it is.
+
+    Parameters
+    ----------
+    given : DataFrame, Series or anything else
+        Its index may hold the names of the places.
+    places : sequence or None
+        Names of the places of the maps: the columns of a table.
+
+    Raises
+    ------
+    ValueError
+        If a column is no coordinate, or some names of places do not agree.
+    """
+    if isinstance(given, pd.Series):
+        given = given.to_frame("x" if given.name is None else given.name)
+    if not isinstance(given, pd.DataFrame):
+        return given
+    numeric = [column.dtype.kind in "iufb" for _, column in given.items()]
+    names = [str(name) for name in given.columns]
+    index = [pd.Series(given.index)] if not isinstance(given.index, pd.MultiIndex) else []
+    chosen, labels = choose(given, names, numeric, where)
+    rows = order([*index, *labels], places, where)
+    values = given.iloc[:, chosen].to_numpy(dtype=float, na_value=np.nan)
+    return values if rows is None else values[rows]
+
+
+def choose(
+    table: pd.DataFrame, names: Sequence[str] | None, numeric: Sequence[bool], where: str
+) -> tuple[list[int], list[pd.Series]]:
+    """Columns of a table that are coordinates, in order, and those that may name places.
+
+    Parameters
+    ----------
+    table : DataFrame
+    names : sequence of str or None
+        Of the columns; None where the table has no header.
+    numeric : sequence of bool
+        Whether a column holds numbers.
+    where : str
+        What to call the table.
+    """
+    if names is None:
+        return _choose_nameless(table, numeric, where)
+    axes = [axis_of(name) if number else None for name, number in zip(names, numeric, strict=True)]
+    known = [column for column, axis in enumerate(axes) if axis is not None]
+    others = [column for column in range(len(names)) if column not in known]
+    labels = [column for column in others if not numeric[column] or is_index_name(names[column])]
+    left = [column for column in others if column not in labels]
+    counting = left[:1] if 0 in left and counts_rows(table.iloc[:, 0]) else []
+    if known:
+        _check_axes(names, axes, known, where)
+        chosen = sorted(known, key=lambda column: axes[column])
+        left = [column for column in left if column not in counting]
+    elif _is_series([names[column] for column in left]):
+        _check_first(table, left, where)
+        chosen, left, counting = left, [], []
+    else:
+        left = [column for column in left if column not in counting]
+        chosen = left if _is_series([names[column] for column in left]) else []
+        left = [] if chosen else left
+    if left or not chosen:
+        wanted = listed(names[column] for column in left) or "none of " + listed(names)
+        raise UsageError(
+            f"{where}: is {wanted} a coordinate? Known are x, y, z, row, column, lon, lat and the "
+            f"like; leave other columns out, or {_CHOOSE}"
+        )
+    return chosen, [table.iloc[:, column] for column in [*counting, *labels]]
+
+
+def _choose_nameless(table, numeric, where) -> tuple[list[int], list[pd.Series]]:
+    chosen = [column for column, number in enumerate(numeric) if number]
+    _check_first(table, chosen, where)
+    return chosen, [table.iloc[:, c] for c, number in enumerate(numeric) if not number]
+
+
+def _check_first(table, chosen, where) -> None:
+    """Refuse a first column that counts the rows: an index, or the coordinate of a line."""
+    if len(chosen) > 1 and counts_rows(table.iloc[:, chosen[0]]):
+        without, with_it = (
+            ",".join(str(column + 1) for column in columns) for columns in (chosen[1:], chosen)
+        )
+        raise UsageError(
+            f"{where}: column {chosen[0] + 1} counts the rows: an index, or a coordinate? Choose "
+            f"with --columns {without} or --columns {with_it}"
+        )
+
+
+def _check_axes(names, axes, known, where) -> None:
+    """Refuse an axis that is measured twice."""
+    by_axis: dict[int, list[int]] = {}
+    for column in known:
+        by_axis.setdefault(axes[column], []).append(column)
+    rivals = [columns for columns in by_axis.values() if len(columns) > 1]
+    rivals += [
+        by_axis[one] + by_axis[other]
+        for one, other in _RIVALS
+        if one in by_axis and other in by_axis
+    ]
+    if rivals:
+        raise UsageError(
+            f"{where}: {listed(names[column] for column in rivals[0])} measure the same axis; "
+            f"{_CHOOSE}"
+        )
+
+
+def _is_series(names: Sequence[str]) -> bool:
+    """Whether names differ in a last number or letter only: V1, V2; dim_a, dim_b; u, v."""
+    if not 1 <= len(names) <= 3:
+        return False
+    stems = {re.sub(r"(\d+|[a-z])$", "", name.strip().lower()) for name in names}
+    return len(stems) == 1 and len(set(names)) == len(names)
+
+
+def order(labels: Sequence[pd.Series], places: Sequence | None, where: str) -> np.ndarray | None:
+    """Row of each of the maps' places, where a column of labels names them; None: as they come."""
+    if places is None:
+        return None
+    wanted = [plain(place) for place in places]
+    for column in labels:
+        given = [plain(label) for label in column]
+        shared = set(wanted) & set(given)
+        if not shared:
+            continue
+        if len(set(given)) == len(given) and shared == set(wanted) == set(given):
+            row = {label: number for number, label in enumerate(given)}
+            return np.array([row[place] for place in wanted])
+        if _only_counts(given) or _only_counts(wanted):
+            continue  # rows or columns that are numbered, from 0 here and from 1 there
+        _refuse(wanted, given, where)
+    return None
+
+
+def _refuse(wanted, given, where) -> None:
+    absent = [place for place in wanted if place not in set(given)]
+    stray = [label for label in given if label not in set(wanted)]
+    twice = [label for number, label in enumerate(given) if label in given[:number]]
+    what = (
+        f"has no place {absent[0]!r}, which the maps have"
+        if absent
+        else f"has place {stray[0]!r}, which the maps have not"
+        if stray
+        else f"has place {twice[0]!r} more than once"
+    )
+    raise ValueError(f"{where}: {what}; places are matched by the names of the maps' columns")
+
+
+def _only_counts(labels: Sequence[str]) -> bool:
+    return all(label.isdecimal() for label in labels) and sorted(map(int, labels)) in (
+        list(range(len(labels))),
+        list(range(1, len(labels) + 1)),
+    )
+
+
+def plain(label) -> str:
+    """A name as text; a whole number without a point."""
+    if isinstance(label, (float, np.floating)) and float(label).is_integer():
+        label = int(label)
+    text = str(label).strip().strip("\"'")
+    return text[:-2] if re.fullmatch(r"\d+\.0", text) else text

@@ -1,0 +1,117 @@
+"""Maps as they were brought, with all that their own form says of places and names."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from spatgmm.common.locations import check_coordinates, grid_coordinates
+from spatgmm.reading import places
+from spatgmm.reading.grids import check_grid, row_length
+
+#: Beyond it the squares of values overflow.
+_LARGEST = 1e150
+
+#: Fewer values are not taken for a flattened square.
+_SMALLEST_SQUARE = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """Maps, one a row.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n, p)
+        NaN where a value is missing.
+    shape : tuple of int or None
+        The maps' own grid, where they have axes.
+    coordinates : ndarray of shape (p, d) or None
+        Places that came with the maps.
+    names : list of str or None
+        Of the maps.
+    places : list or None
+        Names of the places: the columns of a table.
+    """
+
+    values: np.ndarray
+    shape: tuple[int, ...] | None = None
+    coordinates: np.ndarray | None = None
+    names: list[str] | None = None
+    places: list | None = None
+
+    def locations(self, given=None) -> np.ndarray:
+        """Coordinates (p, d) of the places.
+
+        Parameters
+        ----------
+        given : array-like, DataFrame, tuple of int or None
+            What the user said; None: the maps' own coordinates or grid, else a line.
+
+        Raises
+        ------
+        ValueError
+            If what was given contradicts the maps.
+        """
+        p = self.values.shape[1]
+        if given is None:
+            return self._own(p)
+        coordinates = check_coordinates(places.from_frame(given, self.places), p)
+        if self.shape is not None:
+            check_grid(self.shape, coordinates)
+        return coordinates
+
+    def _own(self, p: int) -> np.ndarray:
+        if self.coordinates is not None:
+            return check_coordinates(self.coordinates, p)
+        if self.shape is None:
+            self._ask_if_flattened()
+        return grid_coordinates(self.shape or (p,))
+
+    def check_against(self, coordinates: np.ndarray) -> None:
+        """Refuse maps on another grid than that of a fit, at `coordinates`."""
+        p = self.values.shape[1]
+        if p != len(coordinates):
+            return  # the number of features is checked for all kinds of input
+        if self.shape is not None:
+            check_grid(self.shape, coordinates)
+        if self.coordinates is not None and self.coordinates.shape == coordinates.shape:
+            own, fitted = _unitless(self.coordinates), _unitless(coordinates)
+            indices = self.shape and np.array_equal(coordinates, grid_coordinates(self.shape))
+            if not indices and np.abs(own - fitted).max() > 1e-3:
+                raise ValueError("X has coordinates of its own, and they are not those of the fit")
+
+    def _ask_if_flattened(self) -> None:
+        """Warn where a line of values looks like the rows of an image, one after the other."""
+        p = self.values.shape[1]
+        width = row_length(self.values)
+        if width is None and p >= _SMALLEST_SQUARE and math.isqrt(p) ** 2 == p:
+            width = math.isqrt(p)
+        if width is not None:
+            warnings.warn(
+                f"X has {p} values per map and no coordinates: they are taken as a line of {p} "
+                f"places. If these are {p // width} x {width} images, say "
+                f"coordinates=({p // width}, {width}); if it is a line, coordinates=({p},)",
+                UserWarning,
+                stacklevel=5,
+            )
+
+
+def _unitless(coordinates: np.ndarray) -> np.ndarray:
+    span = np.ptp(coordinates, axis=0)
+    return (coordinates - coordinates.min(axis=0)) / np.where(span > 0, span, 1)
+
+
+def check_size(values: np.ndarray, name: str = "X") -> None:
+    """Refuse numbers whose squares overflow, naming the first; NaN and infinity pass."""
+    with np.errstate(invalid="ignore"):
+        bad = np.argwhere((np.abs(values) > _LARGEST) & np.isfinite(values))
+    if bad.size:
+        row, column = bad[0]
+        raise ValueError(
+            f"{name} has {values[row, column]:.3g} at row {row}, column {column}: beyond "
+            f"{_LARGEST:g} its square overflows; take another unit"
+        )

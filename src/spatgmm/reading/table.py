@@ -1,0 +1,293 @@
+"""Tables of rows and columns, from whatever file: maps, their names, and numbers with places.
+
+Rows and columns are counted from 1, as spreadsheets and editors do, without a header line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+
+from spatgmm.common.errors import UsageError
+from spatgmm.reading import places
+from spatgmm.reading.stack import Stack
+from spatgmm.reading.words import (
+    MISSING,
+    first_line,
+    is_number,
+    listed,
+    missing_hint,
+    shown,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Cells of a file, and what is known about them.
+
+    Attributes
+    ----------
+    path : str
+        What messages call it.
+    cells : DataFrame
+        Rows below the header.
+    names : list of str or None
+        The header; None where there is none, or where it is undecided.
+    undecided : list of str or None
+        The first row, where it could be a header; it is then a row of `cells` too.
+    row_names : Series or None
+        Names of rows that are no column: the index of a data frame.
+    notes : list of str
+        What is unusual about the file.
+    """
+
+    path: str
+    cells: pd.DataFrame
+    names: list[str] | None
+    undecided: list[str] | None = None
+    row_names: pd.Series | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.cells.empty:
+            raise ValueError(f"{self.path}: has no rows")
+
+    @property
+    def numeric(self) -> list[bool]:
+        """Whether a column holds numbers, mistakes aside."""
+        return [_is_numeric(column) for _, column in self.cells.items()]
+
+    def numbers(self, columns: Sequence[int], missing: bool, missing_values=()) -> np.ndarray:
+        """Finite numbers of these columns, C order; NaN where one may be missing."""
+        cells = self.cells
+        if len(columns) < cells.shape[1]:
+            cells = cells.iloc[:, list(columns)]
+        if all(dtype.kind in "iuf" and isinstance(dtype, np.dtype) for dtype in cells.dtypes):
+            values = np.array(cells.to_numpy(dtype=float), order="C")
+        else:
+            values = np.empty(cells.shape)
+            for j, (_, column) in enumerate(cells.items()):
+                values[:, j] = _as_numbers(column)
+        gone = _are_missing(cells) if missing and not np.isfinite(values).all() else False
+        for value in missing_values:
+            named = values == value
+            gone = gone | named if missing else gone
+            values[named] = np.nan
+        bad = ~np.isfinite(values)
+        bad &= np.logical_not(gone)
+        if bad.any():
+            self._refuse(cells, values, bad, columns, bool(missing_values))
+        return values
+
+    def _refuse(self, cells, values, bad, columns, named: bool) -> None:
+        i, j = np.unravel_index(bad.argmax(), bad.shape)
+        name = f" ({shown(self.names[columns[j]])})" if self.names is not None else ""
+        cell = cells.iloc[i, j]
+        flaw = "the value is missing" if named and is_number(str(cell)) else _flaw(cell)
+        if flaw.endswith("missing"):
+            flaw += missing_hint(np.isnan(values))
+        elif cells.shape[1] == 1:
+            flaw += "; columns are told by commas, semicolons, tabs, bars or blanks"
+        elif self.notes:
+            flaw += f" (read with {', '.join(self.notes)})"
+        raise ValueError(f"{self.path}: row {i + 1}, column {columns[j] + 1}{name}: {flaw}")
+
+
+def from_parquet(path: str) -> Table:
+    """The table in a Parquet file; an index that was saved with it names its rows."""
+    try:
+        frame = pd.read_parquet(path)
+    except Exception as error:  # pyarrow raises errors of many kinds
+        raise ValueError(f"{path}: cannot be read as Parquet: {first_line(error)}") from None
+    row_names = None if isinstance(frame.index, pd.RangeIndex) else pd.Series(frame.index)
+    names = [str(name) for name in frame.columns]
+    return Table(path, frame.reset_index(drop=True), names, row_names=row_names)
+
+
+def maps(
+    table: Table,
+    n_locations: int | None,
+    index: bool | None = None,
+    missing: bool = False,
+    missing_values: Sequence[float] = (),
+) -> Stack:
+    """Maps of a table, one a row.
+
+    Parameters
+    ----------
+    table : Table
+    n_locations : int or None
+        How many places there are, where that is known: it tells an index from a pixel.
+    index : bool or None
+        Whether the first column names the maps; None: as it looks.
+    missing, missing_values
+        Whether values may be missing, and further numbers that stand for a missing one.
+
+    Raises
+    ------
+    UsageError
+        If the first row may be a header or a map.
+    ValueError
+        If a cell is no number; the message names row and column.
+    """
+    if table.undecided is not None:
+        raise UsageError(
+            f"{table.path}: row 1 ({listed(table.undecided)}) may be a header or a map; say "
+            f"--header ({len(table.cells) - 1} maps) or --no-header ({len(table.cells)} maps)"
+        )
+    columns = list(range(table.cells.shape[1]))
+    named_by = index_column(table, n_locations, index)
+    names = table.row_names
+    if named_by is not None:
+        names = table.cells.iloc[:, named_by]
+        columns.remove(named_by)
+    if len(columns) - 1 == n_locations and table.cells.iloc[:, columns[-1]].isna().all():
+        columns.pop()  # each row ends in a separator
+    if not columns:
+        raise ValueError(f"{table.path}: holds names of maps and no values")
+    values = table.numbers(columns, missing, missing_values)
+    return Stack(
+        values,
+        names=None if names is None else [places.plain(name) for name in names],
+        places=None if table.names is None else [table.names[column] for column in columns],
+    )
+
+
+def index_column(table: Table, n_locations: int | None, index: bool | None) -> int | None:
+    """The column that names the maps, or None."""
+    if index is not None:
+        return 0 if index else None
+    width = table.cells.shape[1]
+    text = [column for column, numeric in enumerate(table.numeric) if not numeric]
+    if text and width > 1:
+        return text[0]
+    if n_locations == width or width == 1:
+        return None
+    first = table.names[0].strip().lower() if table.names is not None else None
+    nameless = first is not None and (first == "" or first.startswith("unnamed:"))
+    likely = n_locations == width - 1 or n_locations is None
+    named = first is not None and places.is_index_name(first)
+    counting = places.counts_rows(table.cells.iloc[:, 0])
+    return 0 if nameless or (likely and (named or counting)) else None
+
+
+def widths(table: Table, index: bool | None) -> set[int]:
+    """Numbers of places that the maps of a table may have, as its columns can be understood."""
+    width = table.cells.shape[1]
+    found = {width if index_column(table, width - 1, index) is None else width - 1}
+    if index is None and (table.numeric[0] or width == 1):
+        found.add(width)
+    return found
+
+
+def settled(table: Table, widths: set[int]) -> Table:
+    """A table of coordinates without doubt about its header: the number of places decides."""
+    if table.undecided is None:
+        return table
+    as_header, as_row = len(table.cells) - 1 in widths, len(table.cells) in widths
+    if as_header and as_row:
+        raise UsageError(
+            f"{table.path}: row 1 ({listed(table.undecided)}) may be a header or a place, and "
+            "the first column of the maps an index or a pixel; say --index or --no-index"
+        )
+    if not as_header:
+        return replace(table, undecided=None)
+    cells = table.cells.iloc[1:]
+    return replace(table, cells=cells, names=table.undecided, undecided=None)
+
+
+def coordinates(
+    table: Table, maps_places: list | None, columns: Sequence[str] | None
+) -> np.ndarray:
+    """Coordinates of a table, one place a row, in the order of the maps' columns.
+
+    Parameters
+    ----------
+    table : Table
+        A settled one.
+    maps_places : list or None
+        Names of the maps' columns.
+    columns : sequence of str or None
+        Names or numbers, from 1, of the columns to take; None: as they are named.
+    """
+    cells, numeric = table.cells, table.numeric
+    if columns is not None:
+        chosen = [_column(table, name) for name in columns]
+        labels = [cells.iloc[:, c] for c in range(cells.shape[1]) if c not in chosen]
+    else:
+        if table.names is None and cells.iloc[:, -1].isna().all():
+            cells, numeric = cells.iloc[:, :-1], numeric[:-1]  # each row ends in a separator
+        chosen, labels = places.choose(cells, table.names, numeric, table.path)
+    if table.row_names is not None:
+        labels.insert(0, table.row_names)
+    rows = places.order(labels, maps_places, table.path)
+    values = table.numbers(chosen, missing=False)
+    return values if rows is None else values[rows]
+
+
+def _column(table: Table, name: str) -> int:
+    """Which column a name or a number from 1 means."""
+    names = table.names or []
+    lower = [known.lower() for known in names]
+    if name in names:
+        return names.index(name)
+    if name.lower() in lower:
+        return lower.index(name.lower())
+    if name.isdecimal() and 1 <= int(name) <= table.cells.shape[1]:
+        return int(name) - 1
+    known = listed(names) or f"1 to {table.cells.shape[1]}"
+    raise UsageError(f"{table.path}: has no column {shown(name)}; its columns: {known}")
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    if column.dtype.kind in "iufb":
+        return True
+    there = ~_are_missing(column)
+    return bool(np.isfinite(_as_numbers(column)[there]).sum() * 2 >= there.sum())
+
+
+def _as_numbers(column: pd.Series) -> np.ndarray:
+    """The numbers in a column; NaN where a cell is none."""
+    if column.dtype.kind in "iufb":
+        return column.to_numpy(dtype=float, na_value=np.nan)
+    if column.dtype.kind in "mM":
+        return np.full(len(column), np.nan)
+    text = column.astype(object)
+    numbers = np.array(pd.to_numeric(text, errors="coerce"), dtype=float)
+    bad = np.flatnonzero(np.isnan(numbers))
+    for i in bad:
+        cell = text.iloc[i]
+        if isinstance(cell, str):
+            cell = cell.strip().strip('"')
+            # Where the first lines held whole numbers only, decimal commas come as a surprise.
+            cell = cell.replace(",", ".") if cell.count(",") == 1 and "." not in cell else cell
+            numbers[i] = float(cell) if is_number(cell) else np.nan
+    return numbers
+
+
+def _are_missing(cells):
+    """Whether cells are empty or a word for it."""
+    gone = cells.isna()
+    words = cells.select_dtypes(exclude="number") if isinstance(cells, pd.DataFrame) else None
+    if words is None:
+        if cells.dtype.kind not in "iufb":
+            gone |= cells.map(_is_missing_word)
+    else:
+        for name in words:
+            gone[name] |= words[name].map(_is_missing_word)
+    return gone.to_numpy(dtype=bool)
+
+
+def _is_missing_word(cell) -> bool:
+    return isinstance(cell, str) and cell.strip().strip('"').lower() in MISSING
+
+
+def _flaw(cell) -> str:
+    if pd.isna(cell) or _is_missing_word(cell):
+        return "the value is missing"
+    if isinstance(cell, str) and not is_number(cell):
+        return f"{shown(cell)} is not a number"
+    return f"{cell} is not a finite number"

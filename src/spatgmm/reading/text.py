@@ -1,0 +1,280 @@
+"""Tables of text: separator, decimal mark, encoding and header are found in the first lines."""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import csv
+import gzip
+import io
+import lzma
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pandas as pd
+
+from spatgmm.reading.header import is_header
+from spatgmm.reading.table import Table
+from spatgmm.reading.words import MISSING, MISSING_IN_ANY_CASE, first_line, is_number, listed
+
+#: In the order in which they are tried.
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
+
+#: Bytes that are looked at before a file is read, more where lines are long.
+_SAMPLE_BYTES = 1 << 14
+
+#: Lines from which separator and header are told.
+_LINES = 20
+
+_COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+
+#: Marks that say which Unicode a file is in.
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+#: Text that is not UTF-8 is read in this one, in which every byte is a character.
+_FALLBACK = "latin-1"
+
+_PANDAS = "Error tokenizing data. C error: "
+
+
+def _open_zip(path: str) -> BinaryIO:
+    archive = zipfile.ZipFile(path)
+    members = [member for member in archive.namelist() if not member.endswith("/")]
+    if len(members) != 1:
+        raise ValueError(f"holds {len(members)} files ({listed(members)}), not one")
+    return archive.open(members[0])
+
+
+OPENERS: dict[str, Callable[[str], BinaryIO]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+    ".zip": _open_zip,
+}
+
+#: What a reader of a damaged or foreign file may raise.
+_DAMAGE = (OSError, EOFError, ValueError, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)
+
+
+@dataclass(frozen=True)
+class _Format:
+    """How a file is written, as its first lines show it."""
+
+    separator: str
+    decimal: str
+    encoding: str
+    skip: int  # lines before the first row
+    comments: bool  # whether # begins comments further down
+    first: list[str]
+    rows: list[list[str]]
+
+    def notes(self) -> list[str]:
+        """What is unusual about it."""
+        told = [f"{SEPARATORS.get(self.separator, self.separator)} between values"]
+        told = told if self.separator != "," else []
+        told += ["decimal commas"] if self.decimal == "," else []
+        told += [self.encoding.upper()] if self.encoding in (_FALLBACK, "utf-16") else []
+        return told
+
+
+def read(path: str, header: bool | None, count_decides: bool = False) -> Table:
+    """The table in a text file.
+
+    Parameters
+    ----------
+    path : str
+        Its name may end in a kind of compression.
+    header : bool or None
+        Whether the first row is a header; None: as the rows look.
+    count_decides : bool
+        Whether the number of rows is known and will tell a header of numbers.
+
+    Raises
+    ------
+    ValueError
+        If it is no table of text; the message names the file and the line.
+    """
+    opener = OPENERS.get(Path(path).suffix.lower(), open_plain)
+    try:
+        with opener(path) as file:
+            form = _sniff(*_sample(file))
+        named = is_header(form.first, form.rows) if header is None else header
+        if named and header is None and count_decides and all(map(is_number, form.first)):
+            named = None
+        try:
+            cells = _parse(path, opener, form, bool(named))
+        except UnicodeDecodeError:
+            form = replace(form, encoding=_FALLBACK)
+            cells = _parse(path, opener, form, bool(named))
+    except pd.errors.EmptyDataError:
+        raise ValueError(f"{path}: has no rows") from None
+    except _DAMAGE as error:
+        raise ValueError(f"{path}: {first_line(error).removeprefix(_PANDAS)}") from None
+    _check_lengths(path, opener, form, cells, bool(named))
+    return _table(path, cells, form, named)
+
+
+def open_plain(path: str) -> BinaryIO:
+    return open(path, "rb")
+
+
+def _sample(file: BinaryIO) -> tuple[list[str], str]:
+    """Some whole lines of a file and their encoding."""
+    data, size = file.read(_SAMPLE_BYTES), _SAMPLE_BYTES
+    encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
+    if encoding != "utf-16" and b"\0" in data:
+        raise ValueError("is not text")
+    whole = len(data) < size
+    # A few whole lines at least, however long they are.
+    while not whole and len(re.findall(rb"\r\n|\r|\n", data)) < 4:
+        more = file.read(size)
+        whole, size, data = len(more) < size, 2 * size, data + more
+    if not whole:
+        data = data[: max(data.rfind(b"\n"), data.rfind(b"\r")) + 1]
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError:
+        if encoding == "utf-16":
+            text = data.decode(encoding, errors="ignore")
+        else:
+            encoding, text = _FALLBACK, data.decode(_FALLBACK)
+    return re.split(r"\r\n|\r|\n", text), encoding
+
+
+def _sniff(lines: list[str], encoding: str) -> _Format:
+    skip, separator = 0, None
+    for line in lines:
+        told = re.fullmatch(r'"?sep=(.)"?', line.strip("\ufeff \r\n"), re.IGNORECASE)
+        if told:
+            separator = told[1]
+        elif line.strip() and not line.startswith("#"):
+            break
+        skip += 1
+    lines = [line for line in lines[skip:] if line.strip()]
+    if not lines:
+        raise ValueError("has no rows")
+    rows = [line for line in lines if not line.lstrip().startswith("#")]
+    comments = len(rows) < len(lines) or _has_trailing_comments(rows)
+    if comments:
+        rows = [line.partition("#")[0] for line in rows]
+    first, *rows = rows[: _LINES + 1]
+    separator, decimal = _separators(rows or [first], separator)
+    first, *rows = (_split(line, separator) for line in [first, *rows])
+    if decimal == ",":
+        first, *rows = ([_pointed(cell) for cell in row] for row in [first, *rows])
+    return _Format(separator, decimal, encoding, skip, comments, first, rows)
+
+
+def _has_trailing_comments(rows: list[str]) -> bool:
+    """Whether # stands after a blank and behind a number, in every row where it stands."""
+    marked = [row for row in rows if "#" in row]
+    return bool(marked) and all(re.search(r"[\d.]\s+#[^,;|]*$", row) for row in marked)
+
+
+def _separators(rows: list[str], told: str | None) -> tuple[str, str]:
+    """Separator and decimal mark that make most cells numbers, in rows of one length."""
+    best, best_score = (told or ",", "."), (-1.0, 0)
+    for separator in [told] if told else SEPARATORS:
+        cells = [_split(row, separator) for row in rows]
+        width, agreeing = Counter(map(len, cells)).most_common(1)[0]
+        cells = [row for row in cells if len(row) == width]
+        for decimal, test in ((".", is_number), (",", _is_comma_number)):
+            share = np.mean([[_counts_as(cell, test) for cell in row] for row in cells])
+            score = (round(share * agreeing / len(rows), 6), width)
+            if score > best_score:
+                best, best_score = (separator, decimal), score
+            if score[0] == 1 and width > 1:
+                return separator, decimal
+    return best
+
+
+def _counts_as(cell: str, test: Callable[[str], bool]) -> bool:
+    return cell.lower() in MISSING or test(cell)
+
+
+def _is_comma_number(cell: str) -> bool:
+    return cell.lstrip("+-").isdecimal() or bool(_COMMA_NUMBER.fullmatch(cell))
+
+
+def _pointed(cell: str) -> str:
+    return cell.replace(",", ".") if _COMMA_NUMBER.fullmatch(cell) else cell
+
+
+def _split(line: str, separator: str) -> list[str]:
+    if separator == " ":
+        # shlex is slow and takes apostrophes for quotes.
+        cells = re.findall(r'"[^"]*"|\S+', line)
+    else:
+        try:
+            cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True))
+        except csv.Error:
+            cells = line.split(separator)
+    return [cell.strip().strip('"') for cell in cells]
+
+
+def _parse(path: str, opener: Callable[[str], BinaryIO], form: _Format, named: bool):
+    """All rows below the header, or below nothing; columns by position."""
+    with opener(path) as file:
+        return pd.read_csv(
+            file,
+            header=None,
+            sep=r"\s+" if form.separator == " " else form.separator,
+            decimal=form.decimal,
+            encoding=form.encoding,
+            skiprows=form.skip + named,
+            comment="#" if form.comments else None,
+            na_values=MISSING_IN_ANY_CASE,
+            skipinitialspace=True,
+            low_memory=False,
+        )
+
+
+def _check_lengths(path, opener, form: _Format, cells: pd.DataFrame, named: bool) -> None:
+    """Refuse rows with fewer values than others; pandas takes what they lack for missing."""
+    gap = cells.iloc[:, -1].isna().to_numpy()
+    if not gap.any() or gap.all():
+        return
+    row = -1
+    with io.TextIOWrapper(opener(path), encoding=form.encoding) as lines:
+        for number, line in enumerate(lines):
+            line = line.partition("#")[0] if form.comments else line
+            if number < form.skip + named or not line.strip():
+                continue
+            row += 1
+            if row < len(gap) and gap[row] and '"' not in line:
+                found = len(_split(line.rstrip("\r\n"), form.separator))
+                if found < cells.shape[1]:
+                    raise ValueError(
+                        f"{path}: row {row + 1} has {found} values, others have {cells.shape[1]}"
+                    )
+
+
+def _table(path: str, cells: pd.DataFrame, form: _Format, named: bool | None) -> Table:
+    names, width = list(form.first), cells.shape[1]
+    if not named:
+        return Table(path, cells, None, names if named is None else None, notes=form.notes())
+    if names[-1] == "" and len(names) == width + 1:
+        names.pop()
+    elif len(names) == width - 1:
+        if cells.iloc[:, -1].isna().all():
+            cells = cells.iloc[:, :-1]  # each row ends in a separator
+        else:
+            names.insert(0, "")  # R writes names of rows under no name
+    elif names[-1] == "" and len(names) == width and cells.iloc[:, -1].isna().all():
+        cells, names = cells.iloc[:, :-1], names[:-1]
+    if len(names) != cells.shape[1]:
+        raise ValueError(
+            f"{path}: row 1 has {width} values, the header line names {len(names)} (separated by "
+            f"{SEPARATORS.get(form.separator, form.separator)})"
+        )
+    return Table(path, cells, names, notes=form.notes())
