@@ -18,9 +18,15 @@ from spatgmm.baselines.base import LEAST_WEIGHT, LONGEST_SETTLING, Units
 from spatgmm.baselines.noise import Noise
 from spatgmm.common import em
 
-#: A noise variance may not fall below this share of its column's variance: a factor that takes a
-#: column over completely (a Heywood case) would otherwise send the density to infinity.
-NOISE_FLOOR = 1e-6
+#: Of a column's variance: less has no influence on a bound.
+_LEAST_VARIANCE = 1e-6
+
+#: Noise starts at this share of its column's variance at least: EM leaves a variance near zero
+#: only very slowly.
+_FIRST_NOISE = 1e-3
+
+#: Where noise is below this share of its column's variance, expanded squares drown in rounding.
+_TINY_NOISE = 1e-7
 
 
 class Sample:
@@ -31,8 +37,8 @@ class Sample:
         self.units = units
         self.values = units.apply(X)
         self.squares = self.values**2
-        # Constant columns need a floor too.
-        self.floor = NOISE_FLOOR * np.maximum(self.values.var(axis=0), NOISE_FLOOR)
+        # Constant columns need a bound on their noise, too.
+        self.variances = np.maximum(self.values.var(axis=0), _LEAST_VARIANCE)
 
 
 class Parameters(NamedTuple):
@@ -99,6 +105,7 @@ class Whitening(NamedTuple):
     projector: np.ndarray  # C', (G, q, p)
     inverse: np.ndarray  # L^-1, (G, q, q)
     log_det: np.ndarray  # log|Sigma|, (G,)
+    tiny: bool  # whether some noise is all but 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +138,7 @@ class FactorAnalyzers(em.Problem[Parameters]):
     def __init__(self, sample: Sample, n_factors: int, shared_loadings: bool, noise: Noise):
         self.sample, self.noise = sample, noise
         self._n_factors, self._shared_loadings = n_factors, shared_loadings
+        self._floor = noise.floor * sample.variances
 
     def degenerate(self, parameters: Parameters) -> np.ndarray:
         """Which components have too few expected rows for their factors and noise, (G,)."""
@@ -153,9 +161,8 @@ class FactorAnalyzers(em.Problem[Parameters]):
         residual = np.array([diagonal for _, _, diagonal in start.own_axes])
         residual -= (loadings**2).sum(axis=1)
         weight = start.weight / start.weight.sum()
-        # Farther from zero than the floor: EM leaves a variance near zero only very slowly.
-        residual = np.maximum(residual, 1e3 * self.sample.floor)
-        psi = self.noise.fit(residual, weight, self.sample.floor, np.ones_like(residual))
+        residual = np.maximum(residual, _FIRST_NOISE * self.sample.variances)
+        psi = self.noise.fit(residual, weight, self._floor, np.ones_like(residual))
         return Parameters(np.log(weight), start.means, loadings, np.log(psi))
 
     def log_joint(self, parameters: Parameters) -> np.ndarray:
@@ -169,48 +176,66 @@ class FactorAnalyzers(em.Problem[Parameters]):
     def _project(self, parameters: Parameters):
         whitening = self._whitening(parameters)
         G, q, p = whitening.projector.shape
-        slope = parameters.means * whitening.precision
         squared = whitening.precision @ self.sample.squares.T
         # One product for projections and cross terms.
+        slope = parameters.means * whitening.precision
         stacked = np.concatenate([whitening.projector.reshape(G * q, p), slope])
         products = stacked @ self.sample.values.T
         projected = products[: G * q].reshape(G, q, -1)
-        log_joint, _ = self._about(
-            parameters.log_weights,
-            parameters.means,
-            whitening,
-            squared,
-            projected,
-            products[G * q :],
-        )
+        log_joint, _ = self._about(parameters, whitening, squared, projected, products[G * q :])
         return log_joint, whitening, squared, projected
 
     def _whitening(self, parameters: Parameters) -> Whitening:
         precision = np.exp(-parameters.log_noise)
         scaled = precision[:, None, :] * parameters.loadings
-        inner = scaled @ parameters.loadings.transpose(0, 2, 1)
         diagonal = np.arange(self._n_factors)
-        inner[:, diagonal, diagonal] += 1.0
-        factor = np.linalg.cholesky(inner)
+        tiny = bool((precision * self.sample.variances > 1 / _TINY_NOISE).any())
+        if tiny:
+            # Without squares: R'R = I + Lambda' Psi^-1 Lambda from the QR factors of its root.
+            root = np.sqrt(precision)[:, None, :] * parameters.loadings
+            identity = np.broadcast_to(np.eye(self._n_factors), (len(root), *root.shape[1:2] * 2))
+            stacked = np.concatenate([root, identity], axis=2).transpose(0, 2, 1)
+            factor = np.linalg.qr(stacked, mode="r").transpose(0, 2, 1)
+        else:
+            inner = scaled @ parameters.loadings.transpose(0, 2, 1)
+            inner[:, diagonal, diagonal] += 1.0
+            factor = np.linalg.cholesky(inner)
         inverse = np.linalg.inv(factor)
-        half = np.log(factor[:, diagonal, diagonal]).sum(axis=1)
+        half = np.log(np.abs(factor[:, diagonal, diagonal])).sum(axis=1)
         log_det = parameters.log_noise.sum(axis=1) + 2 * half
-        return Whitening(precision, inverse @ scaled, inverse, log_det)
+        return Whitening(precision, inverse @ scaled, inverse, log_det, tiny)
 
-    def _about(self, log_weights, means, whitening, squared, projected, crossed):
-        """``log(pi_g) + log f_g(x)`` (n, G) and ``C'(x - mu)`` (G, q, n) about these means.
+    def _about(self, parameters: Parameters, whitening: Whitening, squared, projected, crossed):
+        """``log(pi_g) + log f_g(x)`` (n, G) and ``C'(x - mu)`` (G, q, n) at these parameters.
 
         ``crossed`` (G, n) is ``mu' Psi^-1 x``.
         """
+        means = parameters.means
         scores = projected - whitening.projector @ means[:, :, None]
-        joint = squared - 2 * crossed
-        for factor in range(self._n_factors):
-            joint -= scores[:, factor] ** 2
-        joint *= -0.5
+        if whitening.tiny:
+            distance = self._distance_of_residuals(parameters, whitening, scores)
+        else:
+            distance = squared - 2 * crossed
+            for factor in range(self._n_factors):
+                distance -= scores[:, factor] ** 2
+            distance += (whitening.precision * means**2).sum(axis=1)[:, None]
         constant = self.sample.p * np.log(2 * np.pi) + whitening.log_det
-        constant += (whitening.precision * means**2).sum(axis=1)
-        joint += (log_weights - 0.5 * constant)[:, None]
+        joint = (parameters.log_weights - 0.5 * constant)[:, None] - 0.5 * distance
         return joint.T, scores
+
+    def _distance_of_residuals(self, parameters: Parameters, whitening: Whitening, scores):
+        """Squared Mahalanobis distances (G, n) as ``(x - mu - Lambda u)' Psi^-1 (...) + u'u``.
+
+        With the expected factors ``u = L^-T C'(x - mu)``, which make it smallest, so that their
+        own errors count only squared.
+        """
+        distance = np.empty((len(scores), self.sample.n))
+        for g, inverse in enumerate(whitening.inverse):
+            factors = inverse.T @ scores[g]
+            fitted = factors.T @ parameters.loadings[g % len(parameters.loadings)]
+            residuals = self.sample.values - parameters.means[g] - fitted
+            distance[g] = residuals**2 @ whitening.precision[g] + (factors**2).sum(axis=0)
+        return distance
 
     def maximisation(self, parameters, expected):
         values, whitening = self.sample.values, expected.whitening
@@ -222,8 +247,9 @@ class FactorAnalyzers(em.Problem[Parameters]):
         # Second cycle: labels and factors missing; loadings and noise. Its E-step costs little,
         # since only the means moved.
         crossed = (means * whitening.precision) @ values.T
+        moved = parameters._replace(log_weights=log_weights, means=means)
         log_joint, scores = self._about(
-            log_weights, means, whitening, expected.squared, expected.projected, crossed
+            moved, whitening, expected.squared, expected.projected, crossed
         )
         moments = self._moments(em.posterior(log_joint)[1].T, scores, means, whitening.inverse)
         loadings = self._loadings(moments, whitening.precision)
@@ -231,7 +257,8 @@ class FactorAnalyzers(em.Problem[Parameters]):
         residual = moments.variances + (
             loadings * (moments.second @ loadings - 2 * moments.product)
         ).sum(axis=1)
-        psi = self._noise(residual, moments.totals / moments.totals.sum(), parameters.log_noise)
+        weight = moments.totals / moments.totals.sum()
+        psi = self.noise.fit(residual, weight, self._floor, np.exp(parameters.log_noise))
         return Parameters(log_weights, means, loadings, np.log(psi))
 
     def _moments(self, share, scores, means, inverse) -> Moments:
@@ -265,20 +292,6 @@ class FactorAnalyzers(em.Problem[Parameters]):
         right = (weight[:, None, :] * product).sum(axis=0)
         return np.linalg.solve(left, right.T[:, :, None])[:, :, 0].T[None]
 
-    def _noise(self, residual, weight, log_psi):
-        floor = self.sample.floor
-        previous = np.exp(log_psi)
-        psi = self.noise.fit(residual, weight, floor, previous)
-        if self.noise.exact or not (residual < floor).any():
-            return psi
-
-        # Volume and shape fitted to residuals raised to the floor need not be an improvement.
-        def objective(variance, log_variance):
-            return weight @ (log_variance + residual / variance).sum(axis=1)
-
-        better = objective(psi, np.log(psi)) < objective(previous, log_psi)
-        return psi if better else previous
-
     def flat(self, parameters):
         return np.concatenate([part.ravel() for part in parameters])
 
@@ -290,8 +303,8 @@ class FactorAnalyzers(em.Problem[Parameters]):
             part.reshape(old.shape) for part, old in zip(parts, like, strict=True)
         )
         log_weights = log_weights - np.logaddexp.reduce(log_weights)
-        psi = np.maximum(np.exp(log_noise), self.sample.floor)
-        psi = self.noise.fit(psi, np.exp(log_weights), self.sample.floor, psi)
+        psi = np.maximum(np.exp(log_noise), self._floor)
+        psi = self.noise.fit(psi, np.exp(log_weights), self._floor, psi)
         return Parameters(log_weights, means, loadings, np.log(psi))
 
     def metric(self, parameters):
