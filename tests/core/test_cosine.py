@@ -215,7 +215,7 @@ def test_scales_of_locations_are_refused():
 
 # -- EM ---------------------------------------------------------------------------------------
 
-APART = [[0.1, 0.8, 0.2, 2.0], [0.1, 0.5, 0.5, 5.0]]
+APART = [[0.1, 0.8, 0.2, 2.0], [0.1, 0.5, 0.5, 4.0]]
 
 
 def test_moments_and_densities_are_those_of_the_diagonal_model():
@@ -435,8 +435,8 @@ def test_intervals_cover():
 
 
 def test_shared_parameters_are_counted_once():
-    X, labels = two_clusters((10, 10), 80, APART, seed=16)
-    _, maps, estimates = fitted(cosine_family((10, 10)), X, labels, APART, "constant")
+    X, labels = two_clusters((14, 14), 80, APART, seed=16)
+    _, maps, estimates = fitted(cosine_family((14, 14)), X, labels, APART, "constant")
     own = CosineInformation(estimates, maps)
     estimates.shared[SHAPE] = True
     shared = CosineInformation(estimates, maps)
@@ -447,15 +447,14 @@ def test_shared_parameters_are_counted_once():
 
 
 def test_what_is_not_estimated_has_no_error():
-    X, labels = two_clusters((10, 10), 40, APART, seed=17)
-    fit, maps, estimates = fitted(cosine_family((10, 10)), X, labels, APART, "constant")
-    lower = estimates.family.kernel.lower
+    X, labels = two_clusters((14, 14), 40, APART, seed=17)
+    fit, maps, estimates = fitted(cosine_family((14, 14)), X, labels, APART, "constant")
     mixture = fit.mixture
-    at_bound = estimates.family.at(np.array([*mixture.thetas[0, :3], *lower]))
+    estimates.family.kernel.lower = mixture.thetas[0, SHAPE]
     estimates.mixture = Mixture(
         np.array([0.5, 0.5, 0.0]),
         [*mixture.means, mixture.means[0]],
-        [at_bound, mixture.covariances[1], mixture.covariances[1]],
+        [*mixture.covariances, mixture.covariances[1]],
     )
     information = CosineInformation(estimates, maps)
     assert np.isnan(information.theta_covariance[0, 3]).all()
