@@ -8,6 +8,7 @@ from scipy.special import logsumexp
 
 from spatgmm import SpatialGaussianMixture
 from spatgmm.common.agreement import accuracy, ari
+from spatgmm.common.em import run, run_best
 from spatgmm.common.locations import grid_coordinates
 from spatgmm.covariance import decay as decays
 from spatgmm.covariance import metric as metrics
@@ -15,14 +16,16 @@ from spatgmm.covariance.cosine import Bands, CosineFamily, CosineGeometry
 from spatgmm.covariance.family import NU, SHAPE, SpatialCovariance
 from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
-from spatgmm.fitting import em
 from spatgmm.fitting.cosine import CosineMaps
-from spatgmm.fitting.cosine_information import CosineInformation, _Scores, _square_roots
-from spatgmm.fitting.inference import Estimates
+from spatgmm.fitting.cosine_information import _Scores, _square_roots, cosine_uncertainty
+from spatgmm.fitting.em import SpatialProblem
+from spatgmm.fitting.estimates import Estimates
 from spatgmm.fitting.maps import Maps
+from spatgmm.fitting.means import candidates
+from spatgmm.fitting.scales import NoScales
 from spatgmm.fitting.scoring import Scoring
 from spatgmm.fitting.search import cosine as search
-from spatgmm.fitting.state import Mixture, starting_mixture
+from spatgmm.fitting.state import Mixture, Model
 
 SHAPES = [(9,), (2,), (4, 5), (6, 1, 3), (3, 4, 2)]
 
@@ -50,12 +53,21 @@ def two_clusters(shape, n, thetas, seed, decay="exponential"):
     return X, labels
 
 
+def model_of(family, mean="free", shared=()):
+    (mean,) = candidates(mean, family.geometry.coordinates.shape[1])
+    return Model(family, mean, NoScales(), family.members(shared))
+
+
+def run_from(maps, model, responsibilities, thetas, tol=1e-4, max_iter=500):
+    start = model.mixture(maps, responsibilities, np.array(thetas))
+    return run(SpatialProblem(maps, model, Scoring()), start, tol=tol, max_iter=max_iter)
+
+
 def fitted(family, X, labels, thetas, mean, tol=1e-4, max_iter=2000):
     maps = CosineMaps(family.geometry.rotate(X))
-    start = starting_mixture(maps, np.eye(len(thetas))[labels], np.array(thetas), family, mean)
-    fit = em.run(maps, start, Scoring(), mean, tol, max_iter)
-    own = np.zeros(family.n_parameters, dtype=bool)
-    return fit, maps, Estimates(fit.mixture, family, 1.0, mean, own)
+    model = model_of(family, mean)
+    fit = run_from(maps, model, np.eye(len(thetas))[labels], thetas, tol, max_iter)
+    return fit, maps, Estimates(fit.parameters, model, 1.0)
 
 
 # -- the covariance ---------------------------------------------------------------------------
@@ -154,8 +166,7 @@ def test_solving_and_distances_use_the_same_inverse():
 def test_draws_have_the_variances_of_the_model():
     family = cosine_family((5, 6))
     theta = np.array([0.2, 0.6, 0.2, 2.0])
-    X = family.sample(theta, 20000, np.random.default_rng(5))
-    (Y,) = family.geometry.rotate(X)
+    (Y,) = family.at(theta).draw(20000, np.random.default_rng(5))
     ratio = (Y**2).mean(axis=0) / family.variances(theta)
     assert np.abs(ratio - 1).max() < 6 * np.sqrt(2 / 20000)
 
@@ -207,10 +218,10 @@ def test_missing_pixels_are_refused():
 
 
 def test_scales_of_locations_are_refused():
-    maps = CosineMaps([np.ones((3, 16))])
-    assert maps.divided(None) is maps
-    with pytest.raises(ValueError, match="variance='location'"):
-        maps.divided(np.ones(16))
+    X = np.random.default_rng(1).normal(size=(9, 4, 4))
+    model = SpatialGaussianMixture(2, likelihood="cosine", variance="location")
+    with pytest.raises(ValueError, match="variance='constant'"):
+        model.fit(X)
 
 
 # -- EM ---------------------------------------------------------------------------------------
@@ -253,10 +264,9 @@ def test_labels_agree_with_those_of_the_exact_fit():
         Kernel(Geometry(grid_coordinates((16, 16)).astype(float)), decays.get("exponential"))
     )
     maps = Maps(exact.geometry.rotate(X))
-    start = starting_mixture(maps, np.eye(2)[labels], thetas, exact, "constant")
-    best = em.run(maps, start, Scoring(), "constant")
+    best = run_from(maps, model_of(exact, "constant"), np.eye(2)[labels], thetas)
     assert (fit.labels == best.labels).mean() >= 0.98
-    assert_allclose(fit.mixture.thetas, best.mixture.thetas, rtol=0.15, atol=0.05)
+    assert_allclose(fit.parameters.thetas, best.parameters.thetas, rtol=0.15, atol=0.05)
 
 
 # -- the search -------------------------------------------------------------------------------
@@ -274,10 +284,17 @@ def test_the_search_leads_to_the_best_known_optimum(reference):
     maps = Maps(exact.geometry.rotate(X))
     today = SpatialGaussianMixture(2, coordinates=data.coordinates, random_state=0).fit(data.X)
     for seed in range(3):
-        blocks, family = search.as_cosines(maps.blocks, exact)
-        starts = search.multistart(blocks, family, 2, 10, np.random.default_rng(seed))
-        mixtures = [starting_mixture(maps, R, thetas, exact, "free") for R, thetas in starts]
-        fit = em.run_best(maps, mixtures, Scoring(), "free", 1e-4, 500)
+        model = model_of(exact)
+        in_cosines = search.as_cosines(maps, model)
+        starts = search.multistart(*in_cosines, 2, 10, np.random.default_rng(seed))
+        fit, *_ = run_best(
+            SpatialProblem(maps, model, Scoring()),
+            [model.mixture(maps, R, thetas) for R, thetas in starts],
+            tol=1e-4,
+            max_iter=500,
+            trial_iterations=10,
+            n_finished=4,
+        )
         assert ari(today.labels_, fit.labels) == 1
         scale = np.sqrt(((data.X - data.X.mean(axis=0)) ** 2).mean())
         assert fit.log_likelihood - X.size * np.log(scale) > today.log_likelihood_ - 1e-3
@@ -290,14 +307,22 @@ def test_the_search_finds_clusters_that_differ_in_covariance(shape, mean):
     X = standardised(X)
     family = cosine_family(shape)
     starts = search.multistart(
-        family.geometry.rotate(X), family, 2, 6, np.random.default_rng(0), mean
+        CosineMaps(family.geometry.rotate(X)),
+        model_of(family, mean),
+        2,
+        6,
+        np.random.default_rng(0),
     )
     R, thetas = starts[0]
     assert R.shape == (120, 2)
     assert thetas.shape == (2, 4)
     assert accuracy(labels, R.argmax(axis=1)) > 0.95
     again = search.multistart(
-        family.geometry.rotate(X), family, 2, 6, np.random.default_rng(0), mean
+        CosineMaps(family.geometry.rotate(X)),
+        model_of(family, mean),
+        2,
+        6,
+        np.random.default_rng(0),
     )
     assert_allclose(again[0][0], R)
 
@@ -308,15 +333,15 @@ def test_the_search_sees_means_where_maps_are_fewer_than_pixels():
     bumps = np.cos(np.arange(365) * np.arange(1, 5)[:, None] / 60)
     X = standardised(bumps[labels] + 0.7 * rng.normal(size=(35, 365)))
     family = cosine_family((365,))
-    R, _ = search.multistart(family.geometry.rotate(X), family, 4, 10, rng)[0]
+    R, _ = search.multistart(CosineMaps(family.geometry.rotate(X)), model_of(family), 4, 10, rng)[0]
     assert ari(labels, R.argmax(axis=1)) == 1
 
 
 def test_many_maps_are_searched_in_part_and_all_get_responsibilities():
     X, labels = two_clusters((5, 5), 2600, [[0.1, 0.9, 0.05, 1.5], [0.1, 0.3, 0.7, 4.0]], seed=10)
     family = cosine_family((5, 5))
-    blocks = family.geometry.rotate(standardised(X))
-    R, _ = search.multistart(blocks, family, 2, 4, np.random.default_rng(0))[0]
+    maps = CosineMaps(family.geometry.rotate(standardised(X)))
+    R, _ = search.multistart(maps, model_of(family), 2, 4, np.random.default_rng(0))[0]
     assert R.shape == (2600, 2)
     assert_allclose(R.sum(axis=1), 1)
     assert accuracy(labels, R.argmax(axis=1)) > 0.9
@@ -325,8 +350,8 @@ def test_many_maps_are_searched_in_part_and_all_get_responsibilities():
 def test_the_search_of_one_component_and_one_start():
     X, _ = two_clusters((5, 5), 30, APART, seed=11)
     family = cosine_family((5, 5))
-    blocks = family.geometry.rotate(standardised(X))
-    ((R, thetas),) = search.multistart(blocks, family, 1, 1, np.random.default_rng(0))
+    maps = CosineMaps(family.geometry.rotate(standardised(X)))
+    ((R, thetas),) = search.multistart(maps, model_of(family), 1, 1, np.random.default_rng(0))
     assert_allclose(R, 1)
     assert family.at(thetas[0]) is not None
 
@@ -334,13 +359,13 @@ def test_the_search_of_one_component_and_one_start():
 def test_profile_suits_given_labels():
     X, labels = two_clusters((12, 12), 200, APART, seed=12)
     family = cosine_family((12, 12))
-    blocks = family.geometry.rotate(X)
-    thetas = search.profile(blocks, family, np.eye(3)[labels])
+    maps, model = CosineMaps(family.geometry.rotate(X)), model_of(family)
+    thetas = search.profile(maps, model, np.eye(3)[labels])
     assert thetas[0, SHAPE] < thetas[1, SHAPE]
     # The third component is empty: all maps as one.
-    everyone = search.profile(blocks, family, np.ones((200, 1)))
+    everyone = search.profile(maps, model, np.ones((200, 1)))
     assert_allclose(thetas[2], everyone[0])
-    at_two = search.profile(blocks, family, np.eye(2)[labels], shapes=[[2.0]])
+    at_two = search.profile(maps, model, np.eye(2)[labels], shapes=[[2.0]])
     assert_allclose(at_two[:, SHAPE], 2.0)
 
 
@@ -348,11 +373,13 @@ def test_grids_alone_have_cosines():
     coordinates = grid_coordinates((5, 4)).astype(float)
     X = np.random.default_rng(13).normal(size=(6, 20))
     dense = dense_family(coordinates)
-    (Y,), family = search.as_cosines([X], dense)
+    maps, model = search.as_cosines(Maps([X]), model_of(dense))
+    (Y,), family = maps.blocks, model.family
     assert_allclose(Y, family.geometry.rotate(X)[0])
     assert family.geometry.unit == dense.geometry.unit
-    assert search.as_cosines([X], dense_family(coordinates, metric="rotated")) is None
-    assert search.as_cosines([X[:, :-1]], dense_family(coordinates[:-1])) is None
+    turned, torn = dense_family(coordinates, metric="rotated"), dense_family(coordinates[:-1])
+    assert search.as_cosines(Maps([X]), model_of(turned)) is None
+    assert search.as_cosines(Maps([X[:, :-1]]), model_of(torn)) is None
 
 
 # -- standard errors --------------------------------------------------------------------------
@@ -364,7 +391,7 @@ def test_information_is_the_numerical_hessian(mean):
     X, labels = two_clusters(shape, 50, thetas, seed=7)
     family = cosine_family(shape)
     fit, maps, estimates = fitted(family, X, labels, thetas, mean, tol=1e-12)
-    assert (fit.responsibilities.max(axis=1) < 0.99).sum() > 10
+    assert (fit.expected.responsibilities.max(axis=1) < 0.99).sum() > 10
     assert not any(estimates.held(0) + estimates.held(1))
     f = 25 if mean == "free" else 1
 
@@ -372,10 +399,10 @@ def test_information_is_the_numerical_hessian(mean):
         means = np.zeros((2, 25))
         means[:, :f] = v[1 : 1 + 2 * f].reshape(2, f)
         covariances = [family.at(theta) for theta in v[1 + 2 * f :].reshape(2, 4)]
-        mixture = Mixture(np.array([v[0], 1 - v[0]]), [[m] for m in means], covariances)
+        mixture = Mixture(np.array([v[0], 1 - v[0]]), [[m] for m in means], covariances, NoScales())
         return logsumexp(mixture.log_joint(maps), axis=1)
 
-    mixture = fit.mixture
+    mixture = fit.parameters
     at = np.concatenate(
         [mixture.weights[:1], *[m[0][:f] for m in mixture.means], mixture.thetas.ravel()]
     )
@@ -391,14 +418,14 @@ def test_information_is_the_numerical_hessian(mean):
         hessian[i, j] = hessian[j, i] = (behind - ahead).sum() / (4 * sizes[i] * sizes[j])
     inverse = np.linalg.inv(hessian)
     sandwich = inverse @ gradients @ gradients.T @ inverse
-    information = CosineInformation(estimates, maps)
-    assert information.observed_weight_variance[0] == pytest.approx(inverse[0, 0], rel=1e-3)
+    information = cosine_uncertainty(estimates, maps)
+    assert information.by_information.weight_variance[0] == pytest.approx(inverse[0, 0], rel=1e-3)
     assert information.weight_variance[1] == pytest.approx(sandwich[0, 0], rel=5e-3)
     for g in range(2):
         own = slice(1 + 2 * f + 4 * g, 5 + 2 * f + 4 * g)
         few = information.counts[g] / (information.counts[g] - 4)
         scale = np.sqrt(np.outer(np.diag(inverse[own, own]), np.diag(inverse[own, own])))
-        difference = information.observed_theta_covariance[g] - inverse[own, own]
+        difference = information.by_information.theta_covariance[g] - inverse[own, own]
         assert np.abs(difference / scale).max() < 5e-3
         difference = information.theta_covariance[g] - few * sandwich[own, own]
         assert np.abs(difference / scale).max() < 2e-2
@@ -408,7 +435,7 @@ def test_information_is_the_numerical_hessian(mean):
 def test_both_ways_around_the_means_are_the_same(mean):
     X, labels = two_clusters((5, 4), 40, APART, seed=15)
     fit, maps, estimates = fitted(cosine_family((5, 4)), X, labels, APART, mean)
-    _, R = fit.mixture.expectation(maps)
+    _, R = fit.parameters.expectation(maps)
     scores = _Scores(estimates, maps, R, np.arange(2))
     L, everyone = _square_roots(R), np.arange(40)
     assert_allclose(
@@ -428,8 +455,8 @@ def test_intervals_cover():
     for seed in range(32):
         X, labels = two_clusters((12, 12), 100, thetas, seed)
         fit, maps, estimates = fitted(family, X, labels, thetas, "constant", tol=1e-3)
-        errors = np.sqrt(np.einsum("gkk->gk", CosineInformation(estimates, maps).theta_covariance))
-        hits.append(np.abs(fit.mixture.thetas - thetas) < 1.96 * errors)
+        errors = np.sqrt(np.einsum("gkk->gk", cosine_uncertainty(estimates, maps).theta_covariance))
+        hits.append(np.abs(fit.parameters.thetas - thetas) < 1.96 * errors)
     # 256 intervals, those of one fit being correlated.
     assert 0.89 < np.mean(hits) < 0.985
 
@@ -437,26 +464,27 @@ def test_intervals_cover():
 def test_shared_parameters_are_counted_once():
     X, labels = two_clusters((14, 14), 80, APART, seed=16)
     _, maps, estimates = fitted(cosine_family((14, 14)), X, labels, APART, "constant")
-    own = CosineInformation(estimates, maps)
-    estimates.shared[SHAPE] = True
-    shared = CosineInformation(estimates, maps)
-    beta = shared.observed_theta_covariance[:, 3, 3]
+    own = cosine_uncertainty(estimates, maps)
+    estimates.model.shared[SHAPE] = True
+    shared = cosine_uncertainty(estimates, maps)
+    beta = shared.by_information.theta_covariance[:, 3, 3]
     assert beta[0] == pytest.approx(beta[1])
     # Two components know more about one parameter than each about its own.
-    assert (beta < own.observed_theta_covariance[:, 3, 3]).all()
+    assert (beta < own.by_information.theta_covariance[:, 3, 3]).all()
 
 
 def test_what_is_not_estimated_has_no_error():
     X, labels = two_clusters((14, 14), 40, APART, seed=17)
     fit, maps, estimates = fitted(cosine_family((14, 14)), X, labels, APART, "constant")
-    mixture = fit.mixture
+    mixture = fit.parameters
     estimates.family.kernel.lower = mixture.thetas[0, SHAPE]
     estimates.mixture = Mixture(
         np.array([0.5, 0.5, 0.0]),
         [*mixture.means, mixture.means[0]],
         [*mixture.covariances, mixture.covariances[1]],
+        NoScales(),
     )
-    information = CosineInformation(estimates, maps)
+    information = cosine_uncertainty(estimates, maps)
     assert np.isnan(information.theta_covariance[0, 3]).all()
     assert np.isnan(information.theta_covariance[2]).all()
     assert np.isnan(information.weight_variance[2])
@@ -468,13 +496,13 @@ def test_errors_of_one_component_are_those_of_independent_cosines(mean):
     X, labels = two_clusters((8, 8), 200, [[0.2, 0.7, 0.3, 2.5]], seed=18)
     family = cosine_family((8, 8))
     _, maps, estimates = fitted(family, X, labels, [[0.2, 0.7, 0.3, 2.5]], mean, tol=1e-10)
-    information = CosineInformation(estimates, maps)
+    information = cosine_uncertainty(estimates, maps)
     (covariance,) = estimates.mixture.covariances
     along = covariance.directions()
     # dXi/dtau is K, of which Xi is the direction: K = (Xi - c J - nu I) / tau.
     c, tau, nu, _ = covariance.theta
     along[1] = (along[1] - c * along[0] - nu * along[2]) / tau
     expected = np.linalg.inv(200 * 0.5 * along @ along.T)
-    ratio = np.sqrt(np.diag(information.observed_theta_covariance[0]) / np.diag(expected))
+    ratio = np.sqrt(np.diag(information.by_information.theta_covariance[0]) / np.diag(expected))
     assert_allclose(ratio, 1, atol=0.15)
     assert information.weight_variance[0] == 0
