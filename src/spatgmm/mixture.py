@@ -9,6 +9,8 @@ from dataclasses import replace
 from itertools import product
 
 import numpy as np
+from scipy.spatial.distance import pdist, squareform
+from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
@@ -25,6 +27,7 @@ from spatgmm.covariance.kernel import Kernel
 from spatgmm.covariance.metric import Metric
 from spatgmm.fitting import engine, inference, means, options, scales
 from spatgmm.fitting.em import Solver, SpatialProblem
+from spatgmm.fitting.engine import Engine
 from spatgmm.fitting.estimates import Estimates, Uncertainty
 from spatgmm.fitting.gls import GLS
 from spatgmm.fitting.maps import Maps
@@ -135,6 +138,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
         ``(G - 1) + G*p + 4*G``; with constant means ``(G - 1) + G + 4*G``.  Options change the
         ``4*G`` to what they leave free, and scales of locations add ``p - 1``.
     coordinates_ : ndarray of shape (p, d)
+    observed_locations_ : ndarray of bool, shape (p,)
+        Locations that some map has, with ``missing="em"``: others, such as a mask that all maps
+        share, are left out, and means, scales, covariances and imputed maps are NaN there.
     distances_ : ndarray of shape (p, p)
         Scaled to [0, 2]; computed when asked for.
     path_ : str
@@ -212,6 +218,11 @@ class SpatialGaussianMixture(LikelihoodMixture):
         """
         options.check(self.get_params(deep=False))
         X, brought = self._check_maps(X, reset=True)
+        checks.check_some_values(X)
+        self.coordinates_ = brought.locations(self.coordinates)
+        # A pixel that no map has is outside of them all: beyond a mask, over land, a dead sensor.
+        self.observed_locations_ = ~np.isnan(X).all(axis=0)
+        X = X[:, self.observed_locations_] if not self.observed_locations_.all() else X
         n, p = X.shape
         if n <= self.n_components:
             raise ValueError(
@@ -219,7 +230,6 @@ class SpatialGaussianMixture(LikelihoodMixture):
             )
         if p < 2:
             raise ValueError(f"X has {p} feature(s); a spatial covariance needs 2 locations")
-        self.coordinates_ = brought.locations(self.coordinates)
         given = None
         if not isinstance(self.init, str):
             given = checks.responsibilities_from(self.init, n, self.n_components)
@@ -266,7 +276,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         # Scales and missing pixels break a grid's symmetry.
         alike = not (scales.get(self.variance).differ or np.isnan(standardised).any())
         likelihood = "exact" if self.solver == "gls" else self.likelihood
-        self._engine = engine.choose(likelihood, self.coordinates_, decay, metric, alike)
+        self._engine = engine.choose(likelihood, self._locations, decay, metric, alike)
         with self._engine.threads():
             maps = self._engine.maps(standardised)
             fit = self._best_fit(maps, given, mean, rng)
@@ -330,8 +340,11 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self.weights_ = self._mixture.weights
         blocks = [np.stack(block) for block in zip(*self._mixture.means, strict=True)]
         family, p = self._engine.family, len(self._centre)
-        self.scales_ = self._mixture.scales.values(p)
-        self.means_ = self._centre + self._scale * self.scales_ * self._engine.back(blocks)
+        scales_ = self._mixture.scales.values(p)
+        self.scales_ = self._everywhere(scales_)
+        self.means_ = self._everywhere(
+            self._centre + self._scale * scales_ * self._engine.back(blocks)
+        )
         self.alpha_ = self._estimates.alpha()
         self.shape_ = self._estimates.shapes().copy()
         decay = family.kernel.decay
@@ -374,10 +387,10 @@ class SpatialGaussianMixture(LikelihoodMixture):
         constraints.check_value("n_samples", n_samples, constraints.Integer(1))
         rng = checks.random_generator(self.random_state)
         labels = rng.choice(len(self.weights_), size=n_samples, p=self.weights_)
-        X = np.empty((n_samples, len(self._centre)))
+        X = np.empty((n_samples, len(self.coordinates_)))
         for g, covariance in enumerate(self._mixture.covariances):
             rows = np.flatnonzero(labels == g)
-            maps = self._engine.back(covariance.draw(len(rows), rng))
+            maps = self._everywhere(self._engine.back(covariance.draw(len(rows), rng)))
             X[rows] = self.means_[g] + self._scale * self.scales_ * maps
         return X, labels
 
@@ -395,30 +408,48 @@ class SpatialGaussianMixture(LikelihoodMixture):
         -------
         ndarray of shape (n, p)
         """
-        maps = self._maps(X)
-        with self._engine.threads():
-            _, responsibilities = self._mixture.expectation(maps)
+        seen_by, mixture, maps = self._seen(X)
+        with seen_by.threads():
+            _, responsibilities = mixture.expectation(maps)
             filled = sum(
-                r[:, None] * self._engine.back(self._mixture.filled(maps, g))
+                r[:, None] * seen_by.back(mixture.filled(maps, g))
                 for g, r in enumerate(responsibilities.T)
             )
-        return self._centre + self._scale * filled
+        return self._everywhere(self._centre + self._scale * filled)
+
+    def log_likelihood(self, X, likelihood=None):
+        """Total log-likelihood of maps, natural logarithm.
+
+        Parameters
+        ----------
+        X : array-like
+        likelihood : {"exact", "cosine"}, optional
+            How to compute it; by default as in the fit (``likelihood_``).
+
+        Returns
+        -------
+        float
+        """
+        return float(logsumexp(self._joint(X, likelihood), axis=1).sum())
 
     @property
     def covariances_(self):
         """``Xi_g = a1*J + a2*D + a3*I``, with scales ``s`` ``diag(s) Xi_g diag(s)``: (G, p, p)."""
         check_is_fitted(self)
         kernel = self._engine.family.kernel
-        geometry = Geometry(self.coordinates_, False, by_offset=kernel.metric.by_offset)
+        geometry = Geometry(self._locations, False, by_offset=kernel.metric.by_offset)
         dense = SpatialCovariance(Kernel(geometry, kernel.decay, kernel.metric))
+        matrices = np.array([dense.matrix(theta)[0] for theta in self._mixture.thetas])
         units = self._scale**2 * np.outer(self.scales_, self.scales_)
-        return np.array([units * dense.matrix(theta)[0] for theta in self._mixture.thetas])
+        across = self._everywhere(self._everywhere(matrices).transpose(0, 2, 1))
+        return units * across.transpose(0, 2, 1)
 
     @property
     def distances_(self):
         """Scaled distances, shape (p, p)."""
         check_is_fitted(self)
-        return self._engine.family.geometry.distances()
+        geometry = self._engine.family.geometry
+        return squareform(pdist(self.coordinates_)) / geometry.unit
 
     # -- what it says about space --------------------------------------------------------------
 
@@ -478,30 +509,49 @@ class SpatialGaussianMixture(LikelihoodMixture):
         return inference.correlogram(self._estimates, distances)
 
     def _uncertainty(self, X) -> Uncertainty:
-        maps = self._maps(X)
-        with self._engine.threads():
-            return self._engine.uncertainty(self._estimates, maps)
+        seen_by, mixture, maps = self._seen(X)
+        model = replace(self._model, family=seen_by.family)
+        estimates = replace(self._estimates, mixture=mixture, model=model)
+        with seen_by.threads():
+            return seen_by.uncertainty(estimates, maps)
 
     # -- checks -------------------------------------------------------------------------------
 
-    def _joint(self, X) -> np.ndarray:
+    def _joint(self, X, likelihood=None) -> np.ndarray:
         """``log(pi_g) + log N(x_i; mu_g, Xi_g)`` in the units of X, shape (n, G)."""
-        maps = self._maps(X)
-        with self._engine.threads():
-            joint = self._mixture.log_joint(maps)
+        seen_by, mixture, maps = self._seen(X, likelihood)
+        with seen_by.threads():
+            joint = mixture.log_joint(maps)
         return joint - maps.n_observed[:, None] * np.log(self._scale)
 
-    def _maps(self, X) -> Maps:
-        """Checked data as the mixture sees them."""
+    def _seen(self, X, likelihood=None) -> tuple[Engine, Mixture, Maps]:
+        """Checked data, and the engine that can carry them with the mixture in its terms."""
         check_is_fitted(self)
         X, _ = self._check_maps(X, reset=False)
-        standardised = (X - self._centre) / self._scale
-        if np.isnan(standardised).any() and self._engine.family.geometry.path != Geometry.DENSE:
-            raise ValueError(
-                "X has missing pixels, but the maps that the model was fitted to had none; fit it "
-                "to these maps"
-            )
-        return self._engine.maps(standardised)
+        standardised = (X[:, self.observed_locations_] - self._centre) / self._scale
+        chosen = self._engine
+        if likelihood is not None:
+            kernel, alike = chosen.family.kernel, not self._mixture.scales.differ
+            chosen = engine.choose(likelihood, self._locations, kernel.decay, kernel.metric, alike)
+        if np.isnan(standardised).any():
+            chosen = chosen.with_gaps()
+        mixture = self._mixture
+        if chosen is not self._engine:
+            mixture = self._engine.mixture_for(chosen, mixture)
+        return chosen, mixture, chosen.maps(standardised)
+
+    @property
+    def _locations(self) -> np.ndarray:
+        """Coordinates of the locations that some map has."""
+        return self.coordinates_[self.observed_locations_]
+
+    def _everywhere(self, values: np.ndarray) -> np.ndarray:
+        """Values (..., observed locations) at all locations (..., p): NaN where no map has any."""
+        if self.observed_locations_.all():
+            return values
+        whole = np.full((*values.shape[:-1], len(self.observed_locations_)), np.nan)
+        whole[..., self.observed_locations_] = values
+        return whole
 
     def _in_units(self, log_likelihood, maps: Maps) -> float:
         return log_likelihood - maps.n_observed.sum() * np.log(self._scale)

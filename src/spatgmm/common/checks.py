@@ -13,10 +13,7 @@ _SMALLEST_RANGE = 1e-150
 
 
 def check_finite(X: np.ndarray, missing_allowed: bool = False) -> None:
-    """Refuse missing and infinite values, naming the first.
-
-    Where missing values are allowed, maps and locations without any value are refused.
-    """
+    """Refuse missing and infinite values, naming the first."""
     bad = np.isinf(X) if missing_allowed else ~np.isfinite(X)
     if bad.any():
         row, column = np.argwhere(bad)[0]
@@ -28,12 +25,13 @@ def check_finite(X: np.ndarray, missing_allowed: bool = False) -> None:
             f"X contains {kind} at row {row}, column {column} ({bad.sum()} such values in all); "
             + hint
         )
-    if missing_allowed:
-        missing = np.isnan(X)
-        for axis, what in ((1, "row"), (0, "column")):
-            empty = np.flatnonzero(missing.all(axis=axis))
-            if empty.size:
-                raise ValueError(f"X: every value of {what} {empty[0]} is missing")
+
+
+def check_some_values(X: np.ndarray) -> None:
+    """Refuse maps without any value: nothing can be learnt from them."""
+    empty = np.flatnonzero(np.isnan(X).all(axis=1))
+    if empty.size:
+        raise ValueError(f"X: every value of row {empty[0]} is missing")
 
 
 def check_rows_differ(X: np.ndarray) -> None:

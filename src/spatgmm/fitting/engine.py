@@ -77,6 +77,21 @@ class Engine(ABC):
     def uncertainty(self, estimates: Estimates, maps: Maps) -> Uncertainty:
         """Covariances of the estimates."""
 
+    @abstractmethod
+    def with_gaps(self) -> Engine:
+        """The engine for maps with missing pixels, at the same parameters; itself if it can."""
+
+    def mixture_for(self, other: Engine, mixture: Mixture) -> Mixture:
+        """A mixture of this engine's in the terms of another one over the same locations."""
+        rotate = other.family.geometry.rotate
+        means = [self.back([block[None] for block in mean]) for mean in mixture.means]
+        return Mixture(
+            mixture.weights,
+            [[block[0] for block in rotate(mean)] for mean in means],
+            [other.family.inside(theta) for theta in mixture.thetas],
+            mixture.scales,
+        )
+
     def threads(self):
         """A context with the BLAS threads that suit the size of this engine's matrices."""
         return blas_threads(max(self.family.geometry.sizes))
@@ -105,6 +120,12 @@ class Exact(Engine):
         symmetry = None if symmetric and metric.reflects else False
         geometry = Geometry(coordinates, symmetry, by_offset=metric.by_offset)
         self.family = SpatialCovariance(Kernel(geometry, decay, metric))
+
+    def with_gaps(self):
+        geometry, kernel = self.family.geometry, self.family.kernel
+        if geometry.path == Geometry.DENSE:
+            return self
+        return Exact(geometry.coordinates, kernel.decay, kernel.metric, symmetric=False)
 
     def maps(self, X):
         blocks = self.family.geometry.rotate(X)
@@ -155,6 +176,11 @@ class Cosine(Engine):
     def __init__(self, coordinates: np.ndarray, decay: Decay, metric: Metric):
         metric.check(coordinates.shape[1])
         self.family = CosineFamily(Kernel(CosineGeometry(coordinates), decay, metric))
+
+    def with_gaps(self):
+        kernel = self.family.kernel
+        coordinates = self.family.geometry.coordinates
+        return Exact(coordinates, kernel.decay, kernel.metric, symmetric=False)
 
     def maps(self, X):
         return CosineMaps(self.family.geometry.rotate(X))
