@@ -97,3 +97,11 @@ def test_atomic_path_replaces_and_keeps_the_suffix(tmp_path):
         temporary.write_text("new")
     assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_missing_pixels_stay_missing_when_saved(tmp_path):
+    data = Dataset(np.array([[1.0, np.nan], [2.0, 3.0]]), np.array([[0.0], [1.0]]), missing=True)
+    data.save(tmp_path / "data.npz")
+    again = Dataset.load(tmp_path / "data.npz")
+    assert again.missing
+    np.testing.assert_array_equal(again.X, data.X)

@@ -12,8 +12,8 @@ import yaml
 
 from spatgmm.common.constraints import (
     ABSENT,
+    ANYTHING,
     REQUIRED,
-    Anything,
     Either,
     Integer,
     Keys,
@@ -60,8 +60,8 @@ STUDY = Keys(
         "vary": Parameter(
             {},
             Either(
-                Named(Text(), List(Anything(), 1)),
-                List(Named(Text(), Anything(), least=1), 1),
+                Named(Text(), List(ANYTHING, 1)),
+                List(Named(Text(), ANYTHING, least=1), 1),
             ),
             "keys and the values they take, see below",
         ),
