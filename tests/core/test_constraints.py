@@ -122,6 +122,7 @@ def test_values_that_look_wrong_are_taken(rule, value):
             "sigmoidd",
             "x must be one of 'sigmoid', 'matern32', got 'sigmoidd'; did you mean 'sigmoid'?",
         ),
+        (Number(), "1e-6", "x must be a number, got '1e-6'; YAML reads 1e-6 as a text, not 1.0e-6"),
         (Choice("one"), "zzz", "x must be 'one', got 'zzz'"),
         (optional(Integer(1)), 0, "x must be an integer of at least 1, got 0"),
         (optional(Integer(1)), "a", "x must be an integer of at least 1 or None, got 'a'"),

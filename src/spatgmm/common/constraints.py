@@ -19,6 +19,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+#: What YAML 1.1 takes for a text, since it has no point.
+_LOOKS_LIKE_A_NUMBER = re.compile(r"[+-]?\d+[eE][+-]?\d+")
+
 #: Longest part of a refused value that a message repeats.
 _LONGEST = 60
 
@@ -142,6 +145,12 @@ class Number(Rule):
             and (self.most is None or value <= self.most)
             and (self.above is None or value > self.above)
         )
+
+    def refusal(self, value: Any) -> Problem:
+        plain = super().refusal(value)
+        if isinstance(value, str) and _LOOKS_LIKE_A_NUMBER.fullmatch(value):
+            return plain._replace(message=plain.message + "; YAML reads 1e-6 as a text, not 1.0e-6")
+        return plain
 
     def __str__(self) -> str:
         noun = self._noun
