@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 from spatgmm import datasets, methods
 from spatgmm.cli import COMMANDS, main
@@ -71,3 +72,18 @@ def test_methods_tell_their_parameters_with_defaults_and_choices(capsys):
 def test_an_unknown_method_is_refused(capsys):
     assert main(["methods", "kmens"]) != 0
     assert "unknown method 'kmens'" in capsys.readouterr().err
+
+
+def test_a_configuration_is_checked_without_a_run(tmp_path, capsys, tiny):
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(tiny))
+    assert main(["study", "check", "--config", str(path)]) == 0
+    assert "nothing is wrong" in capsys.readouterr().out
+    tiny["methods"]["kmeans-once"]["n_init"] = 0
+    path.write_text(yaml.safe_dump(tiny))
+    assert main(["study", "check", "--config", str(path)]) != 0
+    assert "methods.kmeans-once.n_init: must be an integer" in capsys.readouterr().err
+    path.write_text("name: [a\n")
+    assert main(["study", "check", "--config", str(path)]) != 0
+    assert "line 2" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,5 +1,8 @@
 """Configurations: defaults, and one error that names everything that is wrong."""
 
+import copy
+import datetime
+import random
 import re
 from pathlib import Path
 
@@ -290,6 +293,37 @@ def test_a_key_that_stands_twice_is_named_with_all_else(tiny, tmp_path):
         f"{path}: line 2, column 1: the key 'name' stands here a second time",
         "batch_size",
     ]
+
+
+def places(node, path=()):
+    """Every place in a configuration but the whole."""
+    pairs = node.items() if isinstance(node, dict) else enumerate(node)
+    for key, below in pairs:
+        yield (*path, key)
+        if isinstance(below, dict | list):
+            yield from places(below, (*path, key))
+
+
+JUNK = [None, True, -1, 2.0, NAN, INFINITY, 10**400, "", "x\n", "1e-6", [], [[1]], {}, {1: []}]
+JUNK += [b"x", datetime.date(2026, 1, 1)]
+
+
+def test_whatever_a_configuration_holds_it_is_refused_or_taken(tiny):
+    rng = random.Random(1)
+    refused = 0
+    for _ in range(300):
+        damaged = copy.deepcopy(tiny)
+        for _ in range(rng.randint(1, 3)):
+            *parents, last = rng.choice(list(places(damaged)) or [("name",)])
+            node = damaged
+            for key in parents:
+                node = node[key]
+            node[last] = copy.deepcopy(rng.choice(JUNK))
+        try:
+            study.prepare(damaged, values=False)
+        except study.ConfigError as error:
+            refused += bool(error.problems)
+    assert refused > 200
 
 
 def documented(rule):

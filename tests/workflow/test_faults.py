@@ -59,7 +59,7 @@ def trouble(monkeypatch):
                 what()
             return real._fit(data, n_components, rng, **parameters)
 
-        fake = methods.Method(real.name, real.label, real.defaults, (), False, real._supports, fit)
+        fake = methods.Method(real.name, real.label, real.declared, (), False, real._supports, fit)
         monkeypatch.setattr(methods, "get", lambda name: fake)
         return lambda: counter.stat().st_size
 

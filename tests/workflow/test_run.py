@@ -112,7 +112,7 @@ def test_a_failing_method_gives_rows_and_the_batch_goes_on(
     calls = []
     real = methods.get("kmeans")
     broken = methods.Method(
-        real.name, real.label, real.defaults, (), False, lambda data, n_components: None, breaks
+        real.name, real.label, real.declared, (), False, lambda data, n_components: None, breaks
     )
     monkeypatch.setattr(methods, "get", lambda name: broken)
     step = ("--case", "grid", "--method", "kmeans-once", "--replicates", "0-2")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from spatgmm.common.constraints import (
     REQUIRED,
+    SEED,
     Choice,
     Either,
-    Given,
     Integer,
     Number,
     Parameter,
-    Seed,
+    given,
     optional,
 )
 
@@ -20,14 +20,14 @@ MODELS = tuple(
 )
 
 _N_COMPONENTS = Parameter(REQUIRED, Integer(1), "number of components")
-_RANDOM_STATE = Parameter(None, Seed(), "seed of all random starts")
+_RANDOM_STATE = Parameter(None, SEED, "seed of all random starts")
 
 
 def _em(n_init: int) -> dict[str, Parameter]:
     """What baselines that are fitted by EM have in common, with so many starts."""
     start = Either(
         Choice("kmeans", "random"),
-        Given("labels (n,) or responsibilities (n, G)"),
+        given("labels (n,) or responsibilities (n, G)"),
     )
     return {
         "init": Parameter(None, optional(start), "k-means, random or given starts; None: both"),
@@ -48,7 +48,7 @@ PARSIMONIOUS = {
 
 MATRIX_NORMAL = {
     "n_components": _N_COMPONENTS,
-    "shape": Parameter(None, optional(Given("a grid shape (r, c)")), "rows and columns of a map"),
+    "shape": Parameter(None, optional(given("a grid shape (r, c)")), "rows and columns of a map"),
     **_em(n_init=10),
 }
 

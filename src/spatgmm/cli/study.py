@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fit.add_argument("--method", required=True, help="id of the method")
     fit.add_argument("--replicates", required=True, help="FIRST-LAST, counted from 0, or one")
     fit.add_argument("--show", action="store_true", help="print the rows instead of storing them")
+    add("check", _check, "name everything that is wrong with the configuration, and do nothing")
     add("design", _design, "write the table of the design")
     add("aggregate", _aggregate, "merge all batches into fits.parquet")
     for name in ("table", "figure"):
@@ -57,6 +58,13 @@ def _load(arguments: argparse.Namespace) -> tuple[dict[str, Any], Design, Path]:
 
     config, design = study.load(arguments.config)
     return config, design, RESULTS / design.name
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    from spatgmm import study
+
+    study.prepare(study.read(arguments.config), arguments.config)
+    print(f"{arguments.config}: nothing is wrong with it")
 
 
 def _data(arguments: argparse.Namespace) -> None:

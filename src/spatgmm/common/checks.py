@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from spatgmm.common.constraints import Seed, check_value
+from spatgmm.common.constraints import SEED, check_value
 
 #: The square of a smaller number is 0.
 _SMALLEST_RANGE = 1e-150
@@ -58,7 +58,7 @@ def warn_constant_columns(X: np.ndarray) -> None:
 
 def random_generator(random_state) -> np.random.Generator:
     """A Generator from what scikit-learn users pass as ``random_state``."""
-    check_value("random_state", random_state, Seed())
+    check_value("random_state", random_state, SEED)
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(2**31))
     return np.random.default_rng(random_state)  # of a Generator, itself

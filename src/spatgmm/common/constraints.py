@@ -12,12 +12,15 @@ import difflib
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
+
+#: What YAML 1.1 takes for a text, since it has no point.
+_LOOKS_LIKE_A_NUMBER = re.compile(r"[+-]?\d+[eE][+-]?\d+")
 
 #: Longest part of a refused value that a message repeats.
 _LONGEST = 60
@@ -53,17 +56,24 @@ class Rule(ABC):
     def is_kind(self, value: Any) -> bool:
         """Whether a value is of the kind that this rule is about, if perhaps out of range."""
 
-    def allows(self, value: Any) -> bool:
-        """Whether a value is allowed."""
+    def fits(self, value: Any) -> bool:
+        """Whether a value is allowed, whatever is in it."""
         return self.is_kind(value)
+
+    def inside(self, value: Any) -> Iterator[Problem]:
+        """What is wrong with what a value that fits holds."""
+        yield from ()
 
     def problems(self, value: Any) -> Iterator[Problem]:
         """Everything that is wrong with a value."""
-        if not self.allows(value):
-            yield self.refusal(value)
+        yield from self.inside(value) if self.fits(value) else [self.refusal(value)]
+
+    def allows(self, value: Any) -> bool:
+        """Whether nothing is wrong with a value."""
+        return not any(self.problems(value))
 
     def refusal(self, value: Any) -> Problem:
-        """What to say of a value that is not allowed."""
+        """What to say of a value that does not fit."""
         return Problem((), f"must be {self}, got {_shown(value)}")
 
     def below(self, key: str | int) -> list[Rule]:
@@ -89,14 +99,29 @@ REQUIRED, ABSENT = type("Required", (), {})(), type("Absent", (), {})()
 
 
 @dataclass(frozen=True)
-class Flag(Rule):
-    """True or False."""
+class Kind(Rule):
+    """Values that a function knows, and what to call them."""
+
+    noun: str
+    test: Callable[[Any], bool]
 
     def is_kind(self, value: Any) -> bool:
-        return isinstance(value, bool | np.bool_)
+        return self.test(value)
 
     def __str__(self) -> str:
-        return "true or false"
+        return self.noun
+
+
+FLAG = Kind("true or false", lambda value: isinstance(value, bool | np.bool_))
+NOTHING = Kind("None", lambda value: value is None)
+ANYTHING = Kind("anything", lambda value: True)
+
+
+def given(noun: str) -> Rule:
+    """What only the data decide about, such as an array; checked where they are known."""
+    return Kind(
+        noun, lambda value: not (value is None or isinstance(value, str | bool | Real | Mapping))
+    )
 
 
 @dataclass(frozen=True)
@@ -112,7 +137,7 @@ class Number(Rule):
     def is_kind(self, value: Any) -> bool:
         return isinstance(value, Real) and not isinstance(value, bool)
 
-    def allows(self, value: Any) -> bool:
+    def fits(self, value: Any) -> bool:
         return (
             self.is_kind(value)
             and _is_finite(value)
@@ -120,6 +145,12 @@ class Number(Rule):
             and (self.most is None or value <= self.most)
             and (self.above is None or value > self.above)
         )
+
+    def refusal(self, value: Any) -> Problem:
+        plain = super().refusal(value)
+        if isinstance(value, str) and _LOOKS_LIKE_A_NUMBER.fullmatch(value):
+            return plain._replace(message=plain.message + "; YAML reads 1e-6 as a text, not 1.0e-6")
+        return plain
 
     def __str__(self) -> str:
         noun = self._noun
@@ -159,7 +190,7 @@ class Text(Rule):
     def is_kind(self, value: Any) -> bool:
         return isinstance(value, str)
 
-    def allows(self, value: Any) -> bool:
+    def fits(self, value: Any) -> bool:
         # The whole of it: "$" would let a line break at the end pass.
         return self.is_kind(value) and re.fullmatch(self.pattern, value) is not None
 
@@ -177,7 +208,7 @@ class Choice(Rule):
     def is_kind(self, value: Any) -> bool:
         return isinstance(value, str)
 
-    def allows(self, value: Any) -> bool:
+    def fits(self, value: Any) -> bool:
         return self.is_kind(value) and value in (*self.names, *self.also)
 
     def refusal(self, value: Any) -> Problem:
@@ -189,53 +220,15 @@ class Choice(Rule):
         return f"one of {known}" if len(self.names) > 1 else known
 
 
-@dataclass(frozen=True)
-class Only(Rule):
-    """One value and no other, such as None."""
-
-    value: Any
-
-    def is_kind(self, value: Any) -> bool:
-        return value is self.value
-
-    def __str__(self) -> str:
-        return repr(self.value)
-
-
-@dataclass(frozen=True)
-class Given(Rule):
-    """What only the data decide about, such as an array; checked where they are known."""
-
-    noun: str
-
-    def is_kind(self, value: Any) -> bool:
-        return not (value is None or isinstance(value, str | bool | Real | Mapping))
-
-    def __str__(self) -> str:
-        return self.noun
-
-
-@dataclass(frozen=True)
-class Anything(Rule):
-    """Whatever the code behind it takes."""
-
-    def is_kind(self, value: Any) -> bool:
-        return True
-
-    def __str__(self) -> str:
-        return "anything"
-
-
-@dataclass(frozen=True)
-class Seed(Rule):
-    """What scikit-learn's users pass as ``random_state``."""
-
-    def is_kind(self, value: Any) -> bool:
-        generators = np.random.Generator | np.random.RandomState
-        return value is None or isinstance(value, generators) or Integer(0).allows(value)
-
-    def __str__(self) -> str:
-        return "None, an integer of at least 0, a Generator or a RandomState"
+#: What scikit-learn's users pass as ``random_state``.
+SEED = Kind(
+    "None, an integer of at least 0, a Generator or a RandomState",
+    lambda value: (
+        value is None
+        or isinstance(value, np.random.Generator | np.random.RandomState)
+        or Integer(0).allows(value)
+    ),
+)
 
 
 class Either(Rule):
@@ -246,9 +239,6 @@ class Either(Rule):
 
     def is_kind(self, value: Any) -> bool:
         return any(rule.is_kind(value) for rule in self.rules)
-
-    def allows(self, value: Any) -> bool:
-        return any(rule.allows(value) for rule in self.rules)
 
     def problems(self, value: Any) -> Iterator[Problem]:
         rule = self._rule_for(value)
@@ -270,7 +260,7 @@ class Either(Rule):
 
 def optional(rule: Rule) -> Rule:
     """The rule, or None."""
-    return Either(rule, Only(None))
+    return Either(rule, NOTHING)
 
 
 @dataclass(frozen=True)
@@ -285,13 +275,10 @@ class List(Rule):
     def is_kind(self, value: Any) -> bool:
         return isinstance(value, list | tuple)
 
-    def allows(self, value: Any) -> bool:
-        return not any(self.problems(value))
+    def fits(self, value: Any) -> bool:
+        return self.is_kind(value) and self.least <= len(value) <= self.most
 
-    def problems(self, value: Any) -> Iterator[Problem]:
-        if not self.is_kind(value) or not self.least <= len(value) <= self.most:
-            yield self.refusal(value)
-            return
+    def inside(self, value: Any) -> Iterator[Problem]:
         for number, item in enumerate(value):
             yield from (problem.at(number) for problem in self.of.problems(item))
             if self.distinct and item in value[:number]:
@@ -330,13 +317,10 @@ class Keys(Rule):
         needed = (key for key, declared in self.keys.items() if declared.default is REQUIRED)
         return isinstance(value, Mapping) and next(needed, None) in (None, *value)
 
-    def allows(self, value: Any) -> bool:
-        return not any(self.problems(value))
+    def fits(self, value: Any) -> bool:
+        return isinstance(value, Mapping)
 
-    def problems(self, value: Any) -> Iterator[Problem]:
-        if not isinstance(value, Mapping):
-            yield self.refusal(value)
-            return
+    def inside(self, value: Any) -> Iterator[Problem]:
         for key, item in value.items():
             if key in self.keys:
                 yield from (problem.at(key) for problem in self.keys[key].rule.problems(item))
@@ -375,13 +359,10 @@ class Named(Rule):
     def is_kind(self, value: Any) -> bool:
         return isinstance(value, Mapping)
 
-    def allows(self, value: Any) -> bool:
-        return not any(self.problems(value))
+    def fits(self, value: Any) -> bool:
+        return self.is_kind(value) and len(value) >= self.least
 
-    def problems(self, value: Any) -> Iterator[Problem]:
-        if not self.is_kind(value) or len(value) < self.least:
-            yield self.refusal(value)
-            return
+    def inside(self, value: Any) -> Iterator[Problem]:
         for name, item in value.items():
             if self.name.allows(name):
                 yield from (problem.at(name) for problem in self.of.problems(item))
@@ -450,10 +431,10 @@ def _did_you_mean(name: Any, known: Iterable[str]) -> str:
 
 
 def _like(default: Any) -> Rule:
-    for rule in (Flag(), Number(), Text()):
+    for rule in (FLAG, Number(), Text()):
         if rule.is_kind(default):
             return rule
-    return Anything()
+    return ANYTHING
 
 
 def _is_finite(value: Real) -> bool:

@@ -3,7 +3,8 @@
 A decay is one small object: a function ``s(delta; shape)`` that rises from 0 at scaled distance 0
 to 1 at distance 2, its derivatives with respect to its few shape parameters and to distance, and
 where those parameters can lie.  To add one whose parameter stretches distance, write its ``rise``
-(:class:`ScaleDecay`) and put it into the list at the end.
+(:class:`ScaleDecay`), put it into the list at the end and its name into
+:mod:`spatgmm.fitting.options`.
 """
 
 from __future__ import annotations

@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 
 from spatgmm.common import constraints
-from spatgmm.common.constraints import Flag, Keys, Parameter, Problem
+from spatgmm.common.constraints import FLAG, Keys, Parameter, Problem
 from spatgmm.data import Dataset
 from spatgmm.scenarios import DISTORT
 
 #: What all data sets take.
 _COMMON = {
-    "centred": Parameter(False, Flag(), "subtract each true group's mean map"),
+    "centred": Parameter(False, FLAG, "subtract each true group's mean map"),
     "distort": Parameter({}, DISTORT, "move the locations, as scenarios do"),
 }
 

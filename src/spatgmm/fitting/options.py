@@ -11,14 +11,14 @@ from typing import Any
 
 from spatgmm.common import constraints
 from spatgmm.common.constraints import (
+    FLAG,
+    SEED,
     Choice,
     Either,
-    Flag,
-    Given,
     Integer,
     Number,
     Parameter,
-    Seed,
+    given,
     optional,
 )
 
@@ -44,7 +44,7 @@ OPTIONS = {
     "n_components": Parameter(2, Integer(1), "number of components"),
     "coordinates": Parameter(
         None,
-        optional(Given("an array of shape (p, d) or a grid shape")),
+        optional(given("an array of shape (p, d) or a grid shape")),
         "locations, or a grid shape",
     ),
     "decay": Parameter(
@@ -79,15 +79,15 @@ OPTIONS = {
     "solver": Parameter("scoring", Choice("scoring", "gls"), "Fisher scoring, or the paper's GLS"),
     "init": Parameter(
         "multistart",
-        Either(Choice("multistart", "kmeans"), Given("labels (n,) or responsibilities (n, G)")),
+        Either(Choice("multistart", "kmeans"), given("labels (n,) or responsibilities (n, G)")),
         "many starts, one from k-means, or one from labels or responsibilities",
     ),
     "n_init": Parameter(10, Integer(1), "starts per round of the search"),
     "tol": Parameter(1e-4, Number(above=0), "absolute tolerance on the log-likelihood"),
     "max_iter": Parameter(500, Integer(1), "largest number of exact EM iterations"),
-    "random_state": Parameter(None, Seed(), "seed of all random starts"),
+    "random_state": Parameter(None, SEED, "seed of all random starts"),
     "beta_init": Parameter(None, optional(Number(above=0)), "first beta of a single start"),
-    "verbose": Parameter(False, Flag(), "show progress on standard error"),
+    "verbose": Parameter(False, FLAG, "show progress on standard error"),
 }
 
 #: What the paper's algorithm, which knows no more than the paper's model, narrows down.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from spatgmm.common.constraints import Flag, Parameter
+from spatgmm.common.constraints import FLAG, Parameter
 from spatgmm.covariance.metric import DIRECTIONS
 from spatgmm.data import Dataset
 from spatgmm.fitting.options import OPTIONS, PAPER_ONLY
@@ -23,7 +23,7 @@ SCORING = {
     name: option
     for name, option in OPTIONS.items()
     if name not in ("n_components", "coordinates", "solver", "random_state")
-} | {"standard_errors": Parameter(False, Flag(), "compute standard errors of the parameters")}
+} | {"standard_errors": Parameter(False, FLAG, "compute standard errors of the parameters")}
 
 #: What the paper's algorithm takes, which leaves no choice in some.
 PAPER = {

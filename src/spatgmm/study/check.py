@@ -82,17 +82,17 @@ def _lines(design: Design, owner: Case | Variant, problems: Iterable[Problem]) -
     """Problems of a case or method, at the key of the configuration that brought each in."""
     if isinstance(owner, Variant):
         section, what, name, start = "methods", "method", owner.base_method, vary.METHOD
-    elif owner.simulated:
-        section, what, name, start = "scenarios", "scenario", owner.scenario, ""
+        siblings = {other.id for other in design.methods.values() if other.base_method == name}
     else:
-        section, what, name, start = "datasets", "data set", owner.scenario, ""
-    studies = [
-        study for study, pairs in design.studies.items() if any(owner.id in pair for pair in pairs)
-    ]
-    told = f"{what} {name!r}" + (f"; studies: {', '.join(studies)}" if studies else "")
+        section, what = ("scenarios", "scenario") if owner.simulated else ("datasets", "data set")
+        name, start = owner.scenario, ""
+        siblings = {other.id for other in design.cases.values() if other.scenario == name}
     for problem in problems:
-        if any(f"{problem.place}.".startswith(f"{key}.") for key in owner.varied):
+        varied = any(f"{problem.place}.".startswith(f"{key}.") for key in owner.varied)
+        # What is not varied is the same wherever the entry is used.
+        studies = design.studies_of({owner.id} if varied else siblings)
+        places = [f"{section}.{name}.{problem.place}"]
+        if varied:
             places = [f"studies.{study}.vary.{start}{problem.place}" for study in studies]
-        else:
-            places = [f"{section}.{name}.{problem.place}"]
+        told = f"{what} {name!r}" + (f"; studies: {', '.join(studies)}" if studies else "")
         yield from (f"{place}: {problem.message} ({told})" for place in places)

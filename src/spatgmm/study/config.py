@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,10 @@ import yaml
 from spatgmm.common.constraints import (
     ABSENT,
     REQUIRED,
-    Anything,
     Either,
     Integer,
     Keys,
+    Kind,
     List,
     Named,
     Number,
@@ -28,6 +27,18 @@ from spatgmm.scenarios import DISTORT, SCENARIO
 
 _ID = Text(r"[a-z][a-z0-9-]*", "an id: lower-case letters, digits and hyphens, a letter first")
 _IDS = List(Text(), distinct=True)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(below) for key, below in value.items())
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | int | float)
+
+
+#: What JSON can hold: YAML makes dates of some texts.
+_PLAIN = Kind("plain: numbers, texts, true, false, null, lists and mappings", _is_plain)
 
 #: Seconds, or None for any time.
 _TIME_LIMIT = optional(Number(above=0))
@@ -60,8 +71,8 @@ STUDY = Keys(
         "vary": Parameter(
             {},
             Either(
-                Named(Text(), List(Anything(), 1)),
-                List(Named(Text(), Anything(), least=1), 1),
+                Named(Text(), List(_PLAIN, 1)),
+                List(Named(Text(), _PLAIN, least=1), 1),
             ),
             "keys and the values they take, see below",
         ),
@@ -166,9 +177,8 @@ def checked(raw: Mapping[str, Any]) -> tuple[dict[str, Any] | None, list[str]]:
     config = copy.deepcopy(dict(raw))
     problems = found = list(CONFIG.problems(config))
     while found:
-        # The longest first: what they are about is still there.
-        for path in sorted({_from_mappings(problem.path) for problem in found}, key=len)[::-1]:
-            _drop(config, path)
+        for problem in found:
+            _drop(config, problem.path)
         if "studies" not in config:
             config = None
             break
@@ -203,29 +213,27 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _from_mappings(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """A path down to the first list: a list without some of its items would be another one."""
-    return tuple(itertools.takewhile(lambda key: not isinstance(key, int), path))
-
-
 def _drop(config: dict, path: tuple[str | int, ...]) -> None:
-    """Leave out what is at a path, or where nothing is, what lacks it."""
-    nodes = [config]
-    for key in path[:-1]:
-        if key not in nodes[-1]:
-            return
-        nodes.append(nodes[-1][key])
-    if path[-1] in nodes[-1]:
-        del nodes[-1][path[-1]]
-    elif len(path) > 1:
-        del nodes[-2][path[-2]]
+    """Leave out what is at a path, or where nothing is, what lacks it; of a list, all."""
+    node, holder, at = config, None, None
+    for number, key in enumerate(path):
+        if isinstance(node, list):
+            break
+        if key not in node:
+            if number < len(path) - 1:
+                return  # left out already
+            break
+        node, holder, at = node[key], node, key
+    if holder is not None:
+        del holder[at]
 
 
 def _forget(config: dict, raw: Mapping) -> None:
     """Leave out references to what was left out, and what would then be said to lack something."""
     for study, spec in list(config["studies"].items()):
         for kind in ("scenarios", "datasets", "methods"):
-            gone = set(raw.get(kind) or {}) - set(config[kind])
+            was = raw.get(kind)
+            gone = set(was if isinstance(was, Mapping) else ()) - set(config[kind])
             spec[kind] = [id for id in spec[kind] if id not in gone]
         if not spec["methods"] or not spec["scenarios"] + spec["datasets"]:
             del config["studies"][study]

@@ -10,7 +10,7 @@ import copy
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,14 @@ class Design:
             for pair, replicates in pairs.items():
                 needed[pair] = max(replicates, needed.get(pair, 0))
         return needed
+
+    def studies_of(self, ids: Collection[str]) -> list[str]:
+        """The studies in which one of these cases or methods takes part."""
+        return [
+            study
+            for study, pairs in self.studies.items()
+            if any(not {*pair}.isdisjoint(ids) for pair in pairs)
+        ]
 
     def batches(self) -> Iterator[Batch]:
         """Every batch, in the order of the configuration."""
