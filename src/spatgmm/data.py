@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.spatial.distance import pdist
 
 from spatgmm.common.files import atomic_path
 from spatgmm.common.locations import check_coordinates
@@ -36,6 +35,32 @@ class Truth:
     beta: np.ndarray
     decay: str = "sigmoid"
     metric: np.ndarray | None = None
+
+    def covariance(self, g: int, coordinates: np.ndarray) -> np.ndarray:
+        """The true covariance matrix of a component, ``Xi = a1*J + a2*D(beta) + a3*I``.
+
+        Parameters
+        ----------
+        g : int
+            Number of the component, from 0.
+        coordinates : ndarray of shape (p, d)
+
+        Returns
+        -------
+        ndarray of shape (p, p)
+        """
+        # Here, for all that asks for names of methods imports this module, and scipy takes long.
+        from spatgmm.covariance import decay
+        from spatgmm.covariance.family import SpatialCovariance, theta_from_alpha
+        from spatgmm.covariance.geometry import Geometry
+        from spatgmm.covariance.kernel import Kernel
+        from spatgmm.covariance.metric import Rotated
+
+        directed = self.metric is not None and self.metric[g].any()
+        geometry = Geometry(coordinates, symmetry=False, by_offset=directed)
+        metric, shape = (Rotated(), [*self.metric[g]]) if directed else (None, [])
+        family = SpatialCovariance(Kernel(geometry, decay.get(self.decay), metric))
+        return family.matrix(theta_from_alpha(self.alpha[g], [self.beta[g], *shape]))[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,6 +191,8 @@ class Dataset:
         moved = rng.permutation(len(coordinates))[: round(permute * len(coordinates))]
         coordinates[moved] = coordinates[rng.permutation(moved)]
         if jitter:
+            from scipy.spatial.distance import pdist
+
             pairs = pdist(coordinates)
             coordinates += rng.normal(scale=jitter * pairs[pairs > 0].min(), size=coordinates.shape)
         coordinates[:, 0] *= stretch
@@ -180,6 +207,7 @@ class Dataset:
             "label_names": np.array(self.label_names, dtype=str),
             "description": np.array(self.description),
             "source": np.array(self.source),
+            "missing": np.array(self.missing),
         }
         if self.labels is not None:
             arrays["labels"] = self.labels
@@ -207,4 +235,5 @@ class Dataset:
                 description=str(file["description"]),
                 source=str(file["source"]),
                 truth=Truth(**truth) if truth else None,
+                missing=bool(file.get("missing", False)),
             )
