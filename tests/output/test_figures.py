@@ -205,6 +205,35 @@ def test_best_separable_covariance():
         assert covariances.divergence(spatial, other) >= lost
 
 
+def test_clusters_are_the_run_s_and_nothing_is_fitted(results, monkeypatch):
+    def fit(*args, **kwargs):
+        raise AssertionError("figures fit nothing")
+
+    monkeypatch.setattr(methods.Method, "fit", fit)
+    fits = results.of("comparison", replicate=0).query("case == 'grid'")
+    data = results.dataset("grid")
+    found = covariances._clusters(results, fits, data)
+    assert list(found) == ["gmm-diag"]  # the other methods are spatial or have no likelihood
+    labels = np.asarray(fits.set_index("method").loc["gmm-diag", "labels"])
+    for g, matrix in found["gmm-diag"].items():
+        np.testing.assert_allclose(matrix, np.cov(data.X[labels == g], rowvar=False))
+
+
+def test_the_truth_has_its_own_decay_and_direction():
+    component = {"alpha": [1, -0.8, 0.9], "beta": 3, "stripes": {"angle": 45, "ratio": 3}}
+    scenario = {
+        "locations": {"grid": [4, 4]},
+        "n": 5,
+        "weights": [1.0],
+        "decay": "matern32",
+        "components": [component],
+    }
+    data = simulate.draw(simulate.Scenario.from_config("one", scenario), 0, 1)
+    (Xi,) = covariances._truth(data)
+    # Along the stripes correlation reaches farther than across, at the same distance.
+    assert Xi[0, 15] != pytest.approx(Xi[3, 12], abs=0.01)
+
+
 def test_divergence():
     assert covariances.divergence(np.eye(3), np.eye(3)) == pytest.approx(0)
     # One dimension, variances 1 and s: (1/s - 1 + log s) / 2.

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from spatgmm.covariance.decay import get as get_decay
 from spatgmm.report import registry
 from spatgmm.report.numbers import coordinates, recovery, stability
 from spatgmm.report.results import Results
@@ -150,6 +151,43 @@ def test_beta_at_its_bound_and_a_negative_nugget_are_explained(tmp_path, made_up
     assert "linear decay" in table.notes[0]
     assert "positive definite" in table.notes[1]
     assert "β lies at a bound in 1 of 4 components" in table.finding
+
+
+@pytest.mark.parametrize(
+    ("decay", "beta", "note"),
+    [
+        ("exponential", 1e-3, "β at its lower bound: linear decay; no standard error."),
+        ("quadratic", 1e-3, "β at its lower bound; no standard error."),
+        ("quadratic", 2.0, "β at its upper bound; no standard error."),
+        ("sigmoid", 60.0, "β at its upper bound: the decay is half over at the nearest neighbour;"),
+    ],
+)
+def test_what_a_decay_is_at_a_bound_is_asked_of_it(tmp_path, made_up, build, decay, beta, note):
+    def spoil(row):
+        if row["case"] == "film-raw" and row["plugin"] == "spatgmm":
+            row["estimate.0.beta"], row["std_error.0.beta"] = beta, np.nan
+            row["extra.decay"] = decay
+
+    raw = made_up.raw_config()
+    raw["studies"] = {"film": raw["studies"]["film"]}
+    table = build("table5", Results(*made_up.make_run(tmp_path, raw, spoil)))
+    assert note in table.notes[0]
+
+
+def test_a_decay_without_beta_has_no_bound(tmp_path, made_up, build):
+    def spoil(row):
+        if row["plugin"] == "spatgmm":
+            row["extra.decay"] = "ispline"
+            for g in (0, 1):
+                del row[f"estimate.{g}.beta"]
+                row.pop(f"std_error.{g}.beta", None)
+                for name in get_decay("ispline").parameter_names:
+                    row[f"estimate.{g}.{name}"] = 0.2
+
+    raw = made_up.raw_config()
+    raw["studies"] = {"film": raw["studies"]["film"]}
+    table = build("table5", Results(*made_up.make_run(tmp_path, raw, spoil)))
+    assert set(table.formatted["β"]) == {"–"} and set(table.raw["bound"]) == {""}
 
 
 def test_a_table_whose_every_fit_failed_says_so(tmp_path, made_up, build):

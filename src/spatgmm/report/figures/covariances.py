@@ -8,7 +8,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from spatgmm import simulate
 from spatgmm.covariance.geometry import scaled_distances
 from spatgmm.data import Dataset
 from spatgmm.report import labels
@@ -158,13 +157,7 @@ def _case(results: Results, studies: tuple[str, ...]) -> tuple[str, pd.DataFrame
 
 
 def _truth(data: Dataset) -> list[np.ndarray]:
-    truth = data.truth
-    stretches = [None] * len(truth.beta) if truth.metric is None else truth.metric
-    components = zip(truth.alpha, truth.beta, stretches, strict=True)
-    return [
-        simulate.covariance(data.coordinates, alpha, beta, truth.decay, stretch)
-        for alpha, beta, stretch in components
-    ]
+    return [data.truth.covariance(g, data.coordinates) for g in range(len(data.truth.beta))]
 
 
 def _fitted(results: Results, fits, data: Dataset) -> dict[str, dict[int, np.ndarray]]:

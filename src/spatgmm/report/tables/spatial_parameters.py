@@ -118,7 +118,7 @@ def _unit(results: Results, case: str) -> str:
 def _scaled(value: float, error: float) -> str:
     """Digits enough for two significant ones of the error, or three of the value."""
     finest = error if np.isfinite(error) and error > 0 else value
-    if not finest:
+    if not finest or not np.isfinite(value):
         return number(value, 1)
     wanted = 1 if np.isfinite(error) and error > 0 else 2
     digits = int(np.clip(wanted - np.floor(np.log10(abs(finest))), 0, 6))
