@@ -19,7 +19,7 @@ import numpy as np
 from scipy.cluster.hierarchy import fcluster, ward
 from scipy.sparse import csr_array
 
-from spatgmm.common.agreement import ari, distinct
+from spatgmm.common.agreement import SAME_CLUSTERING, ari, distinct
 from spatgmm.covariance.cosine import Bands, CosineFamily, CosineGeometry, chunks
 from spatgmm.covariance.family import N_COEFFICIENTS, NU, SHAPE, TAU, C, SpatialCovariance
 from spatgmm.covariance.geometry import regular_grid
@@ -39,10 +39,6 @@ _EVERY_SHAPE = 2
 
 #: A start stops when an iteration with a look over the grid gained less than this.
 _TOL = 0.06
-
-#: Starts this close in log-likelihood, with the same labels, are on the way to the same optimum:
-#: the better one goes on.
-_CLOSE = 3.0
 
 _MAX_ITER = 60
 
@@ -448,7 +444,7 @@ class Search:
             for j in np.flatnonzero(settled):
                 at = slice(j * G, (j + 1) * G)
                 found.append(Candidate(reached[j], R[at].T, weights[at], means[at], thetas[at]))
-            going = ~settled & ~_followers(reached, R.reshape(-1, G, n).argmax(axis=1))
+            going = ~settled & ~_followers(reached, R.reshape(-1, G, n).argmax(axis=1), found)
             reached, gains, since_scan = reached[going], gains[going], since_scan[going]
             going = np.repeat(going, G)
             R, thetas, kappa, scanned = R[going], thetas[going], kappa[going], scanned[going]
@@ -503,15 +499,18 @@ def _log_energies(data: Coefficients, spectra: Spectra) -> np.ndarray:
     return (energy - energy.mean(axis=0)) / (energy.std(axis=0) + 1e-12)
 
 
-def _followers(log_likelihood: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Which starts are close behind another with the same labels (n_starts, n)."""
-    order = np.argsort(-log_likelihood)
-    follows = np.zeros(len(order), dtype=bool)
-    for ahead, behind in pairwise(order):
-        follows[behind] = (
-            log_likelihood[ahead] - log_likelihood[behind] < _CLOSE
-            and ari(labels[ahead], labels[behind]) == 1
-        )
+def _followers(
+    log_likelihood: np.ndarray, labels: np.ndarray, found: list[Candidate]
+) -> np.ndarray:
+    """Which starts are behind another, or behind where one stopped, with the same clustering."""
+    everyone = [(candidate.promise, candidate.labels, None) for candidate in found]
+    everyone += zip(log_likelihood, labels, range(len(labels)), strict=True)
+    everyone.sort(key=lambda one: -one[0])
+    follows = np.zeros(len(labels), dtype=bool)
+    # Rivals for the same optimum stand next to each other, or will.
+    for (_, ahead, _), (_, behind, start) in pairwise(everyone):
+        if start is not None:
+            follows[start] = ari(ahead, behind) >= SAME_CLUSTERING
     return follows
 
 
