@@ -56,6 +56,9 @@ _FLOOR = 1e-8
 #: Smallest |tau|: at 0 the shape would vanish from the model.
 _SMALLEST_TAU = 1e-6
 
+#: Parameters with less information than this, relative to the largest, have no effect but rounding.
+_UNSEEN = 1e-28
+
 #: Added to the information's unit diagonal.
 _RIDGE = 1e-8
 
@@ -531,7 +534,9 @@ def _moved(thetas: np.ndarray, steps: np.ndarray) -> np.ndarray:
 
 
 def _solved(F: np.ndarray, g: np.ndarray) -> np.ndarray:
-    """``F^-1 g`` for many F (k, m, m) and g (k, m)."""
-    scale = np.sqrt(np.einsum("kmm->km", F)) + 1e-300
+    """``F^-1 g`` for many F (k, m, m) and g (k, m); nothing along what F does not see."""
+    diagonal = np.einsum("kmm->km", F)
+    seen = diagonal > _UNSEEN * diagonal.max(axis=1, keepdims=True)
+    scale = np.where(seen, np.sqrt(diagonal), np.inf)
     F = F / (scale[:, :, None] * scale[:, None, :]) + _RIDGE * np.eye(g.shape[1])
     return np.linalg.solve(F, (g / scale)[:, :, None])[:, :, 0] / scale
