@@ -356,6 +356,15 @@ def test_the_search_of_one_component_and_one_start():
     assert family.at(thetas[0]) is not None
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_shape_without_effect_stays():
+    # Between two places there is one distance, where every decay is over.
+    family = cosine_family((2,))
+    X = np.random.default_rng(14).normal(size=(30, 2))
+    for _, thetas in search.multistart([X], family, 2, 6, np.random.default_rng(0)):
+        assert np.isfinite(thetas).all()
+
+
 def test_profile_suits_given_labels():
     X, labels = two_clusters((12, 12), 200, APART, seed=12)
     family = cosine_family((12, 12))

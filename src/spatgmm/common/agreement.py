@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
 #: Labels that agree to this ARI are on the way to the same optimum.
-_SAME_CLUSTERING = 0.95
+SAME_CLUSTERING = 0.95
 
 
 def ari(true_labels: np.ndarray, labels: np.ndarray) -> float:
@@ -99,7 +99,7 @@ def distinct(candidates: list) -> list:
     kept, labels_kept = [], []
     for candidate in sorted(candidates, key=lambda candidate: candidate.rank):
         labels = candidate.labels
-        if all(ari(labels, others) < _SAME_CLUSTERING for others in labels_kept):
+        if all(ari(labels, others) < SAME_CLUSTERING for others in labels_kept):
             kept.append(candidate)
             labels_kept.append(labels)
     return kept

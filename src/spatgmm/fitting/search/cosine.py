@@ -18,7 +18,7 @@ import numpy as np
 from scipy.cluster.hierarchy import fcluster, ward
 from scipy.sparse import csr_array
 
-from spatgmm.common.agreement import ari, distinct
+from spatgmm.common.agreement import SAME_CLUSTERING, ari, distinct
 from spatgmm.covariance.cosine import Bands, CosineFamily, CosineGeometry, chunks
 from spatgmm.covariance.family import N_COEFFICIENTS, NU, SHAPE, TAU, C
 from spatgmm.covariance.grid import regular_grid
@@ -39,10 +39,6 @@ _EVERY_SHAPE = 2
 #: A start stops when an iteration with a look over the grid gained less than this.
 _TOL = 0.06
 
-#: Starts this close in log-likelihood, with the same labels, are on the way to the same optimum:
-#: the better one goes on.
-_CLOSE = 3.0
-
 _MAX_ITER = 60
 
 #: Scoring steps that fit all maps as one component at each shape, where every start begins.
@@ -58,6 +54,9 @@ _FLOOR = 1e-8
 
 #: Smallest |tau|: at 0 the shape would vanish from the model.
 _SMALLEST_TAU = 1e-6
+
+#: Parameters with less information than this, relative to the largest, have no effect but rounding.
+_UNSEEN = 1e-28
 
 #: Added to the information's unit diagonal.
 _RIDGE = 1e-8
@@ -423,7 +422,7 @@ class Search:
             for j in np.flatnonzero(settled):
                 at = slice(j * G, (j + 1) * G)
                 found.append(Candidate(reached[j], R[at].T, weights[at], means[at], thetas[at]))
-            going = ~settled & ~_followers(reached, R.reshape(-1, G, n).argmax(axis=1))
+            going = ~settled & ~_followers(reached, R.reshape(-1, G, n).argmax(axis=1), found)
             reached, gains, since_scan = reached[going], gains[going], since_scan[going]
             going = np.repeat(going, G)
             R, thetas, kappa, scanned = R[going], thetas[going], kappa[going], scanned[going]
@@ -478,15 +477,18 @@ def _log_energies(data: Coefficients, spectra: Spectra) -> np.ndarray:
     return (energy - energy.mean(axis=0)) / (energy.std(axis=0) + 1e-12)
 
 
-def _followers(log_likelihood: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Which starts are close behind another with the same labels (n_starts, n)."""
-    order = np.argsort(-log_likelihood)
-    follows = np.zeros(len(order), dtype=bool)
-    for ahead, behind in pairwise(order):
-        follows[behind] = (
-            log_likelihood[ahead] - log_likelihood[behind] < _CLOSE
-            and ari(labels[ahead], labels[behind]) == 1
-        )
+def _followers(
+    log_likelihood: np.ndarray, labels: np.ndarray, found: list[Candidate]
+) -> np.ndarray:
+    """Which starts are behind another, or behind where one stopped, with the same clustering."""
+    everyone = [(candidate.promise, candidate.labels, None) for candidate in found]
+    everyone += zip(log_likelihood, labels, range(len(labels)), strict=True)
+    everyone.sort(key=lambda one: -one[0])
+    follows = np.zeros(len(labels), dtype=bool)
+    # Rivals for the same optimum stand next to each other, or will.
+    for (_, ahead, _), (_, behind, start) in pairwise(everyone):
+        if start is not None:
+            follows[start] = ari(ahead, behind) >= SAME_CLUSTERING
     return follows
 
 
@@ -507,7 +509,9 @@ def _moved(thetas: np.ndarray, steps: np.ndarray) -> np.ndarray:
 
 
 def _solved(F: np.ndarray, g: np.ndarray) -> np.ndarray:
-    """``F^-1 g`` for many F (k, m, m) and g (k, m)."""
-    scale = np.sqrt(np.einsum("kmm->km", F)) + 1e-300
+    """``F^-1 g`` for many F (k, m, m) and g (k, m); nothing along what F does not see."""
+    diagonal = np.einsum("kmm->km", F)
+    seen = diagonal > _UNSEEN * diagonal.max(axis=1, keepdims=True)
+    scale = np.where(seen, np.sqrt(diagonal), np.inf)
     F = F / (scale[:, :, None] * scale[:, None, :]) + _RIDGE * np.eye(g.shape[1])
     return np.linalg.solve(F, (g / scale)[:, :, None])[:, :, 0] / scale
