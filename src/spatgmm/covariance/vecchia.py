@@ -229,12 +229,9 @@ class VecchiaCovariance:
         return du, dd, products
 
     def _directions(self, groups: slice) -> Iterator[np.ndarray]:
-        """I and dXi/dshape between the places of some groups' windows."""
-        geometry = self.family.geometry
-        there = geometry.present[groups]
-        yield there[:, :, None] * np.eye(there.shape[1])
+        """dXi/dshape between the places of some groups' windows."""
         for slope in self._kernel_slopes:
-            yield geometry.assemble(slope, groups)
+            yield self.family.geometry.assemble(slope, groups)
 
     @cached_property
     def _kernel_slopes(self) -> np.ndarray:
@@ -465,8 +462,8 @@ class _IncompleteChunk:
         """Derivatives (k, 3, w) of e, a and d along I and dXi/dshape; products (k, k, w)."""
         values = residuals[self._windows, self._map_of[:, None]]
         moved, solved, found = [], [], []
-        for direction in self._covariance._directions(self._groups):
-            v = self._times(self.u, direction)
+        along = self._covariance._directions(self._groups)
+        for v in (self.u, *(self._times(self.u, direction) for direction in along)):
             variance = np.einsum("wm,wm->w", v, self.u)
             v = np.where(self._missing, 0.0, v[:, :-1])
             w = self._times(v, self._P)
