@@ -243,14 +243,11 @@ def _diameter(coordinates: np.ndarray) -> float:
     points = centred @ axes[:rank].T
     if rank == 1:
         return float(np.ptp(points))
-    try:
+    with suppress(QhullError):  # of too few points, or all but in a plane, each may be a corner
         points = points[ConvexHull(points).vertices]
-    except QhullError:  # too few points, or all but in a plane: every one is a corner
-        pass
     step = max(_CHUNK_VALUES // len(points), 1)
-    return float(
-        max(cdist(points[a : a + step], points).max() for a in range(0, len(points), step))
-    )
+    starts = range(0, len(points), step)
+    return float(max(cdist(points[a : a + step], points).max() for a in starts))
 
 
 def _lattice_codes(coordinates: np.ndarray) -> np.ndarray | None:

@@ -203,9 +203,8 @@ class VecchiaCovariance:
             if factors is None:
                 return None
             u[groups, -1] = 1.0
-            u[groups, :-1] = -_solve_transposed(factors[:, :-1, :-1], factors[:, None, -1, :-1])[
-                :, 0
-            ]
+            L, last = factors[:, :-1, :-1], factors[:, None, -1, :-1]
+            u[groups, :-1] = -_solve_transposed(L, last)[:, 0]
             d[groups] = factors[:, -1, -1] ** 2
         return u, d
 
@@ -217,9 +216,8 @@ class VecchiaCovariance:
         dd, products = np.empty((n, len(self.d))), np.empty((n, n, len(self.d)))
         for groups, factors in _factors(self.family, self.theta):
             u = self.u[groups]
-            moved = np.stack(
-                [(V @ u[:, :, None])[..., 0] for V in self._directions(groups)], axis=1
-            )
+            along = [(V @ u[:, :, None])[:, :, 0] for V in self._directions(groups)]
+            moved = np.stack([u, *along], axis=1)
             dd[:, groups] = np.einsum("gkm,gm->kg", moved, u)
             moved = moved[:, :, :-1]
             L = factors[:, :-1, :-1]
