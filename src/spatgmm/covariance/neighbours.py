@@ -158,18 +158,20 @@ class NeighbourGeometry:
         return Geometry(self.coordinates[locations], symmetry=False, unit=self.unit, by_offset=True)
 
     def _find_groups(self) -> np.ndarray:
-        """Sets :attr:`group` and :attr:`present`; a location of each group."""
+        """Sets :attr:`group` and :attr:`present`; a location of each group.
+
+        Off a lattice groups are numbered in the order of the locations: what is nearby is then
+        close in memory.
+        """
         own = self.windows[:, -1:]
         present = self.windows != own
         present[:, -1] = True
-        first = np.arange(self.n_locations)
-        self.group = first.copy()
-        if self._codes is not None:
+        if self._codes is None:
+            first, self.group = self.order, np.argsort(self.order)
+        else:
             offsets = self._codes[self.windows] - self._codes[own]
-            _, first, self.group = np.unique(
-                offsets, axis=0, return_index=True, return_inverse=True
-            )
-            self.group = self.group.ravel()
+            _, first, group = np.unique(offsets, axis=0, return_index=True, return_inverse=True)
+            self.group = group.ravel()
         self.present = present[first]
         self.sizes_of_groups = np.bincount(self.group)
         return first
@@ -205,8 +207,9 @@ class NeighbourGeometry:
         """A number for the offset of each pair of locations, the same for the opposite offset."""
         if self._codes is not None:
             return np.abs(self._codes[rows] - self._codes[columns])
+        rows, columns = self.group[rows], self.group[columns]
         low, high = np.minimum(rows, columns), np.maximum(rows, columns)
-        return np.where(low == high, 0, low.astype(np.int64) * self.n_locations + high)
+        return np.where(low == high, 0, low * self.n_locations + high)
 
 
 def check_memory(n_bytes: float, n_locations: int, n_neighbors: int) -> None:
@@ -239,14 +242,11 @@ def _diameter(coordinates: np.ndarray) -> float:
     points = centred @ axes[:rank].T
     if rank == 1:
         return float(np.ptp(points))
-    try:
+    with suppress(QhullError):  # of too few points, or all but in a plane, each may be a corner
         points = points[ConvexHull(points).vertices]
-    except QhullError:  # too few points, or all but in a plane: every one is a corner
-        pass
     step = max(_CHUNK_VALUES // len(points), 1)
-    return float(
-        max(cdist(points[a : a + step], points).max() for a in range(0, len(points), step))
-    )
+    starts = range(0, len(points), step)
+    return float(max(cdist(points[a : a + step], points).max() for a in starts))
 
 
 def _lattice_codes(coordinates: np.ndarray) -> np.ndarray | None:

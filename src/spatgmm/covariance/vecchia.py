@@ -203,9 +203,8 @@ class VecchiaCovariance:
             if factors is None:
                 return None
             u[groups, -1] = 1.0
-            u[groups, :-1] = -_solve_transposed(factors[:, :-1, :-1], factors[:, None, -1, :-1])[
-                :, 0
-            ]
+            L, last = factors[:, :-1, :-1], factors[:, None, -1, :-1]
+            u[groups, :-1] = -_solve_transposed(L, last)[:, 0]
             d[groups] = factors[:, -1, -1] ** 2
         return u, d
 
@@ -217,9 +216,8 @@ class VecchiaCovariance:
         dd, products = np.empty((n, len(self.d))), np.empty((n, n, len(self.d)))
         for groups, factors in _factors(self.family, self.theta):
             u = self.u[groups]
-            moved = np.stack(
-                [(V @ u[:, :, None])[..., 0] for V in self._directions(groups)], axis=1
-            )
+            along = [(V @ u[:, :, None])[:, :, 0] for V in self._directions(groups)]
+            moved = np.stack([u, *along], axis=1)
             dd[:, groups] = np.einsum("gkm,gm->kg", moved, u)
             moved = moved[:, :, :-1]
             L = factors[:, :-1, :-1]
@@ -229,12 +227,9 @@ class VecchiaCovariance:
         return du, dd, products
 
     def _directions(self, groups: slice) -> Iterator[np.ndarray]:
-        """I and dXi/dshape between the places of some groups' windows."""
-        geometry = self.family.geometry
-        there = geometry.present[groups]
-        yield there[:, :, None] * np.eye(there.shape[1])
+        """dXi/dshape between the places of some groups' windows."""
         for slope in self._kernel_slopes:
-            yield geometry.assemble(slope, groups)
+            yield self.family.geometry.assemble(slope, groups)
 
     @cached_property
     def _kernel_slopes(self) -> np.ndarray:
@@ -465,8 +460,8 @@ class _IncompleteChunk:
         """Derivatives (k, 3, w) of e, a and d along I and dXi/dshape; products (k, k, w)."""
         values = residuals[self._windows, self._map_of[:, None]]
         moved, solved, found = [], [], []
-        for direction in self._covariance._directions(self._groups):
-            v = self._times(self.u, direction)
+        along = self._covariance._directions(self._groups)
+        for v in (self.u, *(self._times(self.u, direction) for direction in along)):
             variance = np.einsum("wm,wm->w", v, self.u)
             v = np.where(self._missing, 0.0, v[:, :-1])
             w = self._times(v, self._P)
