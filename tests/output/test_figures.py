@@ -16,9 +16,11 @@ from spatgmm.covariance import decay
 from spatgmm.covariance.fitted import FittedCovariance, at_bounds
 from spatgmm.covariance.geometry import scaled_distances
 from spatgmm.report import registry
-from spatgmm.report.figures import correlation, covariances, style
+from spatgmm.report.figures import correlation, covariances
+from spatgmm.report.figures.looks import looks
 from spatgmm.report.results import Results
 from spatgmm.study import rows
+from spatgmm.study.design import Variant
 
 FIGURES = [f"figure{k}" for k in range(1, 12)]
 
@@ -67,16 +69,29 @@ def test_stand_in_is_called_so(results, build):
     assert "synthetic stand-in" in build("figure6", results).notes[0]
 
 
-def test_methods_of_the_project_have_colours_of_their_own():
-    colours = {name: style.method_colour(name) for name in methods.names()}
-    assert len(set(colours.values())) == len(colours), colours
+def _variants(*plugins: str) -> list[Variant]:
+    return [Variant(f"{p}-{k}", p, {}, None, None, p, {}) for k, p in enumerate(plugins)]
 
 
-def test_colour_depends_on_the_name_alone(monkeypatch):
-    before = style.method_colour("spatgmm")
-    monkeypatch.setattr(methods, "names", lambda: ["a-new-one", "spatgmm"])
-    assert style.method_colour("spatgmm") == before
-    assert re.fullmatch("#[0-9A-F]{6}", style.method_colour("a-new-one"))
+def test_methods_have_colours_of_their_own_while_there_are_any():
+    found = looks(_variants(*methods.names()[:12]))
+    assert len({look.colour for look in found.values()}) == len(found) == 12
+
+
+def test_a_new_method_takes_no_colour_from_those_before_it():
+    # Each new one would like some method's colour.
+    before = _variants(*methods.names()[:8])
+    for name in ("ward", "dbscan", "mean-shift"):
+        after = looks([*before, *_variants(name)])
+        assert {id: look for id, look in after.items() if look != after[f"{name}-0"]} == looks(
+            before
+        )
+        assert after[f"{name}-0"].colour not in {look.colour for look in looks(before).values()}
+
+
+def test_many_methods_and_variants_all_look_different():
+    found = looks(_variants(*(f"method-{k % 40}" for k in range(60))))
+    assert len(set(found.values())) == 60
 
 
 def test_no_method_is_named_in_tables_or_figures():

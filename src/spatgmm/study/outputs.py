@@ -432,9 +432,10 @@ CATALOGUE = (
         "Covariance matrices",
         "Covariances of the locations (rows and columns in C order), component by component: the "
         "truth; the separable covariance (row ⊗ column) that a mixture of matrix normals would "
-        "reach with endless data and known groups; fitted spatial covariances; and, for other "
-        "methods with a likelihood, the sample covariance of the clusters they found. Numbers: "
-        "relative error in Frobenius norm.",
+        "reach at best, with endless data and known groups; fitted spatial covariances; and, for "
+        "other methods with a likelihood, the sample covariance of the clusters they found. Error: "
+        "relative, in Frobenius norm; loss: log-likelihood lost per map against the truth, "
+        "which row ⊗ column makes as small as it can (singular: without limit).",
         studies=("comparison",),
         otherwise=(ON_GRID,),
         some=ON_GRID,
@@ -456,7 +457,7 @@ CATALOGUE = (
         "Real data",
         "One data set per row. Left: example maps of each group. Middle: true groups against "
         "clusters, in the raw data and with each group's mean map subtracted (numbers of maps; "
-        "colour: share of the group). Right: fitted correlation by scaled distance per cluster "
+        "colour: share of the group). Right: fitted correlation by distance per cluster "
         "(lines; raw data where they were fitted, else centred), 95 % band by the delta method "
         "from the fit's observed information, and mean empirical correlations about the cluster's "
         "mean map (points); colours as in the maps' frames.",
@@ -500,8 +501,9 @@ CATALOGUE = (
         "figure",
         "sweep-heat",
         "Sweep: maps of ARI",
-        "Mean ARI over the first two keys that are varied, a heat map per method; below it, its "
-        "standard error, where there is room. A row of panels for each value of further keys.",
+        "Mean ARI over the first two keys that are varied, a heat map per method, with its "
+        "standard error in brackets where there is room. A row of panels for each value of further "
+        "keys.",
         studies=("sweep",),
     ),
     Output(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import FuncFormatter
 
 from spatgmm.report.figures import style
 from spatgmm.report.figures.drawing import Drawing
@@ -39,6 +40,7 @@ def _draw(results: Results, raw: pd.DataFrame):
     figure, axes = plt.subplots(
         2, len(kinds), figsize=(style.PAGE, 3.8), sharex="col", sharey="row", squeeze=False
     )
+    lost = []
     for column, kind in enumerate(kinds):
         name, unchanged, unit = DISTORTIONS[kind]
         for number_of_line, scenario in enumerate(sizes):
@@ -52,12 +54,16 @@ def _draw(results: Results, raw: pd.DataFrame):
             }
             error = 1.96 * own["se_ari"].fillna(0)
             axes[0, column].errorbar(level, own["ari"], yerr=error, capsize=2, **look)
-            axes[1, column].plot(level, own["bic_lost"] / sizes[scenario], **look)
+            lost.append(own["bic_lost"] / sizes[scenario])
+            axes[1, column].plot(level, lost[-1], **look)
         axes[1, column].axhline(0, color="0.85", linewidth=0.8, zorder=0)
-        axes[1, column].set_xlabel(f"{name}: {unit}")
+        axes[1, column].set_xlabel(f"{name}\n({unit})")
         style.letter(axes[0, column], column)
     axes[0, 0].set(ylabel="ARI", ylim=(-0.05, 1.05))
-    axes[1, 0].set(ylabel="BIC lost per map", yscale="symlog")
-    axes[1, 0].set_ylim(top=3 * axes[1, 0].dataLim.ymax)
+    axes[1, 0].set_ylabel("BIC lost per map")
+    # Linear up to 1, logarithmic beyond: losses span magnitudes, and a gain is one of little.
+    axes[1, 0].set_yscale("symlog", linthresh=1)
+    axes[1, 0].set_ylim(top=max(3 * np.nanmax(np.concatenate(lost), initial=0), 1))
+    axes[1, 0].yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}".replace("-", "−")))
     axes[0, -1].legend(loc="lower left")
     return figure

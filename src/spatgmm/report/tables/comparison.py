@@ -30,7 +30,7 @@ def build(results: Results, study: str) -> Table:
         for case in cases:
             cell = _cell(cells.loc[(method, case)], footnotes)
             for header, text in zip(("mean (SE)", "median", "ok/failed"), cell, strict=True):
-                row[(case, header)] = text
+                row[(labels.case(results, case), header)] = text
         rows.append(row)
     formatted = pd.DataFrame(rows)
     formatted.columns = pd.MultiIndex.from_tuples(formatted.columns)
@@ -38,7 +38,7 @@ def build(results: Results, study: str) -> Table:
         raw=raw,
         formatted=formatted,
         notes=footnotes.notes(),
-        finding=_finding(raw, names, results.controls(fits)),
+        finding=_finding(results, raw, names),
     )
 
 
@@ -84,7 +84,8 @@ def _cell(cell: pd.Series, footnotes: Footnotes) -> tuple[str, str, str]:
     return with_error(cell["mean_ari"], cell["se_ari"]), number(cell["median_ari"]), ended
 
 
-def _finding(raw: pd.DataFrame, names: dict[str, str], controls: set[str]) -> str:
+def _finding(results: Results, raw: pd.DataFrame, names: dict[str, str]) -> str:
+    controls = results.controls(raw)
     shown = raw[raw["n_ok"] > 0]
     if shown.empty:
         return f"No method can be compared: {failures(raw)}."
@@ -93,7 +94,7 @@ def _finding(raw: pd.DataFrame, names: dict[str, str], controls: set[str]) -> st
     tops = (reference if len(reference) else shown).groupby("case", sort=False)["mean_ari"].max()
     sentences = [
         f"The {what} mean ARI is "
-        + listing([f"{number(value)} on {case}" for case, value in tops.items()])
+        + listing([f"{number(top)} on {labels.case(results, case)}" for case, top in tops.items()])
     ]
     compared = shown[~shown["method"].isin(controls) & shown["case"].isin(tops.index)]
     behind = compared["case"].map(tops) - compared["mean_ari"]

@@ -25,7 +25,7 @@ def build(results: Results, *studies: str, centred: bool) -> Table:
     footnotes = Footnotes()
     rows, before = [], None
     for _, line in raw.iterrows():
-        name = labels.source(results, line["case"])
+        name = labels.case(results, line["case"])
         row = {
             "data set": name if line["case"] != before else "",
             "n × p, groups": f"{line['n']} × {line['p']}, {line['n_components']}"
@@ -87,7 +87,7 @@ def real_data(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
 def _finding(results: Results, raw: pd.DataFrame, names: dict[str, str]) -> str:
     sentences = []
     for case, block in raw.groupby("case", sort=False):
-        name = labels.source(results, case)
+        name = labels.case(results, case)
         shown = block[block["n_ok"] > 0].sort_values("ari", ascending=False, kind="stable")
         if shown.empty:
             sentences.append(f"{name}: every fit failed")
