@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from spatgmm import methods, simulate
 from spatgmm.common.locations import grid_coordinates
@@ -16,7 +18,7 @@ from spatgmm.covariance import decay
 from spatgmm.covariance.fitted import FittedCovariance, at_bounds
 from spatgmm.covariance.geometry import scaled_distances
 from spatgmm.report import registry
-from spatgmm.report.figures import correlation, covariances
+from spatgmm.report.figures import correlation, covariances, maps
 from spatgmm.report.figures.looks import looks
 from spatgmm.report.results import Results
 from spatgmm.study import rows
@@ -247,6 +249,45 @@ def test_the_truth_has_its_own_decay_and_direction():
     (Xi,) = covariances._truth(data)
     # Along the stripes correlation reaches farther than across, at the same distance.
     assert Xi[0, 15] != pytest.approx(Xi[3, 12], abs=0.01)
+
+
+def test_missing_pixels_have_no_colour_of_a_value():
+    data = simulate.draw(simulate.Scenario.from_config("one", _cube()), 0, 1)
+    X = data.X.copy()
+    X[0, 4] = np.nan
+    holed = replace(data, X=X, missing=True, truth=None)
+    figure = Figure()
+    ax = figure.subplots()
+    maps.draw(ax, holed.X[0], holed, vmin=-1, vmax=1)
+    # A field behind the slices, and the slices; the missing pixel lets its hatches through.
+    assert ax.patch.get_hatch() and len(ax.images) == 1 + 4
+    assert sum(np.ma.getmaskarray(image.get_array()).sum() for image in ax.images) == 1
+    points = replace(holed, shape=None)
+    ax = figure.subplots()
+    artist = maps.draw(ax, points.X[0], points)
+    assert len(artist.get_offsets()) == 15 and len(ax.lines[0].get_xdata()) == 1
+
+
+def _cube() -> dict:
+    component = {"alpha": [1, -0.8, 0.9], "beta": 3}
+    return {
+        "locations": {"grid": [2, 2, 4]},
+        "n": 5,
+        "weights": [1.0],
+        "components": [component],
+    }
+
+
+def test_one_row_of_run_times_for_variants_that_share_no_panel(results, build):
+    drawing = build("figure8", results)
+    names = [text.get_text() for text in drawing.draw().axes[0].get_yticklabels()]
+    assert names.count("SpatGMM") == 1 and not any("spatgmm" in name for name in names)
+    assert drawing.notes == ("SpatGMM is spatgmm on simulated data and spatgmm-se on real data.",)
+
+
+def test_axes_of_run_times_are_equal(results, build):
+    left, right = build("figure8", results).draw().axes
+    assert left.get_xlim() == right.get_xlim()
 
 
 def test_divergence():

@@ -304,6 +304,33 @@ def test_names_that_hold_commas_stand_in_no_comma_list(items, text):
     assert listing(items) == text
 
 
+@pytest.mark.parametrize(("n", "marked"), [(30, True), (60, False)])
+def test_a_bic_from_singular_covariances_is_marked(tmp_path, made_up, build, n, marked):
+    p, G = 25, 2
+
+    def spoil(row):
+        row["n"] = n
+        if row["plugin"] == "gmm-diag":  # as if it had all covariances
+            row["n_parameters"] = G * (p + p * (p + 1) // 2) + G - 1
+
+    raw = made_up.raw_config()
+    raw["studies"] = {"film": raw["studies"]["film"]}
+    table = build("table3", Results(*made_up.make_run(tmp_path, raw, spoil)))
+    cells = table.formatted.set_index("method")["BIC"]
+    assert cells["GMM, diagonal covariance"].endswith("[a]") == marked
+    assert not cells["SpatGMM"].endswith("[a]")
+    assert any("singular" in note for note in table.notes) == marked
+
+
+def test_wide_tables_lie_on_their_side_and_shrink():
+    asked = outputs.Asked("table1", outputs.CATALOGUE[0], ("recovery",))
+    narrow = pd.DataFrame({"a": ["1"], "b": ["2"]})
+    wide = pd.DataFrame({f"a column with a long name, {k}": ["1"] for k in range(4)})
+    assert "resizebox" not in writer.to_latex(asked, Table(narrow, narrow, ""))
+    latex = writer.to_latex(asked, Table(wide, wide, ""))
+    assert r"\resizebox{\textwidth}" in latex and "sidewaystable" in latex
+
+
 def test_footnotes_reuse_marks():
     footnotes = Footnotes()
     assert [footnotes.mark(text) for text in ("x", "y", "x")] == ["[a]", "[b]", "[a]"]

@@ -88,6 +88,8 @@ class Output:
         What all of the studies, or one of them, must be.
     several : bool
         Whether it can show more than one study.
+    headline : bool
+        Whether a summary opens with what it shows.
     module : str
         In ``spatgmm.report.<kind>s`` (default, that of its name).
     options : mapping
@@ -103,6 +105,7 @@ class Output:
     each: Trait | None = None
     some: Trait | None = None
     several: bool = False
+    headline: bool = False
     module: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -298,6 +301,7 @@ CATALOGUE = (
         "shares: mean (standard error of the mean), median, and fits that succeeded / failed. "
         "Classification by the true parameters gives the best possible ARI.",
         studies=("comparison",),
+        headline=True,
     ),
     Output(
         "table",
@@ -390,6 +394,7 @@ CATALOGUE = (
         "Adjusted Rand index (ARI) by method over all that is varied, mean (standard error of the "
         "mean).",
         studies=("sweep",),
+        headline=True,
     ),
     Output(
         "figure",
@@ -425,6 +430,7 @@ CATALOGUE = (
         "true parameters (dashed line). Notes count the fits that failed and mark methods that do "
         "not apply.",
         studies=("comparison",),
+        headline=True,
     ),
     Output(
         "figure",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import NullLocator
 
 from spatgmm.report.figures import style
 from spatgmm.report.figures.drawing import Drawing
@@ -25,8 +25,10 @@ def _finding(raw: pd.DataFrame) -> str:
     parts = []
     for scenario, own in raw.groupby("scenario", sort=False):
         true = own.loc[own["distortion"] == "none", "ari"].iloc[0]
-        for kind, (name, _, _) in DISTORTIONS.items():
-            line = own[own["distortion"] == kind]
+        for kind in own["distortion"].unique():
+            if kind == "none":
+                continue
+            name, line = DISTORTIONS[kind][0], own[own["distortion"] == kind]
             costly = line[line["ari"] < true - 0.1]
             where = f"from {number(costly['level'].iloc[0], 2)} on" if len(costly) else "nowhere"
             parts.append(f"{scenario} {name} {where}")
@@ -63,7 +65,11 @@ def _draw(results: Results, raw: pd.DataFrame):
     axes[1, 0].set_ylabel("BIC lost per map")
     # Linear up to 1, logarithmic beyond: losses span magnitudes, and a gain is one of little.
     axes[1, 0].set_yscale("symlog", linthresh=1)
-    axes[1, 0].set_ylim(top=max(3 * np.nanmax(np.concatenate(lost), initial=0), 1))
-    axes[1, 0].yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}".replace("-", "−")))
+    low, high = np.nanmin([0, *np.concatenate(lost)]), np.nanmax([1, *np.concatenate(lost)])
+    decades = 10.0 ** np.arange(np.ceil(np.log10(high)) + 1)
+    ticks = [-1.0, 0.0, *decades] if low < -0.5 else [0.0, *decades]
+    axes[1, 0].set_yticks(ticks, [f"{y:g}".replace("-", "−") for y in ticks], minor=False)
+    axes[1, 0].yaxis.set_minor_locator(NullLocator())
+    axes[1, 0].set_ylim(1.5 * min(low, -0.2), 3 * high)
     axes[0, -1].legend(loc="lower left")
     return figure

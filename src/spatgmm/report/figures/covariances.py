@@ -19,6 +19,9 @@ from spatgmm.study.rows import FAILED, OK
 
 _ACROSS = 5
 
+#: Beyond this loss of log-likelihood a matrix is as good as singular.
+_MOST = 1000
+
 
 def build(results: Results, *studies: str) -> Drawing:
     """A row per component, a column per covariance."""
@@ -193,7 +196,9 @@ def _distances(truth: np.ndarray, matrix: np.ndarray) -> str:
     """Relative error in Frobenius norm, and log-likelihood lost per map where it is finite."""
     text = f"error {number(np.linalg.norm(matrix - truth) / np.linalg.norm(truth), 2)}"
     lost = divergence(truth, matrix)
-    return f"{text}, loss {number(lost, 1)}" if np.isfinite(lost) else f"{text}, singular"
+    if np.isinf(lost):
+        return f"{text}, singular"
+    return f"{text}, loss {number(lost, 1) if lost < _MOST else f'> {_MOST}'}"
 
 
 def _nats(values: list[float]) -> str:

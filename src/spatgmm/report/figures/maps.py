@@ -7,8 +7,11 @@ from matplotlib.colors import ListedColormap
 
 from spatgmm.data import Dataset
 
-#: Between the slices of a grid, where white would look like a value.
-_GAP = "0.55"
+#: Behind the slices of a grid, where white would look like a value.
+_BEHIND = "0.6"
+
+#: Between slices, as a share of their width.
+_GAP = 0.08
 
 
 def draw(ax, values: np.ndarray, data: Dataset, **colours):
@@ -25,13 +28,12 @@ def draw(ax, values: np.ndarray, data: Dataset, **colours):
     ax.set(xticks=[], yticks=[])
     missing = np.isnan(values)
     if data.shape is not None and len(data.shape) >= 2:
-        image, gap = values.reshape(data.shape), None
-        if image.ndim == 3:
-            image, gap = _mosaic(image)
-            ax.imshow(np.where(gap, 0.0, np.nan), cmap=ListedColormap([_GAP]))
+        image = values.reshape(data.shape)
         if missing.any():
             ax.patch.set(facecolor="0.93", hatch="//////", edgecolor="0.6", linewidth=0)
-        return ax.imshow(image, interpolation="nearest", **colours)
+        if image.ndim == 2:
+            return ax.imshow(image, interpolation="nearest", **colours)
+        return _slices(ax, image, **colours)
     x = data.coordinates[:, 0]
     if data.coordinates.shape[1] == 1:
         return ax.scatter(x, values, c=values, s=6, **colours)
@@ -45,15 +47,20 @@ def draw(ax, values: np.ndarray, data: Dataset, **colours):
     )
 
 
-def _mosaic(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Slices (rows, columns, slices) in a near-square arrangement, and where the gaps are."""
+def _slices(ax, image: np.ndarray, **colours):
+    """Slices (rows, columns, slices) in a near-square arrangement, a gap between them."""
     rows, columns, slices = image.shape
     across = int(np.ceil(np.sqrt(slices)))
-    down = int(np.ceil(slices / across))
-    mosaic = np.full((down * (rows + 1) - 1, across * (columns + 1) - 1), np.nan)
-    gap = np.ones(mosaic.shape, dtype=bool)
+    # A little wider, if then no place stays empty.
+    across = next((k for k in range(across, 2 * across) if slices % k == 0), across)
+    down, gap = -(-slices // across), _GAP * columns
+    width, height = across * (columns + gap) - gap, down * (rows + gap) - gap
+    ax.imshow([[0.0]], cmap=ListedColormap([_BEHIND]), extent=(0, width, height, 0))
     for number in range(slices):
-        top, left = number // across * (rows + 1), number % across * (columns + 1)
-        at = np.s_[top : top + rows, left : left + columns]
-        mosaic[at], gap[at] = image[:, :, number], False
-    return mosaic, gap
+        top, left = number // across * (rows + gap), number % across * (columns + gap)
+        extent = (left, left + columns, top + rows, top)
+        artist = ax.imshow(
+            image[:, :, number], interpolation="nearest", extent=extent, zorder=1, **colours
+        )
+    ax.set(xlim=(0, width), ylim=(height, 0))
+    return artist

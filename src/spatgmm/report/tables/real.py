@@ -16,6 +16,13 @@ _STAND_IN = (
 )
 
 
+_SINGULAR = (
+    "as many parameters as a covariance matrix of its own for every cluster has, and no more maps "
+    "than locations in each: sample covariances are singular, and likelihood and BIC are what the "
+    "method's regularisation makes them."
+)
+
+
 def build(results: Results, *studies: str, centred: bool) -> Table:
     """One row per data set and method."""
     fits = results.of(*studies)
@@ -35,7 +42,7 @@ def build(results: Results, *studies: str, centred: bool) -> Table:
             "ARI": with_error(line["ari"], line["se_ari"], 2),
             "accuracy": number(line["accuracy"], 2),
             "model": line["model"] or "–",
-            "BIC": number(line["bic"], 0),
+            "BIC": number(line["bic"], 0) + (footnotes.mark(_SINGULAR) if line["singular"] else ""),
             "seconds": significant(line["seconds"], 2),
             "ok/failed": f"{line['n_ok']}/{line['n_failed']}",
         }
@@ -76,12 +83,20 @@ def real_data(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
                 "accuracy": mean_and_error(ok["accuracy"])[0],
                 "model": str(models.mode().iloc[0]) if len(models) else "",
                 "bic": mean_and_error(ok["bic"])[0],
+                "singular": _singular(ok),
                 "seconds": mean_and_error(ok["seconds"])[0],
                 **counts(group),
                 "reason": reason(group.loc[group["status"] != OK, "error"]),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _singular(fits: pd.DataFrame) -> bool:
+    """Whether likelihoods are unbounded: free covariances of more locations than maps."""
+    G, n, p = (fits[name].astype(float) for name in ("n_components", "n", "p"))
+    free = fits["n_parameters"].astype(float) >= G * p * (p + 1) / 2
+    return bool((free & (n <= G * p)).any())
 
 
 def _finding(results: Results, raw: pd.DataFrame, names: dict[str, str]) -> str:
