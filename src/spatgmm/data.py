@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spatgmm.common.files import atomic_path
+from spatgmm.common.files import DamagedFile, atomic_path
 from spatgmm.common.locations import check_coordinates
 
 
@@ -221,7 +221,23 @@ class Dataset:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Dataset:
-        """Read what :meth:`save` wrote."""
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        FileNotFoundError
+        DamagedFile
+            If it is something else, or no longer that.
+        """
+        try:
+            return cls._load(path)
+        except (FileNotFoundError, MemoryError):
+            raise
+        except Exception as error:  # an archive can be damaged in many ways, each with its own
+            raise DamagedFile(path, f"{type(error).__name__}: {error}") from error
+
+    @classmethod
+    def _load(cls, path: str | os.PathLike) -> Dataset:
         with np.load(path, allow_pickle=False) as file:
             truth = {key.removeprefix("truth_"): file[key] for key in file if key[:6] == "truth_"}
             if truth:

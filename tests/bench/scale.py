@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
 from measure import Measurement
 from tqdm import tqdm
 
 from spatgmm import study
 from spatgmm.common.files import atomic_path
+from spatgmm.study import batch as batches
 from spatgmm.study import parquet
 from spatgmm.study.design import Design, fits_path
 
@@ -109,13 +109,11 @@ def _generate(results: Path, design: Design) -> None:
     for batch in tqdm(list(design.batches()), unit=" files", disable=not sys.stderr.isatty()):
         size = batch.last - batch.first + 1
         columns = {
-            "case": [batch.case] * size,
+            **{n: [v] * size for n, v in batches.identity(results, design, batch).items()},
             "scenario": ["grid"] * size,
-            "method": [batch.method] * size,
             "plugin": [batch.method] * size,
             "replicate": np.arange(batch.first, batch.last + 1),
             "status": np.where(rng.random(size) < 0.99, "ok", "failed"),
-            "code_hash": ["0123456789ab"] * size,
             "python": ["3.11.0"] * size,
         }
         columns |= {n: rng.normal(size=size) for n in ("ari", "log_likelihood", "bic", "seconds")}
@@ -124,9 +122,7 @@ def _generate(results: Path, design: Design) -> None:
                 columns[f"estimate.{g}.{name}"] = rng.normal(size=size)
         for field in parquet.SCHEMA:
             columns.setdefault(field.name, pa.nulls(size, field.type))
-        path = fits_path(results, batch)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.table(columns), path)
+        parquet.write_table(fits_path(results, batch), pa.table(columns))
 
 
 def _watch(command: list[str], folder: Path, enough: Callable[[], bool]) -> tuple[float, float]:

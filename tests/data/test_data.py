@@ -97,3 +97,20 @@ def test_atomic_path_replaces_and_keeps_the_suffix(tmp_path):
         temporary.write_text("new")
     assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_missing_pixels_survive_a_file(tmp_path):
+    X = np.array([[1.0, np.nan, 2.0], [0.0, 1.0, np.nan], [3.0, 1.0, 2.0]])
+    Dataset(X, np.arange(3.0)[:, None], missing=True).save(tmp_path / "maps.npz")
+    back = Dataset.load(tmp_path / "maps.npz")
+    assert back.missing
+    np.testing.assert_array_equal(back.X, X)
+
+
+def test_files_from_before_missing_pixels_are_read(tmp_path):
+    whole = Dataset(np.eye(3), np.arange(3.0)[:, None])
+    whole.save(tmp_path / "maps.npz")
+    with np.load(tmp_path / "maps.npz") as file:
+        older = {name: file[name] for name in file if name != "missing"}
+    np.savez(tmp_path / "older.npz", **older)
+    assert not Dataset.load(tmp_path / "older.npz").missing

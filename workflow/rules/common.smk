@@ -13,7 +13,7 @@ sys.path.insert(0, SOURCES)
 
 from spatgmm import study
 from spatgmm.common.files import atomic_path
-from spatgmm.study import cases, design, locks, outputs, progress, provenance
+from spatgmm.study import again, cases, design, locks, outputs, progress, provenance
 
 # Jobs run the package as it is here, in whatever environment they have.
 shell.prefix(f"set -euo pipefail; export PYTHONPATH={shlex.quote(SOURCES)}; ")
@@ -83,6 +83,15 @@ def fit_settings(wildcards):
     return DESIGN.fit_settings(wildcards.case, wildcards.method)
 
 
+def batch_of(wildcards):
+    first, last = int(wildcards.first), int(wildcards.last)
+    return design.Batch(wildcards.case, wildcards.method, first, last)
+
+
+def times_again(wildcards):
+    return again.times(RESULTS, batch_of(wildcards))
+
+
 def time_limit(wildcards):
     return DESIGN.methods[wildcards.method].time_limit
 
@@ -105,12 +114,7 @@ def environment(wildcards):
 def batches_to_do(dag):
     """The batches that this run has to do, by job id."""
     return {
-        job.jobid: design.Batch(
-            job.wildcards.case,
-            job.wildcards.method,
-            int(job.wildcards.first),
-            int(job.wildcards.last),
-        )
+        job.jobid: batch_of(job.wildcards)
         for job in dag.needrun_jobs()
         if job.rule.name == "fit"
     }

@@ -24,6 +24,7 @@ rule fit:
         settings=fit_settings,
         code=fit_code,
         time_limit=time_limit,
+        again=times_again,
     shell:
         "python -m spatgmm study fit --config {params.config} --case {wildcards.case}"
         " --method {wildcards.method} --replicates {wildcards.first}-{wildcards.last} 2> {log}"

@@ -27,6 +27,12 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"{ended:,} of {found.total:,} fits done" + (f": {told}" if told else ""))
     if found.stale:
         print(f"{found.stale:,} fits are of other code; the next run repeats them")
+    if found.disturbed:
+        print(
+            f"{found.disturbed:,} of them lacked R, memory or the like; the next run repeats them"
+        )
+    for line in found.damaged:
+        print(f"{line}; what it lacks is fitted again")
     print(f"batches in progress: {found.running}, interrupted half-way: {found.interrupted}")
     shown = found.failed if arguments.all else found.failed[:10]
     for batch, replicate, error in shown:

@@ -12,9 +12,12 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spatgmm.study.design import Batch, Design
+
+if TYPE_CHECKING:
+    from spatgmm.common.files import DamagedFile
 
 RESULTS = Path("results")
 
@@ -49,7 +52,30 @@ def run(arguments: argparse.Namespace) -> None:
     # Before numpy is first imported, or it has no effect.
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
-    arguments.step(arguments)
+    from spatgmm.common.files import DamagedFile
+
+    try:
+        arguments.step(arguments)
+    except DamagedFile as error:
+        _load_again(arguments, error)
+        arguments.step(arguments)
+
+
+def _load_again(arguments: argparse.Namespace, error: DamagedFile) -> None:
+    """Replace the file of a data set that is damaged; any other stays an error."""
+    from spatgmm.study import cases, loading
+
+    _, design, results = _load(arguments)
+    for case in design.cases.values():
+        if not case.simulated and cases.data_path(results, case.id) == error.path:
+            _tell(f"{error}; loaded again")
+            loading.load(case).save(error.path)
+            return
+    raise error
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _load(arguments: argparse.Namespace) -> tuple[dict[str, Any], Design, Path]:
@@ -80,18 +106,20 @@ def _fit(arguments: argparse.Namespace) -> None:
     first, _, last = arguments.replicates.partition("-")
     batch = Batch(arguments.case, arguments.method, int(first), int(last or first))
 
-    def told(row: Mapping[str, Any]) -> None:
+    def on_row(row: Mapping[str, Any]) -> None:
         if row["status"] in LOST:
-            print(f"{_one(arguments, row['replicate'])}: {row['error']}", file=sys.stderr)
+            _tell(f"{_one(arguments, row['replicate'])}: {row['error']}")
 
     try:
         if arguments.show:
             for row in batches.fit(results, design, batch, range(batch.first, batch.last + 1)):
                 print("\n".join(f"{name}: {value}" for name, value in row.items()), end="\n\n")
-                told(row)
+                on_row(row)
         else:
-            done = batches.complete(results, design, batch, told)
-            print(progress.line(batch, done), file=sys.stderr)
+            done = batches.complete(
+                results, design, batch, on_row, lambda text: _tell(f"{text}; its fits are repeated")
+            )
+            _tell(progress.line(batch, done))
     except ReplicateError as error:
         raise ValueError(f"{error}; {_one(arguments, error.replicate)}") from error
     except OSError as error:

@@ -1,20 +1,36 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and those that are damaged all the same."""
 
 from __future__ import annotations
 
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+
+class DamagedFile(ValueError):
+    """A file of this project's that is not as it was written.
+
+    Parameters
+    ----------
+    path : path-like
+    why : str
+        What is wrong with it.
+    """
+
+    def __init__(self, path: str | os.PathLike, why: str) -> None:
+        super().__init__(f"{path}: damaged ({why})")
+        self.path = Path(path)
 
 
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place once the block ends without error.
 
-    Readers see the old file or the whole new one, never half a file.  The temporary name keeps
-    the suffix, from which writers such as matplotlib and numpy choose the format.
+    Readers see the old file or the whole new one, never half a file, also after a power failure.
+    The temporary name keeps the suffix, from which writers such as matplotlib and numpy choose the
+    format.
 
     Parameters
     ----------
@@ -31,6 +47,19 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
     try:
         yield temporary
+        sync(temporary)
         os.replace(temporary, path)
+        # Some file systems refuse this for folders; they keep names in their own way.
+        with suppress(OSError):
+            sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Have a file's content, or a folder's list of names, on the disk and not only on its way."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
+
+#: What R says when it gets no memory.
+_NO_MEMORY = re.compile("cannot allocate|memory exhausted")
 
 
 def missing(packages: Sequence[str]) -> str | None:
@@ -22,6 +26,10 @@ def missing(packages: Sequence[str]) -> str | None:
         return None
     debian = " ".join(f"r-cran-{package.lower()}" for package in absent)
     return f"R package {', '.join(absent)} is not installed (on Debian: apt-get install {debian})"
+
+
+class Unavailable(RuntimeError):
+    """R, one of its packages or the memory it needs is not there; it may be another time."""
 
 
 @contextmanager
@@ -42,12 +50,14 @@ def session(*packages: str) -> Iterator[ModuleType]:
 
     Raises
     ------
+    Unavailable
+        If R or a package is absent, or R has no memory left.
     RuntimeError
-        If R or a package is absent, or R reports an error; the message is R's.
+        If R reports another error; the message is R's.
     """
     reason = missing(packages)
     if reason is not None:
-        raise RuntimeError(reason)
+        raise Unavailable(reason)
     ro = _start()
     from rpy2.rinterface_lib import callbacks
     from rpy2.rinterface_lib.embedded import RRuntimeError
@@ -65,7 +75,8 @@ def session(*packages: str) -> Iterator[ModuleType]:
                 ro.r(f"suppressPackageStartupMessages(library({package}))")
             yield ro
         except RRuntimeError as error:
-            raise RuntimeError(f"R: {' '.join(str(error).split())}") from error
+            kind = Unavailable if _NO_MEMORY.search(str(error)) else RuntimeError
+            raise kind(f"R: {' '.join(str(error).split())}") from error
 
 
 @functools.cache

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spatgmm.common.files import atomic_path
-from spatgmm.study import cases
+from spatgmm.common.files import DamagedFile, atomic_path
+from spatgmm.study import again, cases, parquet
+from spatgmm.study.batch import identity
 from spatgmm.study.design import Batch, Design, fits_path, varied
 from spatgmm.study.parquet import SCHEMA
 
 #: Rows that are held in memory before they are written.
 ROW_GROUP = 50_000
+
+#: Files, and replicates in one, that an error names.
+_NAMED = 10
 
 
 def merge_fits(results: Path, design: Design) -> int:
@@ -26,6 +32,12 @@ def merge_fits(results: Path, design: Design) -> int:
     -------
     int
         Number of rows.
+
+    Raises
+    ------
+    ValueError
+        If files are damaged or do not hold what the design asks for: it names them, and the next
+        run makes their batches again.
     """
     schema = _schema(results, design)
     rows, waiting = 0, []
@@ -34,7 +46,7 @@ def merge_fits(results: Path, design: Design) -> int:
         pq.ParquetWriter(temporary, schema) as writer,
     ):
         for batch in design.batches():
-            waiting.append(_conform(_read(results, batch), schema))
+            waiting.append(_conform(parquet.read(fits_path(results, batch)), schema))
             # A row group per batch would hold more about columns than in them.
             if sum(map(len, waiting)) >= ROW_GROUP:
                 rows += _write(writer, waiting)
@@ -69,19 +81,49 @@ def write_design(results: Path, design: Design) -> None:
 
 
 def _schema(results: Path, design: Design) -> pa.Schema:
-    """The fixed columns, then every further one that some batch has."""
-    seen = SCHEMA
+    """The fixed columns, then every further one that some batch has; all files are checked."""
+    seen, problems = SCHEMA, []
     for batch in design.batches():
-        found = pq.read_schema(fits_path(results, batch)).remove_metadata()
+        path, same = fits_path(results, batch), identity(results, design, batch)
+        try:
+            table = parquet.read(path)
+            problem = _problem(table, batch, same)
+        except (DamagedFile, FileNotFoundError) as error:
+            problem = str(error)
+        if problem:
+            again.mark(results, batch, pending=True)
+            problems.append(problem if str(path) in problem else f"{path}: {problem}")
+            continue
+        found = table.schema.remove_metadata()
         if not found.equals(seen):
             seen = pa.unify_schemas([seen, found])
+    if problems:
+        shown = problems[:_NAMED] + [f"and {len(problems) - _NAMED} more"][: len(problems) > _NAMED]
+        lines = "".join(f"\n  {line}" for line in shown)
+        raise ValueError(
+            f"{len(problems)} file(s) do not hold what the design asks for; the same command of "
+            f"Snakemake makes them again:{lines}"
+        )
     further = sorted(set(seen.names) - set(SCHEMA.names))
     return pa.schema([seen.field(name) for name in [*SCHEMA.names, *further]])
 
 
-def _read(results: Path, batch: Batch) -> pa.Table:
-    # Memory maps of thousands of files would count as memory of this process.
-    return pq.ParquetFile(fits_path(results, batch), memory_map=False).read(use_threads=False)
+def _problem(table: pa.Table, batch: Batch, same: Mapping[str, str]) -> str | None:
+    """What is wrong with a batch's rows, whose columns `same` have these values throughout."""
+    wanted = set(range(batch.first, batch.last + 1))
+    there = Counter(table["replicate"].to_pylist())
+    for what, replicates in (
+        ("lacks", wanted - set(there)),
+        ("has no use for", set(there) - wanted),
+        ("holds more than once", {replicate for replicate in there if there[replicate] > 1}),
+    ):
+        if replicates:
+            return f"{what} replicate {', '.join(map(str, sorted(replicates)[:_NAMED]))}"
+    for name, value in same.items():
+        others = set(table[name].to_pylist()) - {value}
+        if others:
+            return f"holds rows of another {name.replace('_hash', '')}: {others.pop()!r}"
+    return None
 
 
 def _write(writer: pq.ParquetWriter, waiting: list[pa.Table]) -> int:

@@ -7,16 +7,13 @@ the same settings, maps and code.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from spatgmm import methods
-from spatgmm.study import journal, parquet, provenance, worker
-from spatgmm.study.cases import data_path
+from spatgmm.common.files import DamagedFile
+from spatgmm.study import again, cases, journal, parquet, provenance, worker
 from spatgmm.study.design import Batch, Design, digest, fits_path
 from spatgmm.study.fit import fit_rows
 from spatgmm.study.rows import TIMEOUT
@@ -25,7 +22,11 @@ Row = dict[str, Any]
 
 
 def complete(
-    results: Path, design: Design, batch: Batch, told: Callable[[Row], None] = lambda row: None
+    results: Path,
+    design: Design,
+    batch: Batch,
+    on_row: Callable[[Row], None] = lambda row: None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> list[Row]:
     """Fit what is missing of a batch and write its file.
 
@@ -34,8 +35,10 @@ def complete(
     results : Path
     design : Design
     batch : Batch
-    told : callable
-        Hears of each new row once it is on disk.
+    on_row : callable
+        Gets each new row once it is on disk.
+    tell : callable
+        Hears of files that are damaged.
 
     Returns
     -------
@@ -46,19 +49,22 @@ def complete(
     ------
     spatgmm.study.fit.ReplicateError
         See :func:`fit`.
+    DamagedFile
+        If the maps of a data set are.
     OSError
         If the disk is full; rows written before are kept.
     """
     path = fits_path(results, batch)
     with journal.Journal(path.with_suffix(journal.SUFFIX)) as kept:
-        there = finished(results, design, batch)
+        there = finished(results, design, batch, tell)
         missing = [r for r in range(batch.first, batch.last + 1) if r not in there]
         for row in fit(results, design, batch, missing):
             kept.append(row)
             there[row["replicate"]] = row
-            told(row)
+            on_row(row)
         done = [there[replicate] for replicate in sorted(there)]
         parquet.write(path, done)
+        again.mark(results, batch, pending=any(row["disturbed"] for row in done))
         kept.remove()
     return done
 
@@ -72,50 +78,69 @@ def fit(results: Path, design: Design, batch: Batch, replicates: Sequence[int]) 
         If maps cannot be had or the process was killed.
     """
     case, variant = design.cases[batch.case], design.methods[batch.method]
-    identity = _identity(results, design, batch)
+    stamp = identity(results, design, batch)
     methods.get(variant.plugin)  # imported once, not again after a kill
 
     def work(replicates: Sequence[int], started: Callable[[Row], None]) -> Iterator[Row]:
         # In the fitting process, since it may start R.
-        stamp = identity | provenance.versions(variant.plugin)
+        versions = stamp | provenance.versions(variant.plugin)
         for row in fit_rows(
             case,
             variant,
             replicates,
             root_seed=design.root_seed,
             results=results,
-            started=lambda row: started(row | stamp),
+            started=lambda row: started(row | versions),
         ):
-            yield row | stamp
+            yield row | versions
 
     return worker.rows(work, replicates, variant.time_limit)
 
 
-def finished(results: Path, design: Design, batch: Batch) -> dict[int, Row]:
-    """Rows of a batch that are on disk, by replicate, whatever batches they were written in."""
+def finished(
+    results: Path, design: Design, batch: Batch, tell: Callable[[str], None] = lambda text: None
+) -> dict[int, Row]:
+    """Rows of a batch that are on disk and stand, whatever batches they were written in.
+
+    Those that were ended by what surrounded them do not stand, nor those of other settings, maps
+    or code; `tell` hears of files that are damaged.
+
+    Returns
+    -------
+    dict of dict by replicate
+    """
     wanted = range(batch.first, batch.last + 1)
-    identity = _identity(results, design, batch)
+    same = identity(results, design, batch)
     limit = design.methods[batch.method].time_limit
     found: dict[int, Row] = {}
     for path in _files(fits_path(results, batch).parent, wanted):
-        for row in _read(path, wanted):
-            valid = all(row.get(name) == value for name, value in identity.items())
+        for row in _read(path, tell):
+            stands = all(row.get(name) == value for name, value in same.items())
             # More time may bring a result.
-            if row["status"] == TIMEOUT and (limit is None or limit > row["seconds"]):
-                valid = False
-            if valid:
+            more_time = row["status"] == TIMEOUT and (limit is None or limit > row["seconds"])
+            if stands and not more_time and not row["disturbed"] and row["replicate"] in wanted:
                 found[row["replicate"]] = row
     return found
 
 
-def _identity(results: Path, design: Design, batch: Batch) -> Row:
-    """What a row must share with another one to stand in its place."""
+def identity(results: Path, design: Design, batch: Batch) -> Row:
+    """What every row of a batch shares, and a row must have to stand as one of its rows.
+
+    Raises
+    ------
+    DamagedFile
+        If the maps of a data set are.
+    """
     case, variant = design.cases[batch.case], design.methods[batch.method]
     settings = [design.fit_settings(case.id, variant.id)]
     if not case.simulated:
-        maps = data_path(results, case.id).read_bytes()
-        settings.append(hashlib.blake2b(maps).hexdigest())
-    return {"settings_hash": digest(settings), "code_hash": provenance.fit_code(variant.plugin)}
+        settings.append(cases.fingerprint(case, results))
+    return {
+        "case": case.id,
+        "method": variant.id,
+        "settings_hash": digest(settings),
+        "code_hash": provenance.fit_code(variant.plugin),
+    }
 
 
 def _files(folder: Path, wanted: range) -> list[Path]:
@@ -129,12 +154,15 @@ def _files(folder: Path, wanted: range) -> list[Path]:
     return overlapping
 
 
-def _read(path: Path, wanted: range) -> Iterator[Mapping[str, Any]]:
+def _read(path: Path, tell: Callable[[str], None]) -> list[Row]:
     try:
-        if path.suffix == journal.SUFFIX:
-            found = journal.read(path)
-        else:
-            found = pq.read_table(path).to_pylist()
+        return (
+            journal.read(path, tell)
+            if path.suffix == journal.SUFFIX
+            else parquet.read(path).to_pylist()
+        )
     except FileNotFoundError:  # a neighbour finished meanwhile
-        return
-    yield from (row for row in found if row["replicate"] in wanted)
+        return []
+    except DamagedFile as error:
+        tell(str(error))
+        return []

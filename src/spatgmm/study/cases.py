@@ -6,6 +6,7 @@ are read from the file that ``spatgmm study data`` has written.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,8 @@ def maps(case: Case, root_seed: int, results: Path) -> Callable[[int], Dataset]:
         If the scenario makes no sense.
     FileNotFoundError
         If the data set was not loaded yet.
+    DamagedFile
+        If its file cannot be read.
     """
     if case.simulated:
         from spatgmm import simulate
@@ -52,6 +55,18 @@ def generator(case: Case, variant: Variant, replicate: int, root_seed: int) -> n
 
     ids = [simulate.stable_hash(case.id), replicate, simulate.stable_hash(variant.id)]
     return np.random.default_rng(np.random.SeedSequence([root_seed, *ids]))
+
+
+def fingerprint(case: Case, results: Path) -> str:
+    """A hash of a data set's file.
+
+    Raises
+    ------
+    DamagedFile
+        If it cannot be read.
+    """
+    _loaded(case, results)
+    return hashlib.blake2b(data_path(results, case.id).read_bytes()).hexdigest()
 
 
 def sizes(case: Case, results: Path) -> dict[str, int]:

@@ -5,6 +5,7 @@ Whatever a method does, the result is a row: it may fail, and the batch goes on.
 
 from __future__ import annotations
 
+import errno
 import resource
 import sys
 import time
@@ -18,13 +19,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spatgmm import methods
-from spatgmm.common import agreement
-from spatgmm.common.base import bic
+from spatgmm.common import agreement, r
 from spatgmm.data import Dataset
 from spatgmm.study import cases, rows
 
 if TYPE_CHECKING:
     from spatgmm.study.design import Case, Variant
+
+
+#: Of the system's errors, those that may not be there another time: no room on a disk, no memory,
+#: no process or file to be had, a disk or a network that does not answer.
+_SURROUNDINGS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM, errno.EAGAIN),
+    *(errno.EMFILE, errno.ENFILE, errno.EIO, errno.ESTALE, errno.ETIMEDOUT),
+}
 
 
 class ReplicateError(RuntimeError):
@@ -111,19 +119,23 @@ def _outcome(
     """What to report of a fit, and its labels renumbered to the true groups."""
     reset_peak_memory()
     start = time.perf_counter()
-    result, reason = None, None
+    result, disturbed = None, False
     try:
-        reason = method.supports(data, n_components)
-        if reason is None:
+        error = method.supports(data, n_components)
+        if error is None:
             start = time.perf_counter()
             result = method.fit(data, n_components, rng, **parameters)
-        status, error = (rows.OK, None) if result else (rows.UNSUPPORTED, reason)
+        else:
+            disturbed = r.missing(method.requires) is not None
+        status = rows.OK if result else rows.UNSUPPORTED
     except Exception as failure:
         traceback.print_exc()
         status, error = rows.FAILED, f"{type(failure).__name__}: {failure}"
+        disturbed = _by_surroundings(failure)
     outcome = {
         "status": status,
         "error": error,
+        "disturbed": disturbed,
         "seconds": time.perf_counter() - start,
         "peak_memory_mb": peak_memory_mb(),
     }
@@ -131,6 +143,17 @@ def _outcome(
         return outcome, None
     matched = agreement.match(data.labels, result.labels, n_components)
     return outcome | _measures(result, data, matched), matched[result.labels]
+
+
+def _by_surroundings(error: BaseException | None) -> bool:
+    """Whether an error, or one behind it, says nothing about data or code."""
+    while error is not None:
+        if isinstance(error, MemoryError | ImportError | r.Unavailable):
+            return True
+        if isinstance(error, OSError) and error.errno in _SURROUNDINGS:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _measures(result: methods.FitResult, data: Dataset, matched: np.ndarray) -> dict[str, Any]:
@@ -143,6 +166,9 @@ def _measures(result: methods.FitResult, data: Dataset, matched: np.ndarray) -> 
         "converged": result.converged,
     }
     if result.log_likelihood is not None and result.n_parameters is not None:
+        # Here, since it comes with scikit-learn: half of a job's start, and some methods need none.
+        from spatgmm.common.base import bic
+
         measures["bic"] = bic(result.log_likelihood, result.n_parameters, len(data.X))
     extras = dict(result.extras)
     parameters, covariances = extras.pop("parameters", None), extras.pop("covariances", {})

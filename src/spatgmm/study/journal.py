@@ -1,21 +1,24 @@
 """Rows of a batch on disk as they come, so that a kill loses no more than the fit in progress.
 
-A journal is a file of JSON lines beside the batch's Parquet file, which replaces it once the batch
-is complete.  Who writes it holds its lock, which ends with the process whatever ends that: a
-second process that is given the same batch, such as after a kill of Snakemake alone, waits.
+A journal is a file of lines beside the batch's Parquet file, which replaces it once the batch is
+complete: a row as JSON, a tab, a checksum of it.  Who writes it holds its lock, which ends with
+the process whatever ends that: a second process that is given the same batch, such as after a kill
+of Snakemake alone, waits.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from spatgmm.common.files import DamagedFile
 from spatgmm.study import locks
 
 SUFFIX = ".rows"
@@ -40,7 +43,8 @@ class Journal:
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Write a row; OSError where the disk is full."""
-        line = (json.dumps(row, default=_plain) + "\n").encode()
+        content = json.dumps(row, default=_plain).encode()
+        line = content + b"\t" + _checksum(content) + b"\n"
         while line:  # a full disk may take a part first
             line = line[os.write(self._descriptor, line) :]
 
@@ -59,13 +63,27 @@ class Journal:
         self.close()
 
 
-def read(path: Path) -> Iterator[dict[str, Any]]:
-    """The complete rows of a journal, none where there is no such file."""
+def read(path: Path, tell: Callable[[str], None] = lambda text: None) -> list[dict[str, Any]]:
+    """The complete rows of a journal, none where there is no such file.
+
+    Parameters
+    ----------
+    path : Path
+    tell : callable
+        Hears of lines that are not as they were written; of the last one, which a kill leaves
+        half-written, only if it looks complete.
+    """
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        return
-    yield from map(json.loads, content[: _complete(content)].splitlines())
+        return []
+    lines = content[: _complete(content)].split(b"\n")[:-1]
+    parts = [line.rpartition(b"\t") for line in lines]
+    found = [json.loads(row) for row, _, check in parts if row and _checksum(row) == check]
+    if len(found) < len(lines):
+        lost = len(lines) - len(found)
+        tell(str(DamagedFile(path, f"{lost} of {len(lines)} rows cannot be read")))
+    return found
 
 
 def _open_locked(path: Path) -> int:
@@ -83,6 +101,10 @@ def _open_locked(path: Path) -> int:
         except FileNotFoundError:
             pass
         os.close(descriptor)
+
+
+def _checksum(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=8).hexdigest().encode()
 
 
 def _complete(content: bytes) -> int:

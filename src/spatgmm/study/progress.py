@@ -9,12 +9,16 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from spatgmm.study.design import Batch, Design, fits_path
-from spatgmm.study.rows import OK, ended
+from spatgmm.study.rows import LOST, OK, ended
+
+#: Reasons that a line gives for fits without a result, and characters of each.
+_REASONS, _SHOWN = 3, 100
 
 
 def line(batch: Batch, rows: Iterable[Mapping[str, Any]]) -> str:
@@ -24,7 +28,7 @@ def line(batch: Batch, rows: Iterable[Mapping[str, Any]]) -> str:
     ----------
     batch : Batch
     rows : iterable of mapping
-        With columns ``status``, ``ari`` and ``seconds``.
+        With columns ``status``, ``error``, ``ari`` and ``seconds``.
     """
     rows = list(rows)
     counts = ended(row["status"] for row in rows)
@@ -33,7 +37,15 @@ def line(batch: Batch, rows: Iterable[Mapping[str, Any]]) -> str:
     mean = f", mean ARI {sum(aris) / len(aris):.3f}" if aris else ""
     seconds = sum(row["seconds"] or 0.0 for row in rows)
     where = f"{batch.case:20} {batch.method:14} {batch.first:3}-{batch.last}"
-    return f"{where}: {told}{mean}, {seconds:.1f} s"
+    why = reasons(row["error"] for row in rows if row["status"] in LOST)
+    return f"{where}: {told}{mean}, {seconds:.1f} s{why and f' ({why})'}"
+
+
+def reasons(errors: Iterable[str]) -> str:
+    """Errors of fits as a reader wants them: the most frequent first, each once, a line each."""
+    counted = Counter(" ".join(str(error).split())[:_SHOWN] for error in errors).most_common()
+    told = [f"{number} × {error}" for error, number in counted[:_REASONS]]
+    return "; ".join(told + ["..."] * (len(counted) > _REASONS))
 
 
 def clock(seconds: float) -> str:

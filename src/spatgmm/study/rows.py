@@ -57,6 +57,8 @@ COLUMNS = {
     "code_hash": "string",
     **dict.fromkeys(VERSIONS, "string"),
     "labels": "list<int16>",
+    # Whether what surrounded the fit ended it (R is not there, memory ran out), not data or code.
+    "disturbed": "bool",
 }
 
 #: What a row holds of an estimate: columns ``<kind>.<component>.<parameter>``, components counted

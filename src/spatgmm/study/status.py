@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
-from spatgmm.study import journal, locks, provenance
+from spatgmm.common.files import DamagedFile
+from spatgmm.study import journal, locks, parquet, provenance
 from spatgmm.study.design import Batch, Design, fits_path
 from spatgmm.study.rows import LOST
 
@@ -31,6 +30,10 @@ class Status:
         Batches that a process is at, and those that one has left half-done.
     failed : list of (Batch, int, str)
         Batch, replicate and error of each fit that failed or ran out of time.
+    disturbed : int
+        Fits that what surrounded them kept from a result; the next run repeats them.
+    damaged : list of str
+        A line for each damaged file.
     """
 
     total: int
@@ -39,6 +42,8 @@ class Status:
     running: int = 0
     interrupted: int = 0
     failed: list[tuple[Batch, int, str]] = field(default_factory=list)
+    disturbed: int = 0
+    damaged: list[str] = field(default_factory=list)
 
 
 def survey(results: Path, design: Design) -> Status:
@@ -53,17 +58,17 @@ def survey(results: Path, design: Design) -> Status:
                 status.running += 1
             else:
                 status.interrupted += 1
-        seen = set()
-        for replicate, ended, error, made_by in (*_rows(path), *_journal(log)):
-            if replicate in seen:
-                continue
-            seen.add(replicate)
-            if made_by != code:
+        # A journal beside a finished batch holds what was repeated of it.
+        rows = {row["replicate"]: row for row in _rows(path, status.damaged.append)}
+        rows |= {row["replicate"]: row for row in journal.read(log, status.damaged.append)}
+        for replicate, row in rows.items():
+            if row["code_hash"] != code:
                 status.stale += 1
                 continue
-            status.ended[ended] += 1
-            if ended in LOST:
-                status.failed.append((batch, replicate, str(error)))
+            status.ended[row["status"]] += 1
+            status.disturbed += bool(row["disturbed"])
+            if row["status"] in LOST:
+                status.failed.append((batch, replicate, str(row["error"])))
     return status
 
 
@@ -74,12 +79,12 @@ def alone(config: str | Path, case: str, method: str, replicate: int) -> str:
     return shlex.join(command)
 
 
-def _rows(path: Path) -> Iterator[tuple]:
-    if path.exists():
-        table = pq.read_table(path, columns=["replicate", "status", "error", "code_hash"])
-        yield from zip(*(column.to_pylist() for column in table.columns), strict=True)
-
-
-def _journal(path: Path) -> Iterator[tuple]:
-    for row in journal.read(path):
-        yield row["replicate"], row["status"], row["error"], row["code_hash"]
+def _rows(path: Path, tell: Callable[[str], None]) -> list[dict]:
+    columns = ["replicate", "status", "error", "disturbed", "code_hash"]
+    try:
+        return parquet.read(path, columns).to_pylist()
+    except FileNotFoundError:
+        return []
+    except DamagedFile as error:
+        tell(str(error))
+        return []

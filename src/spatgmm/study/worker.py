@@ -33,6 +33,9 @@ _PR_SET_PDEATHSIG = 1
 #: A method's own code ended the process; any other signal came from outside.
 _CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL}
 
+#: Of these, what native code also does when memory or the disk runs out, and what others send.
+_DISTURBANCES = {signal.SIGABRT, signal.SIGBUS}
+
 
 def rows(work: Work, replicates: Sequence[int], time_limit: float | None) -> Iterator[Row]:
     """The rows of all replicates, one each.
@@ -77,7 +80,8 @@ def _until_it_ends(work: Work, replicates: list[int], limit: float | None) -> It
             while kind == "started":
                 if not receiving.poll(deadline and max(0.0, deadline - time.monotonic())):
                     error = f"stopped after the time limit of {limit:g} s"
-                    yield started | {"status": TIMEOUT, "error": error, "seconds": limit}
+                    late = {"status": TIMEOUT, "error": error, "seconds": limit}
+                    yield started | late | {"disturbed": False}
                     return
                 try:
                     kind, content = receiving.recv()
@@ -119,8 +123,13 @@ def _serve(
 def _crashed(started: Row, exitcode: int, replicate: int) -> Row:
     """The row of a fit that has ended the process, unless it was not the fit's doing."""
     if started and -exitcode in _CRASHES:
-        name = signal.Signals(-exitcode).name
-        return started | {"status": FAILED, "error": f"crashed with {name}", "seconds": None}
+        ended = signal.Signals(-exitcode)
+        return started | {
+            "status": FAILED,
+            "error": f"crashed with {ended.name}",
+            "disturbed": ended in _DISTURBANCES,
+            "seconds": None,
+        }
     ended = f"was killed by signal {-exitcode}" if exitcode < 0 else f"ended, status {exitcode}"
     likely = "; most likely memory ran out" if exitcode == -signal.SIGKILL else ""
     raise ReplicateError(f"replicate {replicate}: the fitting process {ended}{likely}", replicate)

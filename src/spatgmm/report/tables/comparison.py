@@ -7,7 +7,7 @@ import pandas as pd
 
 from spatgmm.report import labels
 from spatgmm.report.results import Results, counts, mean_and_error
-from spatgmm.report.tables.table import Footnotes, Table
+from spatgmm.report.tables.table import Footnotes, Table, ended, inapplicable
 from spatgmm.report.words import failures, listing, number, reason, with_error
 from spatgmm.study.rows import OK
 
@@ -76,12 +76,9 @@ def comparison(fits: pd.DataFrame) -> pd.DataFrame:
 
 def _cell(cell: pd.Series, footnotes: Footnotes) -> tuple[str, str, str]:
     if cell["n_unsupported"] and not cell["n_ok"] + cell["n_failed"]:
-        return f"–{footnotes.mark('not applicable: ' + cell['reason'])}", "–", "–"
-    ended = f"{cell['n_ok']}/{cell['n_failed']}"
-    if cell["n_failed"]:
-        what = "every fit failed" if not cell["n_ok"] else "failed fits"
-        ended += footnotes.mark(f"{what}, most often: {cell['reason']}")
-    return with_error(cell["mean_ari"], cell["se_ari"]), number(cell["median_ari"]), ended
+        return inapplicable(cell, footnotes), "–", "–"
+    mean = with_error(cell["mean_ari"], cell["se_ari"])
+    return mean, number(cell["median_ari"]), ended(cell, footnotes)
 
 
 def _finding(results: Results, raw: pd.DataFrame, names: dict[str, str]) -> str:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from spatgmm.report import labels
 from spatgmm.report.results import Results, counts, mean_and_error, succeeded
-from spatgmm.report.tables.table import Footnotes, Table
+from spatgmm.report.tables.table import Footnotes, Table, ended, inapplicable
 from spatgmm.report.words import failures, listing, number, reason, significant, with_error
 from spatgmm.study.rows import OK, extra
 
@@ -44,13 +44,8 @@ def build(results: Results, *studies: str, centred: bool) -> Table:
             "model": line["model"] or "–",
             "BIC": number(line["bic"], 0) + (footnotes.mark(_SINGULAR) if line["singular"] else ""),
             "seconds": significant(line["seconds"], 2),
-            "ok/failed": f"{line['n_ok']}/{line['n_failed']}",
+            "ok/failed": (inapplicable if line["n_unsupported"] else ended)(line, footnotes),
         }
-        if line["n_unsupported"]:
-            row["ok/failed"] = "–" + footnotes.mark(f"not applicable: {line['reason']}")
-        elif line["n_failed"]:
-            what = "every fit failed" if not line["n_ok"] else "failed fits"
-            row["ok/failed"] += footnotes.mark(f"{what}, most often: {line['reason']}")
         rows.append(row)
         before = line["case"]
     stand_in = any(results.is_stand_in(case) for case in raw["case"].unique())
