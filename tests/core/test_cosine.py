@@ -472,6 +472,21 @@ def test_what_is_not_estimated_has_no_error():
     assert np.isfinite(information.theta_covariance[1]).all()
 
 
+def test_a_map_that_is_a_component_by_itself_counts_for_nothing():
+    X, labels = two_clusters((14, 14), 40, APART, seed=17)
+    X = np.vstack([X, np.full((1, 196), 1e3)])
+    fit, maps, estimates = fitted(cosine_family((14, 14)), X[:-1], labels, APART, "constant")
+    alone = CosineInformation(estimates, maps)
+    mixture = fit.mixture
+    estimates.mixture = Mixture(
+        np.array([*mixture.weights * 40, 1]) / 41,
+        [*mixture.means, estimates.family.geometry.rotate(X[-1:])[0]],
+        [*mixture.covariances, mixture.covariances[0]],
+    )
+    information = CosineInformation(estimates, CosineMaps(estimates.family.geometry.rotate(X)))
+    assert_allclose(information.theta_covariance[:2], alone.theta_covariance, rtol=1e-6)
+
+
 @pytest.mark.parametrize("mean", ["free", "constant"])
 def test_errors_of_one_component_are_those_of_independent_cosines(mean):
     X, labels = two_clusters((8, 8), 200, [[0.2, 0.7, 0.3, 2.5]], seed=18)
