@@ -1,5 +1,7 @@
 """The cosine likelihood: exact variances, EM that never falls, one optimum with the exact fit."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -376,11 +378,12 @@ def test_information_is_the_numerical_hessian(mean):
     assert (fit.responsibilities.max(axis=1) < 0.99).sum() > 10
     assert not any(estimates.held(0) + estimates.held(1))
     f = 25 if mean == "free" else 1
+    covariance = cache(lambda *theta: family.at(np.array(theta)))
 
     def log_density(v):
         means = np.zeros((2, 25))
         means[:, :f] = v[1 : 1 + 2 * f].reshape(2, f)
-        covariances = [family.at(theta) for theta in v[1 + 2 * f :].reshape(2, 4)]
+        covariances = [covariance(*theta) for theta in v[1 + 2 * f :].reshape(2, 4)]
         mixture = Mixture(np.array([v[0], 1 - v[0]]), [[m] for m in means], covariances)
         return logsumexp(mixture.log_joint(maps), axis=1)
 

@@ -191,7 +191,7 @@ class _Scores:
 
     def _of_means(self, rows) -> np.ndarray:
         """``ds/dmu = (x - mu) / d`` at the free cosines, shape (rows, G, f)."""
-        coefficients = self._maps.blocks[0][rows, self._columns]
+        coefficients = self._maps.blocks[0][:, self._columns][rows]
         return np.stack(
             [(coefficients - mu) / d for mu, d in zip(self._means, self._variances, strict=True)],
             axis=1,
