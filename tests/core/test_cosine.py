@@ -1,5 +1,7 @@
 """The cosine likelihood: exact variances, EM that never falls, one optimum with the exact fit."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -403,11 +405,12 @@ def test_information_is_the_numerical_hessian(mean):
     assert (fit.expected.responsibilities.max(axis=1) < 0.99).sum() > 10
     assert not any(estimates.held(0) + estimates.held(1))
     f = 25 if mean == "free" else 1
+    covariance = cache(lambda *theta: family.at(np.array(theta)))
 
     def log_density(v):
         means = np.zeros((2, 25))
         means[:, :f] = v[1 : 1 + 2 * f].reshape(2, f)
-        covariances = [family.at(theta) for theta in v[1 + 2 * f :].reshape(2, 4)]
+        covariances = [covariance(*theta) for theta in v[1 + 2 * f :].reshape(2, 4)]
         mixture = Mixture(np.array([v[0], 1 - v[0]]), [[m] for m in means], covariances, NoScales())
         return logsumexp(mixture.log_joint(maps), axis=1)
 
@@ -498,6 +501,21 @@ def test_what_is_not_estimated_has_no_error():
     assert np.isnan(information.theta_covariance[2]).all()
     assert np.isnan(information.weight_variance[2])
     assert np.isfinite(information.theta_covariance[1]).all()
+
+
+def test_a_map_that_is_a_component_by_itself_counts_for_nothing():
+    X, labels = two_clusters((14, 14), 40, APART, seed=17)
+    X = np.vstack([X, np.full((1, 196), 1e3)])
+    fit, maps, estimates = fitted(cosine_family((14, 14)), X[:-1], labels, APART, "constant")
+    alone = CosineInformation(estimates, maps)
+    mixture = fit.mixture
+    estimates.mixture = Mixture(
+        np.array([*mixture.weights * 40, 1]) / 41,
+        [*mixture.means, estimates.family.geometry.rotate(X[-1:])[0]],
+        [*mixture.covariances, mixture.covariances[0]],
+    )
+    information = CosineInformation(estimates, CosineMaps(estimates.family.geometry.rotate(X)))
+    assert_allclose(information.theta_covariance[:2], alone.theta_covariance, rtol=1e-6)
 
 
 @pytest.mark.parametrize("mean", ["free", "constant"])
