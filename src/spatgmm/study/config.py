@@ -159,6 +159,14 @@ def read(path: str | Path) -> dict[str, Any]:
     return raw
 
 
+def resolve(raw: Mapping[str, Any], source: str = "configuration") -> dict[str, Any]:
+    """A configuration with its defaults filled in; a :class:`ConfigError` if anything is wrong."""
+    config, problems = checked(raw)
+    if problems:
+        raise ConfigError(source, problems)
+    return config
+
+
 def checked(raw: Mapping[str, Any]) -> tuple[dict[str, Any] | None, list[str]]:
     """What is wrong with a configuration, and the rest, which can be checked further.
 
