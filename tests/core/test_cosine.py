@@ -363,7 +363,8 @@ def test_a_shape_without_effect_stays():
     # Between two places there is one distance, where every decay is over.
     family = cosine_family((2,))
     X = np.random.default_rng(14).normal(size=(30, 2))
-    for _, thetas in search.multistart([X], family, 2, 6, np.random.default_rng(0)):
+    rng = np.random.default_rng(0)
+    for _, thetas in search.multistart(CosineMaps([X]), model_of(family), 2, 6, rng):
         assert np.isfinite(thetas).all()
 
 
@@ -507,14 +508,15 @@ def test_a_map_that_is_a_component_by_itself_counts_for_nothing():
     X, labels = two_clusters((14, 14), 40, APART, seed=17)
     X = np.vstack([X, np.full((1, 196), 1e3)])
     fit, maps, estimates = fitted(cosine_family((14, 14)), X[:-1], labels, APART, "constant")
-    alone = CosineInformation(estimates, maps)
-    mixture = fit.mixture
+    alone = cosine_uncertainty(estimates, maps)
+    mixture = fit.parameters
     estimates.mixture = Mixture(
         np.array([*mixture.weights * 40, 1]) / 41,
         [*mixture.means, estimates.family.geometry.rotate(X[-1:])[0]],
         [*mixture.covariances, mixture.covariances[0]],
+        NoScales(),
     )
-    information = CosineInformation(estimates, CosineMaps(estimates.family.geometry.rotate(X)))
+    information = cosine_uncertainty(estimates, CosineMaps(estimates.family.geometry.rotate(X)))
     assert_allclose(information.theta_covariance[:2], alone.theta_covariance, rtol=1e-6)
 
 

@@ -30,6 +30,14 @@ def test_every_loader_is_found():
     assert datasets.names() == NAMES
 
 
+def test_a_loader_says_what_figures_write_beside_its_maps():
+    assert datasets.values("film") == "dose difference (Gy)"
+    assert datasets.distance_unit("climate") == "km"
+    # Those of a user's own maps are not known.
+    assert datasets.values("raman") == "value"
+    assert datasets.distance_unit("raman") == ""
+
+
 @per_dataset(*NAMES)
 def test_loaded_data_say_what_they_are(name):
     data = datasets.load(name)

@@ -10,6 +10,7 @@ never at all ``p^2`` pairs.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 import numpy as np
 from scipy.sparse import csr_array

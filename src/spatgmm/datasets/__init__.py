@@ -4,7 +4,8 @@ A file is found by its presence; files whose name starts with ``_`` are no loade
 ``DEFAULTS``, its settings with their defaults, plain or declared
 (:mod:`spatgmm.common.constraints`), and ``load(**settings) -> Dataset``, which gets all of them;
 where something must be installed first, also ``missing(**settings) -> str | None``, which says
-what.  The first line of its docstring describes it.
+what.  ``VALUES`` and ``DISTANCE_UNIT`` say what figures write beside its maps, and the first line
+of its docstring describes it.
 """
 
 from __future__ import annotations
@@ -92,6 +93,16 @@ def missing(name: str, **settings: Any) -> str | None:
     """None if the data set can be loaded here, else one line that says what to install."""
     question = getattr(_module(name), "missing", None)
     return None if question is None else question(**settings)
+
+
+def values(name: str) -> str:
+    """What the values of its maps are, with their unit where it is known."""
+    return getattr(_module(name), "VALUES", "value")
+
+
+def distance_unit(name: str) -> str:
+    """The unit of its coordinates; empty where it is not known."""
+    return getattr(_module(name), "DISTANCE_UNIT", "")
 
 
 def summary(name: str) -> str:

@@ -18,6 +18,8 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 _EARTH_RADIUS_KM = 6371.0
 
+VALUES = "temperature (°C)"
+DISTANCE_UNIT = "km"
 
 DEFAULTS = {
     "months": Parameter(

@@ -16,6 +16,8 @@ from spatgmm.data import Dataset
 
 _PACKAGE = "dosepy"
 
+VALUES = "dose difference (Gy)"
+DISTANCE_UNIT = "mm"
 
 DEFAULTS = {
     "tile": Parameter(8, Integer(2), "side of a tile, in pixels"),

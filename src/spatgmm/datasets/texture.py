@@ -14,6 +14,8 @@ from spatgmm.data import Dataset
 
 _IMAGES = ("grass", "gravel")
 
+VALUES = "intensity (SD)"
+DISTANCE_UNIT = "pixels"
 
 DEFAULTS = {
     "patch": Parameter(16, Integer(2), "side of a patch, in pixels"),

@@ -6,13 +6,12 @@ from typing import Any
 
 import pandas as pd
 
+from spatgmm import datasets
 from spatgmm.report.results import Results
 from spatgmm.report.words import STAND_IN
 
 #: In place of a varied value, where a scenario or method has no such key.
 ABSENT = "–"
-
-_UNSET = object()
 
 #: What the values of a loader's maps are; the unit of a user's own maps is not known.
 _VALUES = {
@@ -60,12 +59,14 @@ def case(results: Results, id: str) -> str:
 
 def values(results: Results, case: str) -> str:
     """What the values of a case's maps are, with their unit where it is known."""
-    return _VALUES.get(results.design.cases[case].settings.get("load"), "value")
+    loader = results.design.cases[case].settings.get("load")
+    return datasets.values(loader) if loader else "value"
 
 
 def distance_unit(results: Results, case: str) -> str:
     """The unit of a case's coordinates; empty where it is not known."""
-    return _DISTANCES.get(results.design.cases[case].settings.get("load"), "")
+    loader = results.design.cases[case].settings.get("load")
+    return datasets.distance_unit(loader) if loader else ""
 
 
 def key(path: str) -> str:

@@ -12,7 +12,7 @@ from spatgmm.report import labels
 from spatgmm.report.results import Results, succeeded
 from spatgmm.report.tables.table import Footnotes, Table
 from spatgmm.report.words import number, with_error
-from spatgmm.study.rows import OK
+from spatgmm.study.rows import OK, column
 
 #: As near to a straight line as nobody could draw better.
 _STRAIGHT = 0.01
@@ -82,7 +82,7 @@ def spatial_parameters(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
             }
             for parameter in ("weight", *COEFFICIENTS, "beta"):
                 for kind, suffix in (("estimate", ""), ("std_error", "_se")):
-                    cell = row.get(f"{kind}.{component}.{parameter}")
+                    cell = row.get(column(kind, component, parameter))
                     line[f"{parameter}{suffix}"] = np.nan if pd.isna(cell) else float(cell)
             for quantity, (value, error) in fitted.quantities(geometry.unit).items():
                 line[quantity], line[f"{quantity}_se"] = value, error
