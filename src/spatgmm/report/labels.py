@@ -13,6 +13,8 @@ from spatgmm.report.words import STAND_IN
 #: In place of a varied value, where a scenario or method has no such key.
 ABSENT = "–"
 
+_UNSET = object()
+
 #: What the values of a loader's maps are; the unit of a user's own maps is not known.
 _VALUES = {
     "film": "dose difference (Gy)",
