@@ -83,11 +83,14 @@ class SpatialGaussianMixture(LikelihoodMixture):
     missing : {"error", "em"}, default="error"
         Whether ``NaN`` in ``X`` is refused, or taken as a missing pixel: the likelihood is then
         that of the observed pixels, and :meth:`impute` fills in the others.
-    likelihood : {"auto", "exact", "cosine"}, default="auto"
+    likelihood : {"auto", "exact", "cosine", "vecchia"}, default="auto"
         How the likelihood is computed.  ``"cosine"``: that of a complete regular grid in a basis of
         cosines, where covariances are nearly diagonal, O(n p) an iteration
-        (:mod:`spatgmm.covariance.cosine`).  ``"auto"``: exact while that is fast, cosines for
-        large grids.
+        (:mod:`spatgmm.covariance.cosine`).  ``"vecchia"``: each location given its nearest earlier
+        ones, at any locations and with missing pixels (:mod:`spatgmm.covariance.vecchia`).
+        ``"auto"``: exact while that is fast, cosines for large grids, else Vecchia.
+    n_neighbors : int, default=60
+        Neighbours of a location under ``likelihood="vecchia"``.
     solver : {"scoring", "gls"}, default="scoring"
         ``"scoring"``: Fisher scoring inside the positive-definite cone; the log-likelihood never
         falls.  ``"gls"``: the paper's algorithm, faithful, failures included.
@@ -125,7 +128,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
     decay_, mean_, metric_ : str
         What ``"auto"`` chose.
     likelihood_ : str
-        ``"exact"`` or ``"cosine"``; log-likelihoods of the two are not those of the same model.
+        ``"exact"``, ``"cosine"`` or ``"vecchia"``; their log-likelihoods are not comparable.
     covariances_ : ndarray of shape (G, p, p)
         Computed when asked for.
     labels_ : ndarray of shape (n,)
@@ -167,6 +170,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         sharing="none",
         missing="error",
         likelihood="auto",
+        n_neighbors=60,
         solver="scoring",
         init="multistart",
         n_init=10,
@@ -185,6 +189,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self.sharing = sharing
         self.missing = missing
         self.likelihood = likelihood
+        self.n_neighbors = n_neighbors
         self.solver = solver
         self.init = init
         self.n_init = n_init
@@ -273,10 +278,15 @@ class SpatialGaussianMixture(LikelihoodMixture):
         """Fit one model, and take over what it estimates."""
         rng = checks.random_generator(random_state)
         standardised = self._standardise(X, mean)
-        # Scales and missing pixels break a grid's symmetry.
-        alike = not (scales.get(self.variance).differ or np.isnan(standardised).any())
-        likelihood = "exact" if self.solver == "gls" else self.likelihood
-        self._engine = engine.choose(likelihood, self._locations, decay, metric, alike)
+        self._engine = engine.choose(
+            "exact" if self.solver == "gls" else self.likelihood,
+            self._locations,
+            decay,
+            metric,
+            complete=not np.isnan(standardised).any(),
+            alike=not scales.get(self.variance).differ,
+            n_neighbors=self.n_neighbors,
+        )
         with self._engine.threads():
             maps = self._engine.maps(standardised)
             fit = self._best_fit(maps, given, mean, rng)
@@ -423,7 +433,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         Parameters
         ----------
         X : array-like
-        likelihood : {"exact", "cosine"}, optional
+        likelihood : {"exact", "cosine", "vecchia"}, optional
             How to compute it; by default as in the fit (``likelihood_``).
 
         Returns
@@ -531,8 +541,16 @@ class SpatialGaussianMixture(LikelihoodMixture):
         standardised = (X[:, self.observed_locations_] - self._centre) / self._scale
         chosen = self._engine
         if likelihood is not None:
-            kernel, alike = chosen.family.kernel, not self._mixture.scales.differ
-            chosen = engine.choose(likelihood, self._locations, kernel.decay, kernel.metric, alike)
+            kernel = chosen.family.kernel
+            chosen = engine.choose(
+                likelihood,
+                self._locations,
+                kernel.decay,
+                kernel.metric,
+                complete=not np.isnan(standardised).any(),
+                alike=not self._mixture.scales.differ,
+                n_neighbors=self.n_neighbors,
+            )
         if np.isnan(standardised).any():
             chosen = chosen.with_gaps()
         mixture = self._mixture

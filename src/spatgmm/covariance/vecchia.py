@@ -41,7 +41,7 @@ from spatgmm.covariance.family import (
     SHAPE,
     TAU,
     C,
-    SpatialCovariance,
+    Family,
 )
 from spatgmm.covariance.neighbours import NeighbourGeometry
 
@@ -157,7 +157,7 @@ class Innovations:
         return 0.5 * F
 
 
-class VecchiaFamily(SpatialCovariance):
+class VecchiaFamily(Family):
     """The family ``Xi(theta)`` at locations that depend on their nearest earlier ones.
 
     Parameters
@@ -284,8 +284,8 @@ class VecchiaCovariance:
         applied[order] = moved
         return applied + self.theta[C] * vectors.sum(axis=0)
 
-    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Maps (n, p) with mean 0 and this covariance."""
+    def draw(self, n: int, rng: np.random.Generator) -> list[np.ndarray]:
+        """Maps of mean 0 with this covariance, a list of one (n, p)."""
         order, lu = self._triangular
         c, o = self.theta[C], self._of_zero.o[0]
         maps = np.empty((len(order), n))
@@ -294,7 +294,7 @@ class VecchiaCovariance:
         # y - t (1' V^-1 y) 1 has covariance V + (o t^2 - 2 t) J, which is to be V + c J.
         t = (1 - np.sqrt(1 + c * o)) / o
         maps -= t * self.innovations(maps).s
-        return maps.T
+        return [maps.T]
 
     @cached_property
     def _triangular(self):

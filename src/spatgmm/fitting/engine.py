@@ -20,6 +20,8 @@ from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.grid import regular_grid
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.covariance.metric import Metric
+from spatgmm.covariance.neighbours import NeighbourGeometry
+from spatgmm.covariance.vecchia import VecchiaFamily
 from spatgmm.fitting.cosine import CosineMaps
 from spatgmm.fitting.cosine_information import cosine_uncertainty
 from spatgmm.fitting.em import SpatialProblem
@@ -30,9 +32,14 @@ from spatgmm.fitting.scoring import Scoring
 from spatgmm.fitting.search import cosine as cosine_search
 from spatgmm.fitting.search import search
 from spatgmm.fitting.state import Mixture, Model
+from spatgmm.fitting.vecchia import VecchiaMaps
 
-#: Up to so many locations the exact likelihood is nearly as fast as that in cosines.
-_LARGEST_EXACT = 1024
+#: Up to so many locations the exact likelihood is nearly as fast as any other; in reflection blocks
+#: of a grid it can be had up to so many.
+_LARGEST_EXACT, _LARGEST_IN_BLOCKS = 1024, 128**2
+
+#: Neighbours of a location under Vecchia's likelihood: within 0.2 nats a map of the exact one.
+N_NEIGHBORS = 60
 
 #: EM iterations of the single component that fills in missing pixels for the search.
 _ITERATIONS_TO_COMPLETE = 20
@@ -54,9 +61,19 @@ class Engine(ABC):
     def maps(self, X: np.ndarray) -> Maps:
         """Standardised maps (n, p), NaN where a pixel is missing, as this likelihood sees them."""
 
-    @abstractmethod
     def completed(self, maps: Maps, model: Model, tol: float) -> Maps:
-        """Maps without missing pixels, to search on."""
+        """Maps without missing pixels, to search on: those as a single component would have them.
+
+        `maps` themselves where nothing is missing.
+        """
+        if maps.is_complete:
+            return maps
+        solver = Scoring()
+        filled = self.maps(np.nan_to_num(self.back(maps.blocks)))
+        start = solver.start(self, filled, np.ones((len(maps), 1)), model)
+        problem = SpatialProblem(maps, model, solver)
+        fit = run(problem, start, tol=tol, max_iter=_ITERATIONS_TO_COMPLETE)
+        return self.maps(self.back(fit.parameters.filled(maps, 0)))
 
     @abstractmethod
     def starts(
@@ -131,17 +148,6 @@ class Exact(Engine):
         blocks = self.family.geometry.rotate(X)
         return IncompleteMaps(blocks) if np.isnan(X).any() else Maps(blocks)
 
-    def completed(self, maps, model, tol):
-        """Missing pixels as a single component would have them."""
-        if not isinstance(maps, IncompleteMaps):
-            return maps
-        solver = Scoring()
-        filled = Maps([np.nan_to_num(block) for block in maps.blocks])
-        start = solver.start(self, filled, np.ones((len(maps), 1)), model)
-        problem = SpatialProblem(maps, model, solver)
-        fit = run(problem, start, tol=tol, max_iter=_ITERATIONS_TO_COMPLETE)
-        return Maps(fit.parameters.filled(maps, 0))
-
     def starts(self, maps, model, n_components, n_init, rng):
         divided = model.scales.divide(maps)
         in_cosines = cosine_search.as_cosines(divided, model)
@@ -179,14 +185,10 @@ class Cosine(Engine):
 
     def with_gaps(self):
         kernel = self.family.kernel
-        coordinates = self.family.geometry.coordinates
-        return Exact(coordinates, kernel.decay, kernel.metric, symmetric=False)
+        return Vecchia(self.family.geometry.coordinates, kernel.decay, kernel.metric, N_NEIGHBORS)
 
     def maps(self, X):
         return CosineMaps(self.family.geometry.rotate(X))
-
-    def completed(self, maps, model, tol):
-        return maps
 
     def starts(self, maps, model, n_components, n_init, rng):
         found = cosine_search.multistart(maps, model, n_components, n_init, rng)
@@ -202,20 +204,88 @@ class Cosine(Engine):
         return one_blas_thread()  # its matrices are tall and narrow
 
 
+class Vecchia(Engine):
+    """Vecchia's likelihood: any locations, pixels missing or not, no p x p matrix.
+
+    Parameters
+    ----------
+    coordinates : ndarray of shape (p, d)
+    decay : Decay
+    metric : Metric
+    n_neighbors : int
+        Earlier locations that each location depends on, given them.
+    """
+
+    name = "vecchia"
+
+    def __init__(self, coordinates: np.ndarray, decay: Decay, metric: Metric, n_neighbors: int):
+        metric.check(coordinates.shape[1])
+        self.family = VecchiaFamily(
+            Kernel(NeighbourGeometry(coordinates, n_neighbors), decay, metric)
+        )
+
+    def with_gaps(self):
+        return self
+
+    def maps(self, X):
+        return VecchiaMaps(self.family.geometry, X)
+
+    def starts(self, maps, model, n_components, n_init, rng):
+        in_cosines = cosine_search.as_cosines(maps, model)
+        if in_cosines is not None:
+            found = cosine_search.multistart(*in_cosines, n_components, n_init, rng)
+        else:
+            blocks, family = self._thinned(maps)
+            found = search.multistart(blocks, family, n_components, n_init, rng, model.mean)
+        return [model.mixture(maps, responsibilities, thetas) for responsibilities, thetas in found]
+
+    def profile(self, maps, model, responsibilities, shapes=None):
+        blocks, family = self._thinned(maps)
+        return search.profile(blocks, family, responsibilities, shapes)
+
+    def uncertainty(self, estimates, maps):
+        raise NotImplementedError
+
+    def threads(self):
+        return one_blas_thread()  # its matrices are small, or sparse
+
+    def _thinned(self, maps: Maps) -> tuple[list[np.ndarray], SpatialCovariance]:
+        """Complete maps at so few of the locations that their likelihood can be exact."""
+        geometry, kernel = self.family.geometry, self.family.kernel
+        few = geometry.thinned(search.LARGEST_BLOCK)
+        if few is None:
+            few = np.arange(geometry.n_locations)
+        part = geometry.part(few)
+        family = SpatialCovariance(Kernel(part, kernel.decay, kernel.metric))
+        return part.rotate(maps.blocks[0][:, few]), family
+
+
 def choose(
-    likelihood: str, coordinates: np.ndarray, decay: Decay, metric: Metric, alike: bool
+    likelihood: str,
+    coordinates: np.ndarray,
+    decay: Decay,
+    metric: Metric,
+    *,
+    complete: bool,
+    alike: bool,
+    n_neighbors: int,
 ) -> Engine:
     """The way to compute a likelihood.
 
     Parameters
     ----------
-    likelihood : {"auto", "exact", "cosine"}
-        ``"auto"``: exact while that is the fastest or nearly so, then cosines where they can be.
+    likelihood : {"auto", "exact", "cosine", "vecchia"}
+        ``"auto"``: exact while that is the fastest or nearly so; beyond, cosines where they can be,
+        else Vecchia.
     coordinates : ndarray of shape (p, d)
     decay : Decay
     metric : Metric
+    complete : bool
+        Whether no pixel is missing.
     alike : bool
-        Whether locations are: maps are complete and variances do not differ.
+        Whether variances do not differ by location.
+    n_neighbors : int
+        For Vecchia.
 
     Raises
     ------
@@ -223,14 +293,29 @@ def choose(
         If `likelihood` cannot be had for such data.
     """
     if likelihood == "auto":
-        large = len(coordinates) > _LARGEST_EXACT and decay.valid
-        can = alike and metric.reflects and regular_grid(coordinates) is not None
-        likelihood = "cosine" if large and can else "exact"
+        likelihood = _automatic(coordinates, decay, metric, complete, alike)
     if likelihood == "exact":
-        return Exact(coordinates, decay, metric, symmetric=alike)
+        return Exact(coordinates, decay, metric, symmetric=complete and alike)
     if not alike:
         raise ValueError(
-            "likelihood='cosine' needs complete maps and variance='constant': cosines mix all "
-            "locations; use likelihood='exact'"
+            f"likelihood={likelihood!r} needs variance='constant'; use likelihood='exact'"
+        )
+    if likelihood == "vecchia":
+        return Vecchia(coordinates, decay, metric, n_neighbors)
+    if not complete:
+        raise ValueError(
+            "likelihood='cosine' needs complete maps, since every cosine mixes all pixels of a map;"
+            " use likelihood='vecchia'"
         )
     return Cosine(coordinates, decay, metric)
+
+
+def _automatic(coordinates, decay: Decay, metric: Metric, complete: bool, alike: bool) -> str:
+    p = len(coordinates)
+    if not alike or p <= _LARGEST_EXACT:
+        return "exact"
+    on_grid = complete and metric.reflects and regular_grid(coordinates) is not None
+    # A decay without guarantee is a covariance only where the whole matrix says so.
+    if on_grid and (decay.valid or p > _LARGEST_IN_BLOCKS):
+        return "cosine"
+    return "exact" if on_grid else "vecchia"

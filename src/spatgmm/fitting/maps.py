@@ -45,6 +45,11 @@ class Maps:
         return sum(block.shape[1] for block in self.blocks)
 
     @property
+    def is_complete(self) -> bool:
+        """Whether no pixel is missing."""
+        return bool((self.n_observed == self.n_locations).all())
+
+    @property
     def n_observed(self) -> np.ndarray:
         """Observed pixels of each map, shape (n,)."""
         return np.full(len(self), self.n_locations)

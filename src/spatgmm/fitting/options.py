@@ -73,9 +73,10 @@ OPTIONS = {
     ),
     "likelihood": Parameter(
         AUTO,
-        Choice("exact", "cosine", AUTO),
-        "exact, or for large grids in a basis of cosines",
+        Choice("exact", "cosine", "vecchia", AUTO),
+        "exact, in cosines (large grids), or by nearest neighbours (any large set of locations)",
     ),
+    "n_neighbors": Parameter(60, Integer(1), "neighbours of a location, for vecchia"),
     "solver": Parameter("scoring", Choice("scoring", "gls"), "Fisher scoring, or the paper's GLS"),
     "init": Parameter(
         "multistart",

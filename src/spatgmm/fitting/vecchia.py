@@ -19,7 +19,7 @@ import numpy as np
 from spatgmm.covariance.family import C
 from spatgmm.covariance.neighbours import NeighbourGeometry, check_memory
 from spatgmm.covariance.vecchia import IncompleteWindows, Innovations, VecchiaCovariance
-from spatgmm.fitting.maps import Blocks
+from spatgmm.fitting.maps import Blocks, Maps
 
 #: Responsibilities below this do not enter an M-step.
 _NEGLIGIBLE = 1e-13
@@ -105,7 +105,7 @@ class _Incomplete:
         return np.where(self.seen.seen, (A.T @ weighted).reshape(self.values.shape), 0.0)
 
 
-class VecchiaMaps:
+class VecchiaMaps(Maps):
     """Maps at the locations of a :class:`spatgmm.covariance.neighbours.NeighbourGeometry`.
 
     Parameters
@@ -121,8 +121,8 @@ class VecchiaMaps:
     """
 
     def __init__(self, geometry: NeighbourGeometry, X: np.ndarray):
+        super().__init__([X])
         self.geometry = geometry
-        self.blocks = [X]
         missing = np.isnan(X)
         incomplete = missing.any(axis=1)
         entries = (~missing[incomplete]).sum() * (geometry.n_neighbors + 1)
@@ -139,13 +139,6 @@ class VecchiaMaps:
     def _incomplete(self, values: np.ndarray) -> _Incomplete:
         seen = ~np.isnan(values)
         return _Incomplete(np.where(seen, values, 0.0), IncompleteWindows(self.geometry, seen))
-
-    def __len__(self) -> int:
-        return len(self.blocks[0])
-
-    @property
-    def n_locations(self) -> int:
-        return self.geometry.n_locations
 
     @property
     def n_observed(self) -> np.ndarray:
@@ -238,8 +231,9 @@ class _MapsOf:
             direction, gain = towards + (rest @ towards) / gain * direction, rest @ towards
         return [mean]
 
-    def mean_within(self, weights: np.ndarray, basis: np.ndarray) -> Blocks:
+    def mean_within(self, weights: np.ndarray, basis: Blocks, covariance) -> Blocks:
         """The best mean among the combinations of basis maps (k, p), by least squares."""
+        (basis,) = basis
         weights = weights / max(weights.sum(), 1e-300)
         pulled = basis @ self._precise(weights, [part for _, part in self._maps.parts])
         curved = [self._alike(weights, along) for along in basis]

@@ -32,7 +32,7 @@ _LOG_2PI = np.log(2 * np.pi)
 
 #: Rows of the largest block whose spectra are computed, and maps looked at: the search needs no
 #: more to find good starts.
-_LARGEST_BLOCK, _MOST_MAPS = 1024, 1000
+LARGEST_BLOCK, _MOST_MAPS = 1024, 1000
 
 
 class Part:
@@ -60,7 +60,7 @@ class Part:
         self._all = maps
         self.family = family
         geometry = family.geometry
-        locations = geometry.thinned(_LARGEST_BLOCK)
+        locations = geometry.thinned(LARGEST_BLOCK)
         if locations is not None:
             fewer = geometry.part(locations)
             self.family = SpatialCovariance(
