@@ -392,8 +392,8 @@ def test_an_empty_cluster_is_shown_as_one():
     data = Dataset(np.arange(12.0).reshape(3, 4), grid_coordinates((2, 2)), shape=(2, 2))
     figure = _pictures.clusters(data, np.array([0, 2, 2]), 3)
     titles = [ax.get_title() for ax in figure.axes]
-    assert "cluster 0, n = 1" in titles
-    assert "cluster 1, no maps" in titles
+    assert "cluster 1, n = 1" in titles
+    assert "cluster 2, no maps" in titles
     assert "map 2" in titles
 
 

@@ -285,6 +285,26 @@ def test_one_row_of_run_times_for_variants_that_share_no_panel(results, build):
     assert drawing.notes == ("SpatGMM is spatgmm on simulated data and spatgmm-se on real data.",)
 
 
+def test_ticks_of_losses_are_plain_numbers(tmp_path, made_up, build):
+    def spoil(row):
+        row["bic"] = row.get("bic", 0) + (3e5 if row["case"].startswith("grid-") else -50)
+
+    raw = made_up.raw_config()
+    raw["studies"] = {"coordinates": raw["studies"]["coordinates"]}
+    results = Results(*made_up.make_run(tmp_path, raw, spoil))
+    axes = build("figure9", results).draw().axes
+    below = next(ax for ax in axes if ax.get_ylabel() == "BIC lost per map")
+    texts = [text.get_text() for text in below.get_yticklabels()]
+    assert texts and all(re.fullmatch(r"[−\d]+", text) for text in texts), texts
+
+
+def test_fields_of_a_heat_map_say_what_their_numbers_are(results, build):
+    figure = build("figure10", results).draw()
+    assert any("(standard error)" in ax.get_ylabel() for ax in figure.axes)
+    written = [text.get_text() for ax in figure.axes for text in ax.texts]
+    assert written and all(re.fullmatch(r"\S+\n\(\S+\)", text) for text in written)
+
+
 def test_axes_of_run_times_are_equal(results, build):
     left, right = build("figure8", results).draw().axes
     assert left.get_xlim() == right.get_xlim()

@@ -16,7 +16,7 @@ from spatgmm.report import labels
 from spatgmm.report.figures import correlation, style
 from spatgmm.report.figures.drawing import Drawing
 from spatgmm.report.results import Results, shown_labels
-from spatgmm.report.words import STAND_IN, listing, number
+from spatgmm.report.words import listing, number
 
 #: Members of the family shown: from the straight line to a steep step.
 _BETAS = (0.001, 2, 3, 4, 6, 8, 12)
@@ -47,8 +47,7 @@ def _finding(results: Results, panels: list[tuple]) -> str:
             )
             errors.append(float(np.abs(fitted.correlation(at) - reference).max()))
         what = "the true one" if simulated else "the empirical one"
-        name = f"{_title(results, case)},"
-        parts.append(f"on {name} by {number(max(errors), 3)} from {what}")
+        parts.append(f"on {_title(results, case)}, by {number(max(errors), 3)} from {what}")
     if not parts:
         return "No fit gave a spatial covariance, so only the family of curves is shown."
     return f"The fitted correlation differs at most {listing(parts)}."
@@ -72,8 +71,6 @@ def _draw(results: Results, panels: list[tuple]):
             for g in fitted:
                 ax.plot(curve, _true(data, g).correlation(curve), "k--", linewidth=0.8)
         ax.set_title(textwrap.fill(_title(results, case), 36))
-        if results.is_stand_in(case):
-            ax.text(0.03, 0.03, STAND_IN, transform=ax.transAxes, fontstyle="italic")
         style.letter(ax, index)
         ax.legend(
             handles=[
@@ -143,11 +140,8 @@ def _panels(results: Results, studies: tuple[str, ...]) -> list[tuple]:
 def _title(results: Results, case: str) -> str:
     """Name and number of maps, which a study may have varied."""
     name = labels.case(results, case)
-    return name if "n" in results.design.cases[case].varied else f"{name}, n = {_n(results, case)}"
-
-
-def _n(results: Results, case: str) -> int:
-    return len(results.dataset(case).X)
+    known = "n" in results.design.cases[case].varied
+    return name if known else f"{name}, n = {len(results.dataset(case).X)}"
 
 
 def _true(data, component: int) -> FittedCovariance:
