@@ -41,3 +41,11 @@ onstart:
     )
     with atomic_path(CONFIG_FILE) as path:
         path.write_text(study.config.dump(CONFIG))
+
+
+onsuccess:
+    end_of_run()
+
+
+onerror:
+    progress.finish(logger)

@@ -427,3 +427,52 @@ def test_a_journal_holds_lines_that_check_themselves(tmp_path):
 def test_merging_reads_each_batch_that_the_design_asks_for(folder):
     assert fit_batch() == 0
     assert aggregate.merge_fits(folder, design_of(folder)) == 5
+
+
+#: A method without memory for its second fit until a file says that there is some.
+FORGETFUL = """
+def fit(data, n_components, rng):
+    import os
+
+    if not os.path.exists("memory") and os.path.exists("second"):
+        raise MemoryError("Unable to allocate 8 GiB")
+    open("second", "w").close()
+    return FitResult(rng.integers(n_components, size=len(data.X)))
+"""
+
+
+def test_the_same_command_repairs_a_run(snakemake, sources, tiny, tmp_path):
+    template = (sources / "src/spatgmm/methods/random.py").read_text()
+    text = template.replace('"random"', '"forgetful"').partition("\ndef fit(")[0] + "\n" + FORGETFUL
+    (sources / "src/spatgmm/methods/forgetful.py").write_text(text)
+    tiny |= {"batch_size": 2, "outputs": []}
+    tiny["studies"] = {
+        "comparison": {"scenarios": ["grid"], "methods": ["forgetful"], "replicates": 2}
+    }
+    results = tmp_path / "results/tiny"
+    fits = results / "fits.parquet"
+
+    first = snakemake(tiny, "results/tiny/fits.parquet", sources=sources)
+    assert first.returncode == 1
+    assert "Of 2 fits without a result: 1 failed (1 × MemoryError: Unable" in first.stdout
+    assert "1 fits failed for lack of memory" in first.stdout and "again" in first.stdout
+    assert "Traceback" not in first.stdout
+    assert list(pd.read_parquet(fits)["status"]) == [rows.OK, rows.FAILED]
+
+    (tmp_path / "memory").touch()
+    second = snakemake(tiny, "results/tiny/fits.parquet", sources=sources)
+    assert second.returncode == 0, second.stdout
+    assert list(pd.read_parquet(fits)["status"]) == [rows.OK, rows.OK]
+    assert "without a result" not in second.stdout
+    third = snakemake(tiny, "results/tiny/fits.parquet", sources=sources)
+    assert "Nothing to be done" in third.stdout
+
+    path = results / "fits/grid/forgetful/0-1.parquet"
+    path.write_bytes(path.read_bytes()[:100])
+    fits.unlink()
+    named = snakemake(tiny, "results/tiny/fits.parquet", sources=sources)
+    assert named.returncode == 1
+    log = (results / "logs/aggregate.log").read_text()
+    assert "0-1.parquet: damaged" in log and "Traceback" not in log
+    assert snakemake(tiny, "results/tiny/fits.parquet", sources=sources).returncode == 0
+    assert list(pd.read_parquet(fits)["status"]) == [rows.OK, rows.OK]

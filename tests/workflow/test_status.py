@@ -1,6 +1,7 @@
 """How far a run is: the status command, and the lines that Snakemake's own process prints."""
 
 import logging
+import re
 import shlex
 
 import pytest
@@ -115,3 +116,47 @@ def test_a_failed_job_says_why(results, tiny, tmp_path, capsys):
 )
 def test_durations_are_readable(seconds, text):
     assert progress.clock(seconds) == text
+
+
+def test_the_time_left_counts_the_work_and_not_the_batches(results, tiny, capsys):
+    _, design = study.load(results / "config.yaml")
+    batches = [Batch("grid", "truth", 0, 1), Batch("grid", "truth", 2, 2)]
+    assert fit("truth", "0-1") == 0
+    now = [0.0]
+    listener = progress.Progress(design, results, dict(enumerate(batches)), lambda: now[0])
+    listener.emit(record("job_started", jobs=[0, 17]))
+    now[0] = 3600.0
+    capsys.readouterr()
+    listener.emit(record("job_finished", job_id=0))
+    # The job took an hour to start, its fits nothing: one more job, and a bit less than an hour.
+    assert re.search(r"; 8/9 fits, \d+ min left$", capsys.readouterr().err)
+
+
+def test_a_run_ends_with_what_has_no_result_and_why(results, tiny, capsys, monkeypatch):
+    def breaks(self, data, n_components, rng, **parameters):
+        raise ValueError("not today")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(methods.Method, "fit", breaks)
+        assert fit("truth", "0-1") == 0
+    assert fit("truth", "2-2") == 0
+    _, design = study.load(results / "config.yaml")
+    batches = [Batch("grid", "truth", 0, 1), Batch("grid", "truth", 2, 2)]
+    listener = progress.Progress(design, results, dict(enumerate(batches)))
+    logger = logging.Logger("snakemake")
+    progress.follow(logger, listener)
+    assert progress.finish(logger) is None
+    for job in (0, 1):
+        listener.emit(record("job_finished", job_id=job))
+    assert "2 failed (2 × ValueError: not today)" in listener.summary()
+    assert "Of 3 fits without a result: 2 failed" in listener.summary()
+    assert progress.finish(logger) is None
+    listener.disturbed = 2
+    assert "2 fits failed for lack of memory" in progress.finish(logger)
+
+
+def test_reasons_are_counted_and_short():
+    errors = ["a\nb", "c", "c", "d" * 300, "e"]
+    said = progress.reasons(errors)
+    assert said.startswith("2 × c; 1 × a b; 1 × ddd") and said.endswith("; ...")
+    assert len(said) < 200

@@ -133,6 +133,13 @@ def check_user_files(dag):
                 raise WorkflowError(str(error)) from None
 
 
+def end_of_run():
+    """Say how the fits ended; that some were disturbed is an error, though all outputs are made."""
+    trouble = progress.finish(logger)
+    if trouble:
+        raise WorkflowError(trouble)
+
+
 def hold_run():
     """Keep other runs out of the results folder until this process ends, however it does."""
     try:

@@ -10,12 +10,13 @@ import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from spatgmm.study.design import Batch, Design, fits_path
-from spatgmm.study.rows import LOST, OK, ended
+from spatgmm.study.remaining import Remaining
+from spatgmm.study.rows import LOST, OK, STATUSES, ended
 
 #: Reasons that a line gives for fits without a result, and characters of each.
 _REASONS, _SHOWN = 3, 100
@@ -66,6 +67,25 @@ def follow(logger: logging.Logger, progress: Progress) -> None:
     logger.addHandler(progress)
 
 
+def finish(logger: logging.Logger) -> str | None:
+    """Say how the fits of this run ended.
+
+    Returns
+    -------
+    str or None
+        Why the run is to end with an error all the same: fits failed that may not fail next time.
+    """
+    for progress in (handler for handler in logger.handlers if isinstance(handler, Progress)):
+        if told := progress.summary():
+            print(told, file=sys.stderr, flush=True)
+        if progress.disturbed:
+            return (
+                f"{progress.disturbed:,} fits failed for lack of memory, room or the like; all "
+                "else is done, and the same command tries them again"
+            )
+    return None
+
+
 class Progress(logging.Handler):
     """Listens to Snakemake's events.
 
@@ -75,23 +95,44 @@ class Progress(logging.Handler):
     results : Path
     waiting : dict of Batch by job id
         The batches that this run has to do.
+    now : callable
+        Seconds from any start.
+
+    Attributes
+    ----------
+    disturbed : int
+        Failed fits of this run that were not the method's or the maps' fault.
     """
 
-    def __init__(self, design: Design, results: Path, waiting: Mapping[int, Batch]) -> None:
+    def __init__(
+        self,
+        design: Design,
+        results: Path,
+        waiting: Mapping[int, Batch],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         super().__init__()
         self._results = results
         self._waiting = dict(waiting)
         self._total = sum(design.replicates().values())
-        self._left = self._ours = sum(_size(batch) for batch in waiting.values())
-        self._start = time.monotonic()
+        self._left = sum(_size(batch) for batch in waiting.values())
+        self._remaining = Remaining(design, self._waiting.values(), now)
+        self._ended: Counter[str] = Counter()
+        self._errors: list[str] = []
+        self.disturbed = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a line if a batch has finished, or why a job has failed."""
         try:
             event = _event(record)
-            if event == "job_finished" and record.job_id in self._waiting:
+            if event == "job_started":
+                jobs = [self._waiting[job] for job in record.jobs if job in self._waiting]
+                self._remaining.started(jobs)
+            elif event == "job_finished" and record.job_id in self._waiting:
                 self._say(self._finished(self._waiting.pop(record.job_id)))
             elif event == "job_error":
+                if batch := self._waiting.get(getattr(record, "jobid", None)):
+                    self._remaining.stopped(batch)
                 # The job's own log, or else what the cluster kept of it.
                 told = filter(None, map(_last_line, map(Path, record.log)))
                 nothing = "its log is empty: cancelled, killed, or no room on the disk"
@@ -99,17 +140,30 @@ class Progress(logging.Handler):
         except Exception:  # a line that cannot be said must not end the run
             self.handleError(record)
 
+    def summary(self) -> str:
+        """How many fits of this run have no result, and why; empty where all have one."""
+        lost = {status: self._ended[status] for status in STATUSES if status != OK}
+        counts = ", ".join(f"{number:,} {status}" for status, number in lost.items() if number)
+        if not counts:
+            return ""
+        text = f"Of {sum(self._ended.values()):,} fits without a result: {counts}"
+        return text + (f" ({reasons(self._errors)})" if self._errors else "")
+
     def _finished(self, batch: Batch) -> str:
-        import pyarrow.parquet as pq
+        from spatgmm.study import parquet
 
         self._left -= _size(batch)
-        path = fits_path(self._results, batch)
-        rows = pq.read_table(path, columns=["status", "ari", "seconds"]).to_pylist()
+        columns = ["status", "error", "disturbed", "ari", "seconds"]
+        rows = parquet.read(fits_path(self._results, batch), columns).to_pylist()
+        self._remaining.finished(batch, sum(row["seconds"] or 0.0 for row in rows), len(rows))
+        for row in rows:
+            self._ended[row["status"]] += 1
+            if row["status"] in LOST:
+                self._errors.append(row["error"])
+                self.disturbed += bool(row["disturbed"])
         told = f"{line(batch, rows)}; {self._total - self._left:,}/{self._total:,} fits"
         if self._left:
-            done = self._ours - self._left
-            rest = (time.monotonic() - self._start) / done * self._left
-            told += f", {clock(rest)} left"
+            told += f", {clock(self._remaining.seconds())} left"
         return told
 
     def _say(self, text: str) -> None:

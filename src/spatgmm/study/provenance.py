@@ -171,11 +171,7 @@ def _ours(module: str) -> bool:
 
 @functools.cache
 def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
-
-
-@functools.cache
-def _fingerprint(path: Path) -> str:
+    """A module's syntax tree without docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
     for node in ast.walk(tree):
         if (
@@ -183,4 +179,9 @@ def _fingerprint(path: Path) -> str:
             and ast.get_docstring(node, clean=False) is not None
         ):
             node.body = node.body[1:]
-    return hashlib.blake2b(ast.dump(tree).encode(), digest_size=16).hexdigest()
+    return tree
+
+
+@functools.cache
+def _fingerprint(path: Path) -> str:
+    return hashlib.blake2b(ast.dump(_tree(path)).encode(), digest_size=16).hexdigest()
