@@ -136,6 +136,12 @@ def test_an_index_names_the_maps(tmp_path, index, names, header):
     assert done.names == [str(name) for name in index]
 
 
+def test_an_index_beside_a_column_of_names(tmp_path):
+    done = found(tmp_path, NAMED.assign(who=list("abcdefghijklmnopqrst")).to_csv())
+    np.testing.assert_array_equal(done.data.X, X)
+    assert done.names[:2] == ["a", "b"]
+
+
 def test_a_header_as_r_writes_it(tmp_path):
     content = NAMED.set_axis([f"V{i}" for i in range(6)], axis=1).set_axis(range(1, 21))
     content = content.to_csv(sep=" ", index_label=False)
@@ -158,6 +164,7 @@ def test_an_index_is_a_pixel_where_places_are_so_many(tmp_path):
         (b"", "has no rows"),
         (b"\n\n", "has no rows"),
         (b"# nothing\n", "has no rows"),
+        (b" # nothing\n", "has no rows"),
         (b"a,b\0,c\n", "is not text"),
         (b"Spectrometer 5\nrun 3\n" + PLAIN.encode(), "Expected 1 fields in line 3, saw 6"),
         (PLAIN.replace("\n", ",7\n", 1).encode(), "Expected 7 fields|others have 7"),
@@ -174,7 +181,8 @@ def test_what_is_no_table_is_named_in_a_short_line(tmp_path, content, complaint)
 
 @pytest.mark.parametrize("kind", ["gz", "bz2", "xz", "zip"])
 def test_damaged_compressed_files_are_named(tmp_path, kind):
-    for content in (b"no archive", b"", gzip.compress(PLAIN.encode())[:-30]):
+    whole = gzip.compress(PLAIN.encode())
+    for content in (b"no archive", b"", whole[:-30], whole[:40] + b"?" * 20 + whole[60:]):
         with pytest.raises(ValueError, match=rf"maps.csv.{kind}: "):
             found(tmp_path, content, name=f"maps.csv.{kind}")
 

@@ -24,8 +24,8 @@ _SAMPLE = 200
 def check_grid(shape: tuple[int, ...], coordinates: np.ndarray) -> None:
     """Refuse coordinates on another grid than the axes of multi-way maps.
 
-    Each coordinate of a complete grid changes along an axis of its own.  Locations that form no grid
-    contradict no shape.
+    Each coordinate of a complete grid changes along an axis of its own.  Locations that form no
+    grid contradict no shape.
 
     Raises
     ------
