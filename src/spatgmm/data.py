@@ -70,7 +70,7 @@ class Dataset:
     Attributes
     ----------
     X : ndarray of shape (n, p)
-        One map per row, one value per location.
+        One map per row, one value per location; a masked value becomes NaN.
     coordinates : ndarray of shape (p, d)
         Locations in 1, 2 or 3 dimensions, in any unit; on a grid in C order.
     labels : ndarray of shape (n,) or None
@@ -105,7 +105,8 @@ class Dataset:
     missing: bool = False
 
     def __post_init__(self) -> None:
-        X = np.ascontiguousarray(self.X, dtype=float)
+        X = np.ma.asarray(self.X, dtype=float) if np.ma.isMaskedArray(self.X) else self.X
+        X = np.ascontiguousarray(np.ma.filled(X, np.nan), dtype=float)
         if X.ndim != 2 or 0 in X.shape:
             raise ValueError(f"X must have shape (n, p), n and p at least 1, got {X.shape}")
         bad = np.isinf(X) if self.missing else ~np.isfinite(X)

@@ -67,6 +67,7 @@ def _even_steps(values: np.ndarray) -> tuple[int, float, np.ndarray] | None:
         share = precision / step
         # Positions that happen to lie within the precision of even ones, ends apart.
         chance = (2 * share) ** max(m - 2, 0) if precision else 0
+        # Two roundings: of the number, and in the sum or product it came from, or of the ends.
         tolerance = max(_UNEVEN, 2 * share)
         if share <= _COARSEST and chance <= _BY_CHANCE and off <= tolerance:
             return m, step, point
@@ -78,8 +79,7 @@ def _precision(values: np.ndarray) -> float:
     largest = float(np.abs(values).max())
     single = 0.0
     if largest < np.finfo(np.float32).max and np.array_equal(values, values.astype(np.float32)):
-        # Two roundings: of the number, and in the sum or product it came from.
-        single = 2 * largest * float(np.finfo(np.float32).eps)
+        single = 0.5 * largest * float(np.finfo(np.float32).eps)
     for digits in range(_MOST_DIGITS + 1):
         unit = 10.0**-digits
         if np.abs(values - np.round(values, digits)).max() <= 4 * np.finfo(float).eps * largest:

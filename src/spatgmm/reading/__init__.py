@@ -156,6 +156,8 @@ def _given(coordinates: str | None) -> tuple[int, ...] | Table | np.ndarray | No
     found = _open(coordinates, count_decides=True)
     if isinstance(found, Table):
         return found
+    if found.shape:
+        raise ValueError(f"{coordinates}: coordinates are a table, or an array of shape (p, d)")
     return arrays.finite(coordinates, found).values
 
 
@@ -188,9 +190,9 @@ def _locations(stack: Stack, given, maps: str, coordinates: str | None, columns)
 def _split(path: str) -> tuple[str, str | None]:
     """A file, and the name behind it that chooses what is in it."""
     stem, colon, name = path.rpartition(":")
-    return (
-        (stem, name) if colon and not Path(path).exists() and Path(stem).exists() else (path, None)
-    )
+    if colon and Path(stem).exists() and not Path(path).exists():
+        return stem, name
+    return path, None
 
 
 def _open(path: str, header: bool | None = None, count_decides: bool = False) -> Table | Stack:

@@ -42,10 +42,10 @@ def fill_values(values: np.ndarray) -> dict[float, int]:
         return {}
     sample = np.append(flat[:: max(1, len(flat) // _SAMPLE)], [low, high])
     distinct = np.unique(sample[~np.isnan(sample)])
-    for taken in range(1, 2 * _MOST_KINDS + 1):
+    for taken in range(2 * _MOST_KINDS, 0, -1):
         for below in range(min(taken, _MOST_KINDS) + 1):
             above = taken - below
-            if above > _MOST_KINDS:
+            if above > _MOST_KINDS or len(distinct) <= taken:
                 continue
             counts = _counts(flat, distinct, below, above)
             if counts:

@@ -24,8 +24,8 @@ _SAMPLE = 200
 def check_grid(shape: tuple[int, ...], coordinates: np.ndarray) -> None:
     """Refuse coordinates on another grid than the axes of multi-way maps.
 
-    Each coordinate of a complete grid changes along one axis only.  Locations that form no grid
-    contradict no shape.
+    Each coordinate of a complete grid changes along an axis of its own.  Locations that form no
+    grid contradict no shape.
 
     Raises
     ------
@@ -44,15 +44,16 @@ def check_grid(shape: tuple[int, ...], coordinates: np.ndarray) -> None:
             return
         if len(np.unique(np.ravel_multi_index(codes, sizes))) != len(coordinates):
             return
-    for code in codes:
-        table = code.reshape(shape)
-        changing = [axis for axis in range(len(shape)) if np.diff(table, axis=axis).any()]
-        if len(changing) > 1:
-            maps, places = (" x ".join(map(str, sides)) for sides in (shape, sizes))
-            raise ValueError(
-                f"coordinates lie on a {places} grid, but the maps in X are {maps} grids, and "
-                "their order does not agree with it"
-            )
+    tables = [code.reshape(shape) for code in codes]
+    changing = np.array(
+        [[np.diff(table, axis=axis).any() for axis in range(len(shape))] for table in tables]
+    )
+    if (changing.sum(axis=0) > 1).any() or (changing.sum(axis=1) > 1).any():
+        maps, places = (" x ".join(map(str, sides)) for sides in (shape, sizes))
+        raise ValueError(
+            f"coordinates lie on a {places} grid, but the maps in X are {maps} grids, and "
+            "their order does not agree with it"
+        )
 
 
 def grid_shape(coordinates: np.ndarray) -> tuple[int, ...] | None:

@@ -20,7 +20,7 @@ _CERTAIN, _SUSPECT = 8, 5
 _EVEN = 1e-6
 
 #: Rows of which a smaller share rise or fall all along are not of that kind.
-_FEW = 0.05
+_FEW = 0.15
 
 
 def is_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool | None:
@@ -93,7 +93,7 @@ def _are_names(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool | No
         outside = values.min() > max(map(max, body)) or values.max() < min(map(min, body))
         if share == 0:
             return True if m >= _CERTAIN or unlike else None if m >= _SUSPECT else False
-        return None if outside or share < _FEW else False
+        return None if outside or (share < _FEW and m >= _SUSPECT) else False
     # Distinct whole numbers above rows of which none is whole: numbers of stations, perhaps.
     return None if unlike and len(rows) > 1 else False
 

@@ -93,7 +93,8 @@ def from_frame(given, places: Sequence | None, where: str = "coordinates"):
         return given
     numeric = [column.dtype.kind in "iufb" for _, column in given.items()]
     names = [str(name) for name in given.columns]
-    index = [pd.Series(given.index)] if not isinstance(given.index, pd.MultiIndex) else []
+    named = not isinstance(given.index, (pd.MultiIndex, pd.RangeIndex))
+    index = [pd.Series(given.index)] if named else []
     chosen, labels = choose(given, names, numeric, where)
     rows = order([*index, *labels], places, where)
     values = given.iloc[:, chosen].to_numpy(dtype=float, na_value=np.nan)

@@ -153,6 +153,8 @@ def maps(
     if named_by is not None:
         names = table.cells.iloc[:, named_by]
         columns.remove(named_by)
+    if columns[:1] == [0] and named_by and _is_nameless(table):
+        columns.pop(0)  # pandas' index, beside a column of names
     if len(columns) - 1 == n_locations and table.cells.iloc[:, columns[-1]].isna().all():
         columns.pop()  # each row ends in a separator
     if not columns:
@@ -175,12 +177,16 @@ def index_column(table: Table, n_locations: int | None, index: bool | None) -> i
         return text[0]
     if n_locations == width or width == 1:
         return None
-    first = table.names[0].strip().lower() if table.names is not None else None
-    nameless = first is not None and (first == "" or first.startswith("unnamed:"))
     likely = n_locations == width - 1 or n_locations is None
-    named = first is not None and places.is_index_name(first)
+    named = table.names is not None and places.is_index_name(table.names[0])
     counting = places.counts_rows(table.cells.iloc[:, 0])
-    return 0 if nameless or (likely and (named or counting)) else None
+    return 0 if _is_nameless(table) or (likely and (named or counting)) else None
+
+
+def _is_nameless(table: Table) -> bool:
+    """Whether the first column alone has no name, as the index that pandas and R write."""
+    first = table.names[0].strip().lower() if table.names is not None else "none"
+    return first == "" or first.startswith("unnamed:")
 
 
 def widths(table: Table, index: bool | None) -> set[int]:

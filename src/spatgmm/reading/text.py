@@ -11,6 +11,7 @@ import lzma
 import re
 import warnings
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -29,6 +30,9 @@ SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": 
 
 #: Bytes that are looked at before a file is read, more where lines are long.
 _SAMPLE_BYTES = 1 << 14
+
+#: Bytes that are counted at a time.
+_CHUNK = 1 << 20
 
 #: Lines from which separator and header are told.
 _LINES = 20
@@ -64,7 +68,15 @@ OPENERS: dict[str, Callable[[str], BinaryIO]] = {
 }
 
 #: What a reader of a damaged or foreign file may raise.
-_DAMAGE = (OSError, EOFError, ValueError, lzma.LZMAError, zipfile.BadZipFile, RuntimeError)
+_DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -159,7 +171,7 @@ def _sniff(lines: list[str], encoding: str) -> _Format:
         told = re.fullmatch(r'"?sep=(.)"?', line.strip("\ufeff \r\n"), re.IGNORECASE)
         if told:
             separator = told[1]
-        elif line.strip() and not line.startswith("#"):
+        elif line.strip() and not line.lstrip().startswith("#"):
             break
         skip += 1
     lines = [line for line in lines[skip:] if line.strip()]
@@ -249,7 +261,7 @@ def _parse(path: str, opener: Callable[[str], BinaryIO], form: _Format, named: b
 def _check_lengths(path, opener, form: _Format, cells: pd.DataFrame, named: bool) -> None:
     """Refuse rows with fewer values than others; pandas takes what they lack for missing."""
     gap = cells.iloc[:, -1].isna().to_numpy()
-    if not gap.any() or gap.all():
+    if not gap.any() or gap.all() or _all_separated(path, opener, form, cells.shape, named):
         return
     row = -1
     with io.TextIOWrapper(opener(path), encoding=form.encoding) as lines:
@@ -264,6 +276,16 @@ def _check_lengths(path, opener, form: _Format, cells: pd.DataFrame, named: bool
                     raise ValueError(
                         f"{path}: row {row + 1} has {found} values, others have {cells.shape[1]}"
                     )
+
+
+def _all_separated(path, opener, form: _Format, shape: tuple[int, int], named: bool) -> bool:
+    """Whether a plain file has as many separators as its rows need: quick to count."""
+    if form.separator == " " or form.encoding == "utf-16" or form.skip or form.comments:
+        return False
+    with opener(path) as file:
+        chunks = iter(lambda: file.read(_CHUNK), b"")
+        found = sum(chunk.count(form.separator.encode()) for chunk in chunks)
+    return found == shape[0] * (shape[1] - 1) + named * (len(form.first) - 1)
 
 
 def _table(path: str, cells: pd.DataFrame, form: _Format, named: bool | None) -> Table:

@@ -1,0 +1,195 @@
+"""Text as people save it: separators, decimal marks, encodings, comments, compression, gaps."""
+
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from spatgmm.common.errors import UsageError
+from spatgmm.reading import read, text
+
+X = np.random.default_rng(4).normal(size=(20, 6)).round(3)
+NAMED = pd.DataFrame(X, columns=[f"pixel {i}" for i in range(6)])
+PLAIN = pd.DataFrame(X).to_csv(index=False, header=False)
+SEMICOLONS = pd.DataFrame(X).to_csv(index=False, header=False, sep=";")
+
+
+def found(tmp_path, content, name="maps.csv", encoding="utf-8", **options):
+    content = content if isinstance(content, bytes) else content.encode(encoding)
+    (tmp_path / name).write_bytes(content)
+    return read(str(tmp_path / name), "2x3", **options)
+
+
+@pytest.mark.parametrize("header", [False, True])
+@pytest.mark.parametrize("decimal", [".", ","])
+@pytest.mark.parametrize("separator", [";", "\t", "|", " "])
+def test_separators_and_decimal_marks(tmp_path, separator, decimal, header):
+    content = NAMED.to_csv(sep=separator, decimal=decimal, header=header, index=False)
+    np.testing.assert_array_equal(found(tmp_path, content).data.X, X)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "sep=;\n" + SEMICOLONS,
+        "\ufeffsep=;\r\n" + SEMICOLONS.replace("\n", "\r\n"),
+        "\ufeff" + PLAIN,
+        "# made by hand, 2024; x\n#\n" + PLAIN,
+        PLAIN.replace("\n", "\n# half-way\n", 9),
+        PLAIN.replace("\n", "  # doubtful\n", 3),
+        PLAIN.replace("\n", ",\n"),
+        PLAIN.replace(",", ", "),
+        PLAIN.replace("\n", "\r"),
+        "\n\n" + PLAIN.replace("\n", "\n\n"),
+        NAMED.to_csv(index=False).replace("\n", ",\n"),
+        NAMED.to_csv(index=False).replace("\n", ",\n").replace(",\n", "\n", 1),
+        NAMED.to_csv(index=False, quoting=1),
+        NAMED.to_csv(index=False, quoting=1, decimal=","),
+        "\n".join("  ".join(f"{value:9.3f}" for value in row) for row in X),
+    ],
+)
+def test_habits_of_programs(tmp_path, content):
+    np.testing.assert_array_equal(found(tmp_path, content).data.X, X)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig"])
+def test_encodings(tmp_path, encoding):
+    names = NAMED.rename(columns=lambda name: name.replace("pixel", "Größe"))
+    done = found(tmp_path, names.to_csv(index=False), encoding=encoding)
+    assert done.places[0] == "Größe 0"
+    np.testing.assert_array_equal(done.data.X, X)
+
+
+def test_a_letter_of_another_encoding_far_down(tmp_path):
+    names = [f"m{i}" for i in range(2999)] + ["mü"]
+    content = pd.DataFrame(np.resize(X, (3000, 6)), index=names).to_csv(header=False)
+    assert found(tmp_path, content, encoding="latin-1").names[-1] == "mü"
+
+
+def test_decimal_commas_that_come_late(tmp_path):
+    whole = "\n".join(["1;2;3;4;5;6"] * 50)
+    done = found(tmp_path, "a;b;c;d;e;f\n7;9;8;1;2;5\n" + whole + "\n1;2,5;3;4;5;6\n")
+    assert done.data.X[-1].tolist() == [1, 2.5, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".txt"])
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz", "zip"])
+def test_compressed_text(tmp_path, kind, suffix):
+    path = tmp_path / f"maps{suffix}.{kind}"
+    NAMED.to_csv(path, index=False, sep="\t")
+    np.testing.assert_array_equal(read(str(path), "2x3").data.X, X)
+
+
+@pytest.mark.parametrize("word", ["", "NA", "NaN", "nan", "null", "NULL", ".", "-", "n/a", "--"])
+def test_words_for_a_missing_value(tmp_path, word):
+    Y = X.copy()
+    Y[0, 0] = Y[7, 3] = np.nan
+    content = NAMED.where(~np.isnan(Y)).to_csv(index=False, na_rep=word)
+    np.testing.assert_array_equal(found(tmp_path, content, missing=True).data.X, Y)
+    with pytest.raises(ValueError, match=r"row 1, column 1 \('pixel 0'\): the value is missing \("):
+        found(tmp_path, content)
+
+
+def test_numbers_that_stand_for_a_missing_value(tmp_path):
+    Y = X.copy()
+    Y[2:6, 1] = -9999
+    content = pd.DataFrame(Y).to_csv(index=False, header=False)
+    told = found(tmp_path, content)
+    assert "-9999 (4 times) is far outside all other values" in told.notes[0]
+    done = found(tmp_path, content, missing=True, missing_values=[-9999])
+    assert np.isnan(done.data.X).sum() == 4
+    assert not done.notes
+    with pytest.raises(ValueError, match="row 3, column 2: -9999"):
+        found(tmp_path, content, missing_values=[-9999])
+
+
+def test_places_without_any_value_are_said_to_be_holes(tmp_path):
+    content = NAMED.assign(**{"pixel 2": None}).to_csv(index=False)
+    with pytest.raises(ValueError, match="1 of 6 places have no value in any map: --missing em"):
+        found(tmp_path, content)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_row_that_ends_early_is_no_row_with_gaps(tmp_path, missing):
+    torn = PLAIN.rstrip("\n").rsplit(",", 2)[0]
+    with pytest.raises(ValueError, match="row 20 has 4 values, others have 6"):
+        found(tmp_path, torn, missing=missing)
+
+
+@pytest.mark.parametrize(
+    ("index", "names"),
+    [
+        ([f"m{i}" for i in range(20)], None),
+        (range(20), None),
+        (range(1, 21), None),
+        (pd.Index(np.arange(20) * 7 + 100, name="sample_id"), None),
+        (pd.Index([f"{i:03}a" for i in range(20)], name="who"), None),
+    ],
+)
+@pytest.mark.parametrize("header", [False, True])
+def test_an_index_names_the_maps(tmp_path, index, names, header):
+    if not header and getattr(index, "name", None) == "sample_id":
+        pytest.skip("without its name it is a column of numbers")
+    done = found(tmp_path, NAMED.set_axis(index).to_csv(header=header))
+    np.testing.assert_array_equal(done.data.X, X)
+    assert done.names == [str(name) for name in index]
+
+
+def test_an_index_beside_a_column_of_names(tmp_path):
+    done = found(tmp_path, NAMED.assign(who=list("abcdefghijklmnopqrst")).to_csv())
+    np.testing.assert_array_equal(done.data.X, X)
+    assert done.names[:2] == ["a", "b"]
+
+
+def test_a_header_as_r_writes_it(tmp_path):
+    content = NAMED.set_axis([f"V{i}" for i in range(6)], axis=1).set_axis(range(1, 21))
+    content = content.to_csv(sep=" ", index_label=False)
+    done = found(tmp_path, content)
+    assert done.names[:2] == ["1", "2"] and done.places[0] == "V0"
+    np.testing.assert_array_equal(done.data.X, X)
+
+
+def test_an_index_is_a_pixel_where_places_are_so_many(tmp_path):
+    counted = np.column_stack([np.arange(20), X[:, :5]])
+    content = pd.DataFrame(counted).to_csv(index=False, header=False)
+    np.testing.assert_array_equal(found(tmp_path, content).data.X, counted)
+    with pytest.raises(UsageError, match="6 locations but X has 5"):
+        found(tmp_path, content, index=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"", "has no rows"),
+        (b"\n\n", "has no rows"),
+        (b"# nothing\n", "has no rows"),
+        (b" # nothing\n", "has no rows"),
+        (b"a,b\0,c\n", "is not text"),
+        (b"Spectrometer 5\nrun 3\n" + PLAIN.encode(), "Expected 1 fields in line 3, saw 6"),
+        (PLAIN.replace("\n", ",7\n", 1).encode(), "Expected 7 fields|others have 7"),
+        (b"1:2:3\n4:5:6\n", "told by commas, semicolons, tabs, bars or blanks"),
+        (b"x" * 5000 + b",1\n" + b"y" * 5000 + b",q\n", "not a number"),
+    ],
+)
+def test_what_is_no_table_is_named_in_a_short_line(tmp_path, content, complaint):
+    with pytest.raises(ValueError, match=complaint) as refused:
+        found(tmp_path, content)
+    assert len(str(refused.value)) < 400
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz", "zip"])
+def test_damaged_compressed_files_are_named(tmp_path, kind):
+    whole = gzip.compress(PLAIN.encode())
+    for content in (b"no archive", b"", whole[:-30], whole[:40] + b"?" * 20 + whole[60:]):
+        with pytest.raises(ValueError, match=rf"maps.csv.{kind}: "):
+            found(tmp_path, content, name=f"maps.csv.{kind}")
+
+
+def test_the_first_lines_tell_how_long_ones_are_written(tmp_path):
+    wide = np.random.default_rng(5).normal(size=(3, 9000))
+    path = tmp_path / "wide.csv"
+    pd.DataFrame(wide).to_csv(path, index=False, sep=";")
+    table = text.read(str(path), None)
+    assert table.cells.shape == (3, 9000) and table.names[:2] == ["0", "1"]
