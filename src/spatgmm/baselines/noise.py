@@ -12,7 +12,6 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-
 #: Squared residuals can be 0 or, by rounding, less.
 _TINY = 1e-300
 
