@@ -65,6 +65,17 @@ class Start:
     responsibilities: np.ndarray
     max_factors: int
 
+    #: Whether principal axes are those of the columns scaled to unit variance within components.
+    standardised: bool = False
+
+    @cached_property
+    def scale(self) -> np.ndarray:
+        """Units of the principal axes, (p,)."""
+        if not self.standardised:
+            return np.ones(self.sample.p)
+        pooled = self.weight @ self.variances / self.weight.sum()
+        return np.sqrt(np.maximum(pooled, _FIRST_NOISE * self.sample.variances))
+
     @cached_property
     def weight(self) -> np.ndarray:
         return np.maximum(self.responsibilities.sum(axis=0), LEAST_WEIGHT)
@@ -83,7 +94,8 @@ class Start:
         return rows
 
     def _axes(self, rows: np.ndarray, weight: float) -> tuple[np.ndarray, np.ndarray]:
-        """Leading eigenvectors (q, p) and eigenvalues (q,) of ``rows' rows / weight``."""
+        """Leading eigenvectors (q, p) and eigenvalues (q,) of ``rows' rows / weight``, scaled."""
+        rows = rows / self.scale
         if min(rows.shape) <= _SMALL_SIDE:
             _, singular, vectors = np.linalg.svd(rows, full_matrices=False)
         else:
@@ -165,14 +177,14 @@ class FactorAnalyzers(em.Problem[Parameters]):
         q, p = self._n_factors, self.sample.p
         weight = start.weight / start.weight.sum()
         if self._shared_loadings:
-            every, totals = start.pooled_axes, [weight @ start.variances.sum(axis=1)]
+            every, variances = start.pooled_axes, [weight @ start.variances]
         else:
-            every, totals = start.own_axes, start.variances.sum(axis=1)
+            every, variances = start.own_axes, start.variances
         loadings = []
-        for (axes, values), total in zip(every, totals, strict=True):
-            rest = max(total - values[:q].sum(), 0.0) / (p - q)
+        for (axes, values), variance in zip(every, variances, strict=True):
+            rest = max((variance / start.scale**2).sum() - values[:q].sum(), 0.0) / (p - q)
             loadings.append(np.sqrt(np.maximum(values[:q] - rest, 0.0))[:, None] * axes[:q])
-        loadings = np.array(loadings)
+        loadings = np.array(loadings) * start.scale
         residual = start.variances - (loadings**2).sum(axis=1)
         residual = np.maximum(residual, _FIRST_NOISE * self.sample.variances)
         psi = self.noise.fit(residual, weight, self._floor, np.ones_like(residual))

@@ -51,19 +51,12 @@ def _dirichlet(X, n_components, rng, concentration):
     return rng.dirichlet(np.full(n_components, concentration), size=len(X))
 
 
-#: Near the simplex's corners and flat ones find different optima.
-RANDOM = (partial(_dirichlet, concentration=0.05), partial(_dirichlet, concentration=1.0))
+KMEANS = partial(_kmeans, n_init=10)
+WARD, COMPLETE = (partial(_hierarchy, method=method) for method in ("ward", "complete"))
+CELLS, SLICES = _cells, _slices
 
-#: Mixtures with many optima need starts that differ more: some come back to the same few from any
-#: random responsibilities, others are found from nothing else.
-VARIED = (
-    partial(_hierarchy, method="ward"),
-    partial(_hierarchy, method="complete"),
-    _cells,
-    _slices,
-    RANDOM[0],
-    partial(_kmeans, n_init=1),
-)
+#: Random responsibilities: near the simplex's corners and flat ones find different optima.
+CORNERS, FLAT = (partial(_dirichlet, concentration=c) for c in (0.05, 1.0))
 
 
 def check_init(init) -> None:
@@ -79,7 +72,7 @@ def starting_responsibilities(
     n_init: int,
     rng: np.random.Generator,
     once: Sequence[Kind] = (),
-    in_turn: Sequence[Kind] = RANDOM,
+    in_turn: Sequence[Kind] = (CORNERS, FLAT),
 ) -> Iterator[np.ndarray]:
     """Starts, each of shape (n, G).
 
@@ -93,8 +86,8 @@ def starting_responsibilities(
         responsibilities (n, G): exactly that start.
     n_init : int
     rng : numpy.random.Generator
-    further : sequence of Kind
-        What the others are with ``init=None``, in turn.
+    once, in_turn : sequence of Kind
+        What the others are: those of `once`, then those of `in_turn`, over and over.
 
     Yields
     ------
@@ -108,9 +101,8 @@ def starting_responsibilities(
     if init is not None and not isinstance(init, str):
         yield _given(init, len(X), n_components)
         return
-    first = () if init == "random" else (partial(_kmeans, n_init=10),)
-    others = cycle(RANDOM) if init == "random" else chain(once, cycle(in_turn))
-    for kind in islice(chain(first, others), 1 if init == "kmeans" else n_init):
+    others = cycle((CORNERS, FLAT)) if init == "random" else chain((KMEANS, *once), cycle(in_turn))
+    for kind in islice(others, 1 if init == "kmeans" else n_init):
         found = kind(X, n_components, rng)
         yield np.eye(n_components)[found] if found.ndim == 1 else found
 
