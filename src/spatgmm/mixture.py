@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from spatgmm.common import checks, constraints
 from spatgmm.common.base import LikelihoodMixture, bic
-from spatgmm.common.em import Fit, run_best
+from spatgmm.common.em import Fit, Round, run_best
 from spatgmm.covariance import decay as decays
 from spatgmm.covariance import metric as metrics
 from spatgmm.covariance.decay import Decay
@@ -40,7 +40,7 @@ from spatgmm.reading import fill, memory
 from spatgmm.reading.stack import Stack, check_size
 
 #: Every distinct start gets some exact iterations; then the most promising few are finished.
-_TRIAL_ITERATIONS, _N_TRIED, _N_FINISHED = 10, 20, 4
+_N_TRIED, _ROUNDS = 20, (Round(n_iter=10, n_kept=4),)
 
 #: From so many locations on, only decays that are a covariance at any size are tried.
 _LARGE = 1000
@@ -333,10 +333,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
             return run_best(
                 SpatialProblem(maps, model, solver),
                 starts[:_N_TRIED],
+                _ROUNDS,
                 tol=self.tol,
                 max_iter=self.max_iter,
-                trial_iterations=_TRIAL_ITERATIONS,
-                n_finished=_N_FINISHED,
                 progress=progress,
             )[0]
 

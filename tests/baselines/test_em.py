@@ -121,14 +121,10 @@ class TwoOptima(Map):
         self.sound = lambda parameters, expected: sound(parameters)
 
 
-def best_of(problem, starts, max_iter=500, n_finished=3):
+def best_of(problem, starts, max_iter=500, rounds=((4, 3),)):
+    starts = [np.array([start]) for start in starts]
     return em.run_best(
-        problem,
-        [np.array([start]) for start in starts],
-        tol=1e-9,
-        max_iter=max_iter,
-        trial_iterations=4,
-        n_finished=n_finished,
+        problem, starts, [em.Round(*each) for each in rounds], tol=1e-9, max_iter=max_iter
     )
 
 
@@ -140,15 +136,18 @@ def test_of_several_starts_a_sound_one_comes_first():
 
 
 def test_starts_on_the_way_to_the_same_optimum_are_finished_once():
-    fits = best_of(TwoOptima(), [-1.0, 1.0, 2.0, -2.0])
-    assert len(fits) == 2
-    assert len(best_of(TwoOptima(), [-1.0, 1.0], n_finished=1)) == 1
+    assert len(best_of(TwoOptima(), [-1.0, 1.0, 2.0, -2.0])) == 2
+    assert len(best_of(TwoOptima(), [-1.0, 1.0], rounds=[(2, 2), (2, 1)])) == 1
+    assert len(best_of(TwoOptima(), [-1.0, 1.0, 2.0, -2.0], rounds=[])) == 4
 
 
-def test_trial_and_rest_make_one_fit():
-    for fit in best_of(TwoOptima(), [-1.0, 1.0], max_iter=10):
-        assert fit.n_iter <= 10 and fit.trace == sorted(fit.trace)
+@pytest.mark.parametrize("max_iter", [1, 5, 10, 500])
+def test_rounds_make_one_fit(max_iter):
+    for fit in best_of(TwoOptima(), [-1.0, 1.0], max_iter, [(2, 3), (4, 2)]):
+        assert fit.n_iter <= max_iter and fit.trace == sorted(fit.trace)
         assert fit.trace[0] < fit.trace[-1] == fit.log_likelihood
+    straight = climb(TwoOptima(), [1.0], max_iter=max_iter)
+    assert best_of(TwoOptima(), [1.0], max_iter)[0].trace == straight.trace
 
 
 def test_starts_from_which_em_cannot_go_on_are_left_out():

@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 
 from spatgmm import SpatialGaussianMixture
 from spatgmm.common.agreement import accuracy, ari
-from spatgmm.common.em import run, run_best
+from spatgmm.common.em import Round, run, run_best
 from spatgmm.common.locations import grid_coordinates
 from spatgmm.covariance import decay as decays
 from spatgmm.covariance import metric as metrics
@@ -292,10 +292,9 @@ def test_the_search_leads_to_the_best_known_optimum(reference):
         fit, *_ = run_best(
             SpatialProblem(maps, model, Scoring()),
             [model.mixture(maps, R, thetas) for R, thetas in starts],
+            [Round(10, 4)],
             tol=1e-4,
             max_iter=500,
-            trial_iterations=10,
-            n_finished=4,
         )
         assert ari(today.labels_, fit.labels) == 1
         scale = np.sqrt(((data.X - data.X.mean(axis=0)) ** 2).mean())

@@ -21,9 +21,6 @@ LEAST_WEIGHT = 1e-8
 #: creep long before they settle.
 LONGEST_SETTLING = 60
 
-#: Of several starts: iterations from each, and how many of the best are finished.
-_TRIAL_ITERATIONS, _N_FINISHED = 40, 3
-
 
 class Units(NamedTuple):
     """Where zero lies and how long one is, for the iterations.
@@ -53,6 +50,9 @@ class Baseline(LikelihoodMixture):
     #: The estimator's parameters, from :mod:`spatgmm.baselines.options`.
     _declared: dict[str, Parameter]
 
+    #: How the best of several starts is found.
+    _rounds = (em.Round(40, 3),)
+
     @abstractmethod
     def _log_joint(self, X: np.ndarray) -> np.ndarray:
         """``log(pi_g) + log f_g(x_i)`` (n, G) at the fitted parameters, in the data's units."""
@@ -77,14 +77,7 @@ class Baseline(LikelihoodMixture):
 
     def _best(self, problem: em.Problem, starts: list) -> em.Fit:
         """The best fit from these first parameters."""
-        return em.run_best(
-            problem,
-            starts,
-            tol=self.tol,
-            max_iter=self.max_iter,
-            trial_iterations=_TRIAL_ITERATIONS,
-            n_finished=_N_FINISHED,
-        )[0]
+        return em.run_best(problem, starts, self._rounds, tol=self.tol, max_iter=self.max_iter)[0]
 
     def _take(self, X: np.ndarray, best: em.Fit, degenerate: np.ndarray) -> None:
         """The fitted attributes that do not depend on the model.

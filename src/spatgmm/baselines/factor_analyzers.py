@@ -29,6 +29,10 @@ _FIRST_NOISE = 1e-3
 _TINY_NOISE = 1e-7
 
 
+#: Up to this many rows or columns all singular vectors cost less than a few at random.
+_SMALL_SIDE = 64
+
+
 class Sample:
     """The data as the iterations want them: centred, on a common scale, with their squares."""
 
@@ -61,6 +65,17 @@ class Start:
     responsibilities: np.ndarray
     max_factors: int
 
+    #: Whether principal axes are those of the columns scaled to unit variance within components.
+    standardised: bool = False
+
+    @cached_property
+    def scale(self) -> np.ndarray:
+        """Units of the principal axes, (p,)."""
+        if not self.standardised:
+            return np.ones(self.sample.p)
+        pooled = self.weight @ self.variances / self.weight.sum()
+        return np.sqrt(np.maximum(pooled, _FIRST_NOISE * self.sample.variances))
+
     @cached_property
     def weight(self) -> np.ndarray:
         return np.maximum(self.responsibilities.sum(axis=0), LEAST_WEIGHT)
@@ -78,13 +93,17 @@ class Start:
             rows.append(root[kept, None] * (self.sample.values[kept] - mean))
         return rows
 
-    def _axes(self, rows: np.ndarray, weight: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Leading eigenvectors (q, p), eigenvalues (q,) and diagonal of ``rows' rows / weight``."""
-        _, singular, vectors = randomized_svd(rows, self.max_factors, n_iter=7, random_state=0)
-        axes = np.zeros((self.max_factors, self.sample.p))
-        values = np.zeros(self.max_factors)
-        axes[: singular.size], values[: singular.size] = vectors, singular**2 / weight
-        return axes, values, (rows**2).sum(axis=0) / weight
+    def _axes(self, rows: np.ndarray, weight: float) -> tuple[np.ndarray, np.ndarray]:
+        """Leading eigenvectors (q, p) and eigenvalues (q,) of ``rows' rows / weight``, scaled."""
+        rows = rows / self.scale
+        if min(rows.shape) <= _SMALL_SIDE:
+            _, singular, vectors = np.linalg.svd(rows, full_matrices=False)
+        else:
+            _, singular, vectors = randomized_svd(rows, self.max_factors, n_iter=7, random_state=0)
+        found = min(singular.size, self.max_factors)
+        axes, values = np.zeros((self.max_factors, self.sample.p)), np.zeros(self.max_factors)
+        axes[:found], values[:found] = vectors[:found], singular[:found] ** 2 / weight
+        return axes, values
 
     @cached_property
     def own_axes(self):
@@ -93,6 +112,12 @@ class Start:
     @cached_property
     def pooled_axes(self):
         return [self._axes(np.concatenate(self._rows), self.weight.sum())]
+
+    @cached_property
+    def variances(self) -> np.ndarray:
+        """Of every component's columns, (G, p)."""
+        sums = np.array([(rows**2).sum(axis=0) for rows in self._rows])
+        return sums / self.weight[:, None]
 
 
 class Whitening(NamedTuple):
@@ -150,17 +175,17 @@ class FactorAnalyzers(em.Problem[Parameters]):
     def start(self, start: Start) -> Parameters:
         """First parameters: principal components as loadings, the rest of the variance as noise."""
         q, p = self._n_factors, self.sample.p
-        loadings = []
-        for axes, values, diagonal in (
-            start.pooled_axes if self._shared_loadings else start.own_axes
-        ):
-            leading = values[:q]
-            rest = max(diagonal.sum() - leading.sum(), 0.0) / (p - q)
-            loadings.append(np.sqrt(np.maximum(leading - rest, 0.0))[:, None] * axes[:q])
-        loadings = np.array(loadings)
-        residual = np.array([diagonal for _, _, diagonal in start.own_axes])
-        residual -= (loadings**2).sum(axis=1)
         weight = start.weight / start.weight.sum()
+        if self._shared_loadings:
+            every, variances = start.pooled_axes, [weight @ start.variances]
+        else:
+            every, variances = start.own_axes, start.variances
+        loadings = []
+        for (axes, values), variance in zip(every, variances, strict=True):
+            rest = max((variance / start.scale**2).sum() - values[:q].sum(), 0.0) / (p - q)
+            loadings.append(np.sqrt(np.maximum(values[:q] - rest, 0.0))[:, None] * axes[:q])
+        loadings = np.array(loadings) * start.scale
+        residual = start.variances - (loadings**2).sum(axis=1)
         residual = np.maximum(residual, _FIRST_NOISE * self.sample.variances)
         psi = self.noise.fit(residual, weight, self._floor, np.ones_like(residual))
         return Parameters(np.log(weight), start.means, loadings, np.log(psi))

@@ -12,7 +12,7 @@ from spatgmm.baselines import noise, options, starts
 from spatgmm.baselines.base import Baseline, Units
 from spatgmm.baselines.factor_analyzers import FactorAnalyzers, Sample, Start
 from spatgmm.baselines.options import MODELS
-from spatgmm.common import checks
+from spatgmm.common import checks, em
 from spatgmm.common.base import bic
 from spatgmm.common.threads import one_blas_thread
 
@@ -26,6 +26,14 @@ _NOISE = {
     "CUU": noise.FreeVolume(),
     "UCU": noise.FreeShape(),
 }
+
+#: These likelihoods have many optima. Starts for ``n_init=None``, at least and at most, and what
+#: they may cost: the number of values that they are shown in all.
+_CHEAP_STARTS, _CHEAP_VALUES = (6, 60), 1_000_000
+
+#: What they are after k-means: the hierarchies stand twice, for both kinds of axes.
+_ONCE = (starts.WARD, starts.WARD, starts.COMPLETE, starts.COMPLETE)
+_IN_TURN = (starts.CELLS, starts.SLICES, starts.CORNERS, starts.CELLS, starts.SLICES)
 
 
 def largest_n_factors(n_features: int) -> int:
@@ -69,8 +77,10 @@ class ParsimoniousGaussianMixture(Baseline):
         ``omega_g Delta``; ``UCU`` ``omega Delta_g`` (``|Delta| = 1``).
     init : {"kmeans", "random"}, array-like or None, default=None
         ``"kmeans"``: one start. ``"random"``: `n_init` starts. None: one k-means start, then
-        ``n_init - 1`` random ones. Labels (n,) or responsibilities (n, G): exactly that start.
-    n_init : int, default=1
+        ``n_init - 1`` others: hierarchies, cells, slices and random responsibilities. Labels (n,)
+        or responsibilities (n, G): exactly that start.
+    n_init : int or None, default=None
+        None: as many as are cheap, 60 on small data down to 6.
     tol : float, default=1e-6
         Absolute tolerance on the total log-likelihood: stop when Aitken's estimate of what is
         left to gain is below it.
@@ -83,7 +93,8 @@ class ParsimoniousGaussianMixture(Baseline):
     means_ : ndarray of shape (G, p)
     loadings_ : ndarray of shape (G, p, q)
     noise_variances_ : ndarray of shape (G, p)
-        Diagonals of ``Psi_g``; none falls below 1e-6 of its column's variance.
+        Diagonals of ``Psi_g``; none falls below 1e-6 of its column's variance, 1e-10 in CUCU and
+        UUCU.
     covariances_ : ndarray of shape (G, p, p)
         Formed when asked for.
     labels_ : ndarray of shape (n,)
@@ -98,6 +109,12 @@ class ParsimoniousGaussianMixture(Baseline):
     degenerate_components_ : list of int
         Components with fewer than ``q + 2`` expected rows; their likelihood means nothing.
 
+    Notes
+    -----
+    Where a factor replaces a column's noise (a Heywood case) in a model whose noise has one volume
+    and a shape per component, the floor of 1e-10 decides how free the other variances are: the
+    likelihood itself rises without end as it falls.
+
     References
     ----------
     P. D. McNicholas and T. B. Murphy, "Parsimonious Gaussian mixture models", Statistics and
@@ -106,6 +123,8 @@ class ParsimoniousGaussianMixture(Baseline):
     """
 
     _declared = options.PARSIMONIOUS
+    # Few iterations tell apart what differs much, and only many what differs little.
+    _rounds = (em.Round(6, 20), em.Round(15, 6))
 
     def __init__(
         self,
@@ -114,7 +133,7 @@ class ParsimoniousGaussianMixture(Baseline):
         n_factors,
         model="UUU",
         init=None,
-        n_init=1,
+        n_init=None,
         tol=1e-6,
         max_iter=1000,
         random_state=None,
@@ -192,10 +211,23 @@ class ParsimoniousGaussianMixture(Baseline):
         return covariances
 
 
-def _starts(model, X: np.ndarray, sample: Sample, max_factors: int) -> list[Start]:
-    rng = checks.random_generator(model.random_state)
-    given = starts.starting_responsibilities(X, model.n_components, model.init, model.n_init, rng)
-    return [Start(sample, responsibilities, max_factors) for responsibilities in given]
+def _starts(
+    model: ParsimoniousGaussianMixture, X: np.ndarray, sample: Sample, max_factors: int
+) -> list[Start]:
+    n_init = model.n_init
+    if n_init is None:
+        n_init = int(np.clip(_CHEAP_VALUES // X.size, *_CHEAP_STARTS))
+    given = starts.starting_responsibilities(
+        X,
+        model.n_components,
+        model.init,
+        n_init,
+        checks.random_generator(model.random_state),
+        _ONCE,
+        _IN_TURN,
+    )
+    # Every other one by standardised axes: loadings have optima of their own, whatever the labels.
+    return [Start(sample, r, max_factors, standardised=k % 2 == 1) for k, r in enumerate(given)]
 
 
 def search_parsimonious(
@@ -222,7 +254,8 @@ def search_parsimonious(
     models : sequence of str
     n_factors : sequence of int
     init, n_init, tol, max_iter, random_state
-        As in :class:`ParsimoniousGaussianMixture`.
+        As in :class:`ParsimoniousGaussianMixture`, apart from the default of `n_init`: as many fits
+        as these find the best model from one start.
 
     Returns
     -------

@@ -1,20 +1,71 @@
-"""Where the baselines' EM starts: k-means, random or given responsibilities."""
+"""Where the baselines' EM starts: k-means, other partitions, random or given responsibilities."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import chain, cycle, islice
+
 import numpy as np
+from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.cluster import KMeans
 
 from spatgmm.common import checks
 
-#: Dirichlet concentrations of random starts, in turn: near the simplex's corners and flat ones
-#: find different optima.
-_CONCENTRATIONS = (0.05, 1.0)
+#: Rows at most for a hierarchy, which holds all their distances.
+_LARGEST_HIERARCHY = 2000
+
+#: Labels (n,) or responsibilities (n, G) from (X, G, rng).
+Kind = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
+
+
+def _kmeans(X, n_components, rng, n_init):
+    kmeans = KMeans(n_components, n_init=n_init, random_state=int(rng.integers(2**31)))
+    return kmeans.fit_predict(X)
+
+
+def _hierarchy(X, n_components, rng, method):
+    """A cut through a hierarchy; cells where it would be too large."""
+    if len(X) > _LARGEST_HIERARCHY:
+        return _cells(X, n_components, rng)
+    return fcluster(linkage(X, method), n_components, "maxclust") - 1
+
+
+def _cells(X, n_components, rng):
+    """Every row with the nearest of a few; by its columns' typical sizes, so that no tail rules."""
+    spread = np.abs(X - np.median(X, axis=0)).mean(axis=0)
+    centres = X[rng.choice(len(X), n_components, replace=False)]
+    distances = [np.abs((X - centre) / (spread + spread.mean())).sum(axis=1) for centre in centres]
+    return np.argmin(distances, axis=0)
+
+
+def _slices(X, n_components, rng):
+    """Equal shares of the rows along a random direction."""
+    place = (X @ rng.standard_normal(X.shape[1])).argsort().argsort()
+    return place * n_components // len(X)
+
+
+def _dirichlet(X, n_components, rng, concentration):
+    return rng.dirichlet(np.full(n_components, concentration), size=len(X))
+
+
+KMEANS = partial(_kmeans, n_init=10)
+WARD, COMPLETE = (partial(_hierarchy, method=method) for method in ("ward", "complete"))
+CELLS, SLICES = _cells, _slices
+
+#: Random responsibilities: near the simplex's corners and flat ones find different optima.
+CORNERS, FLAT = (partial(_dirichlet, concentration=c) for c in (0.05, 1.0))
 
 
 def starting_responsibilities(
-    X: np.ndarray, n_components: int, init, n_init: int, rng: np.random.Generator
-) -> list[np.ndarray]:
+    X: np.ndarray,
+    n_components: int,
+    init,
+    n_init: int,
+    rng: np.random.Generator,
+    once: Sequence[Kind] = (),
+    in_turn: Sequence[Kind] = (CORNERS, FLAT),
+) -> Iterator[np.ndarray]:
     """Starts, each of shape (n, G).
 
     Parameters
@@ -23,32 +74,29 @@ def starting_responsibilities(
     n_components : int
     init : {"kmeans", "random"}, array-like or None
         ``"kmeans"``: one start. ``"random"``: `n_init` starts. None: one k-means start, then
-        ``n_init - 1`` random ones. Labels (n,), any ``n_components`` distinct values, or
+        ``n_init - 1`` others. Labels (n,), any ``n_components`` distinct values, or
         responsibilities (n, G): exactly that start.
     n_init : int
     rng : numpy.random.Generator
+    once, in_turn : sequence of Kind
+        What the others are: those of `once`, then those of `in_turn`, over and over.
 
-    Returns
-    -------
-    list of ndarray of shape (n, G)
+    Yields
+    ------
+    ndarray of shape (n, G)
 
     Raises
     ------
     ValueError
         If `init` is an array that is neither labels nor responsibilities.
     """
-    n = len(X)
     if init is not None and not isinstance(init, str):
-        return [_given(init, n, n_components)]
-    starts = []
-    if init in (None, "kmeans"):
-        kmeans = KMeans(n_components, n_init=10, random_state=int(rng.integers(2**31)))
-        starts.append(np.eye(n_components)[kmeans.fit_predict(X)])
-    n_random = {None: n_init - 1, "kmeans": 0, "random": n_init}[init]
-    for start in range(n_random):
-        concentration = np.full(n_components, _CONCENTRATIONS[start % 2])
-        starts.append(rng.dirichlet(concentration, size=n))
-    return starts
+        yield _given(init, len(X), n_components)
+        return
+    others = cycle((CORNERS, FLAT)) if init == "random" else chain((KMEANS, *once), cycle(in_turn))
+    for kind in islice(others, 1 if init == "kmeans" else n_init):
+        found = kind(X, n_components, rng)
+        yield np.eye(n_components)[found] if found.ndim == 1 else found
 
 
 def _given(init, n: int, n_components: int) -> np.ndarray:

@@ -11,9 +11,9 @@ To use it, write a :class:`Problem`: what the parameters are and how data move t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -250,17 +250,26 @@ def run(
     return Fit(parameters, expected, trace, converged, problem.sound(parameters, expected))
 
 
+class Round(NamedTuple):
+    """One round of the choice among starts."""
+
+    #: Further iterations that each gets.
+    n_iter: int
+
+    #: How many, at most, go on: the best, each with a clustering of its own.
+    n_kept: int
+
+
 def run_best(
     problem: Problem[P],
-    starts: Sequence[P],
+    starts: Iterable[P],
+    rounds: Sequence[Round],
     *,
     tol: float,
     max_iter: int,
-    trial_iterations: int,
-    n_finished: int,
     progress: Callable[[float], None] | None = None,
 ) -> list[Fit[P]]:
-    """Some iterations from every start, then to the end from the few best that differ.
+    """Rounds of some iterations from all starts that are left, and then to the end.
 
     The start that is ahead early need not finish first, so several are finished.
 
@@ -268,11 +277,9 @@ def run_best(
     ----------
     problem, tol, max_iter, progress
         As in :func:`run`.
-    starts : sequence of P
-    trial_iterations : int
-        For every start.
-    n_finished : int
-        How many of them to finish at most.
+    starts : iterable of P
+    rounds : sequence of Round
+        Passed over if there is one start only.
 
     Returns
     -------
@@ -284,27 +291,27 @@ def run_best(
     StartError
         If EM could not go on from any start.
     """
-    if len(starts) == 1:
-        return [run(problem, starts[0], tol=tol, max_iter=max_iter, progress=progress)]
     failures: list[StartError] = []
 
-    def go(start: P, n_iter: int) -> list[Fit[P]]:
-        try:
-            return [run(problem, start, tol=tol, max_iter=n_iter, progress=progress)]
-        except StartError as error:
-            failures.append(error)
-            return []
+    def further(fits: list[Fit[P]], n_iter: int) -> list[Fit[P]]:
+        going = []
+        for fit in fits:
+            left = min(n_iter, max_iter - fit.n_iter)
+            try:
+                going.append(fit if fit.converged or left < 1 else _extended(fit, left))
+            except StartError as error:
+                failures.append(error)
+        return going
 
-    tried = [fit for start in starts for fit in go(start, min(trial_iterations, max_iter))]
-    finished = []
-    for fit in distinct(tried)[:n_finished]:
-        left = max_iter - fit.n_iter
-        if fit.converged or left < 1:
-            finished.append(fit)
-            continue
-        for rest in go(fit.parameters, left):
-            rest.trace = fit.trace + rest.trace[1:]
-            finished.append(rest)
-    if not finished:
+    def _extended(fit: Fit[P], n_iter: int) -> Fit[P]:
+        rest = run(problem, fit.parameters, tol=tol, max_iter=n_iter, progress=progress)
+        rest.trace = fit.trace[:-1] + rest.trace
+        return rest
+
+    fits = [run(problem, start, tol=tol, max_iter=0) for start in starts]
+    for n_iter, n_kept in rounds if len(fits) > 1 else ():
+        fits = distinct(further(fits, n_iter))[:n_kept]
+    fits = further(fits, max_iter)
+    if not fits:
         raise failures[-1]
-    return sorted(finished, key=lambda fit: fit.rank)
+    return sorted(fits, key=lambda fit: fit.rank)
