@@ -108,11 +108,11 @@ class Dataset:
         X = np.ascontiguousarray(self.X, dtype=float)
         if X.ndim != 2 or 0 in X.shape:
             raise ValueError(f"X must have shape (n, p), n and p at least 1, got {X.shape}")
-        bad = np.argwhere(np.isinf(X) if self.missing else ~np.isfinite(X))
-        if bad.size:
-            row, column = bad[0]
+        bad = np.isinf(X) if self.missing else ~np.isfinite(X)
+        if bad.any():
+            row, column = np.argwhere(bad)[0]
             raise ValueError(
-                f"X has {len(bad)} values that are not finite, "
+                f"X has {bad.sum()} values that are not finite, "
                 f"the first in row {row}, column {column}"
             )
         object.__setattr__(self, "X", X)

@@ -1,5 +1,7 @@
 """The cosine likelihood: exact variances, EM that never falls, one optimum with the exact fit."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -361,7 +363,8 @@ def test_a_shape_without_effect_stays():
     # Between two places there is one distance, where every decay is over.
     family = cosine_family((2,))
     X = np.random.default_rng(14).normal(size=(30, 2))
-    for _, thetas in search.multistart([X], family, 2, 6, np.random.default_rng(0)):
+    rng = np.random.default_rng(0)
+    for _, thetas in search.multistart(CosineMaps([X]), model_of(family), 2, 6, rng):
         assert np.isfinite(thetas).all()
 
 
@@ -403,11 +406,12 @@ def test_information_is_the_numerical_hessian(mean):
     assert (fit.expected.responsibilities.max(axis=1) < 0.99).sum() > 10
     assert not any(estimates.held(0) + estimates.held(1))
     f = 25 if mean == "free" else 1
+    covariance = cache(lambda *theta: family.at(np.array(theta)))
 
     def log_density(v):
         means = np.zeros((2, 25))
         means[:, :f] = v[1 : 1 + 2 * f].reshape(2, f)
-        covariances = [family.at(theta) for theta in v[1 + 2 * f :].reshape(2, 4)]
+        covariances = [covariance(*theta) for theta in v[1 + 2 * f :].reshape(2, 4)]
         mixture = Mixture(np.array([v[0], 1 - v[0]]), [[m] for m in means], covariances, NoScales())
         return logsumexp(mixture.log_joint(maps), axis=1)
 
@@ -498,6 +502,22 @@ def test_what_is_not_estimated_has_no_error():
     assert np.isnan(information.theta_covariance[2]).all()
     assert np.isnan(information.weight_variance[2])
     assert np.isfinite(information.theta_covariance[1]).all()
+
+
+def test_a_map_that_is_a_component_by_itself_counts_for_nothing():
+    X, labels = two_clusters((14, 14), 40, APART, seed=17)
+    X = np.vstack([X, np.full((1, 196), 1e3)])
+    fit, maps, estimates = fitted(cosine_family((14, 14)), X[:-1], labels, APART, "constant")
+    alone = cosine_uncertainty(estimates, maps)
+    mixture = fit.parameters
+    estimates.mixture = Mixture(
+        np.array([*mixture.weights * 40, 1]) / 41,
+        [*mixture.means, estimates.family.geometry.rotate(X[-1:])[0]],
+        [*mixture.covariances, mixture.covariances[0]],
+        NoScales(),
+    )
+    information = cosine_uncertainty(estimates, CosineMaps(estimates.family.geometry.rotate(X)))
+    assert_allclose(information.theta_covariance[:2], alone.theta_covariance, rtol=1e-6)
 
 
 @pytest.mark.parametrize("mean", ["free", "constant"])

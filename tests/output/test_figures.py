@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from spatgmm import methods, simulate
 from spatgmm.common.locations import grid_coordinates
@@ -16,9 +18,11 @@ from spatgmm.covariance import decay
 from spatgmm.covariance.fitted import FittedCovariance, at_bounds
 from spatgmm.covariance.geometry import scaled_distances
 from spatgmm.report import registry
-from spatgmm.report.figures import correlation, covariances, style
+from spatgmm.report.figures import correlation, covariances, maps
+from spatgmm.report.figures.looks import looks
 from spatgmm.report.results import Results
 from spatgmm.study import rows
+from spatgmm.study.design import Variant
 
 FIGURES = [f"figure{k}" for k in range(1, 12)]
 
@@ -67,16 +71,29 @@ def test_stand_in_is_called_so(results, build):
     assert "synthetic stand-in" in build("figure6", results).notes[0]
 
 
-def test_methods_of_the_project_have_colours_of_their_own():
-    colours = {name: style.method_colour(name) for name in methods.names()}
-    assert len(set(colours.values())) == len(colours), colours
+def _variants(*plugins: str) -> list[Variant]:
+    return [Variant(f"{p}-{k}", p, {}, None, None, p, {}) for k, p in enumerate(plugins)]
 
 
-def test_colour_depends_on_the_name_alone(monkeypatch):
-    before = style.method_colour("spatgmm")
-    monkeypatch.setattr(methods, "names", lambda: ["a-new-one", "spatgmm"])
-    assert style.method_colour("spatgmm") == before
-    assert re.fullmatch("#[0-9A-F]{6}", style.method_colour("a-new-one"))
+def test_methods_have_colours_of_their_own_while_there_are_any():
+    found = looks(_variants(*methods.names()[:12]))
+    assert len({look.colour for look in found.values()}) == len(found) == 12
+
+
+def test_a_new_method_takes_no_colour_from_those_before_it():
+    # Each new one would like some method's colour.
+    before = _variants(*methods.names()[:8])
+    for name in ("ward", "dbscan", "mean-shift"):
+        after = looks([*before, *_variants(name)])
+        assert {id: look for id, look in after.items() if look != after[f"{name}-0"]} == looks(
+            before
+        )
+        assert after[f"{name}-0"].colour not in {look.colour for look in looks(before).values()}
+
+
+def test_many_methods_and_variants_all_look_different():
+    found = looks(_variants(*(f"method-{k % 40}" for k in range(60))))
+    assert len(set(found.values())) == 60
 
 
 def test_no_method_is_named_in_tables_or_figures():
@@ -232,6 +249,45 @@ def test_the_truth_has_its_own_decay_and_direction():
     (Xi,) = covariances._truth(data)
     # Along the stripes correlation reaches farther than across, at the same distance.
     assert Xi[0, 15] != pytest.approx(Xi[3, 12], abs=0.01)
+
+
+def test_missing_pixels_have_no_colour_of_a_value():
+    data = simulate.draw(simulate.Scenario.from_config("one", _cube()), 0, 1)
+    X = data.X.copy()
+    X[0, 4] = np.nan
+    holed = replace(data, X=X, missing=True, truth=None)
+    figure = Figure()
+    ax = figure.subplots()
+    maps.draw(ax, holed.X[0], holed, vmin=-1, vmax=1)
+    # A field behind the slices, and the slices; the missing pixel lets its hatches through.
+    assert ax.patch.get_hatch() and len(ax.images) == 1 + 4
+    assert sum(np.ma.getmaskarray(image.get_array()).sum() for image in ax.images) == 1
+    points = replace(holed, shape=None)
+    ax = figure.subplots()
+    artist = maps.draw(ax, points.X[0], points)
+    assert len(artist.get_offsets()) == 15 and len(ax.lines[0].get_xdata()) == 1
+
+
+def _cube() -> dict:
+    component = {"alpha": [1, -0.8, 0.9], "beta": 3}
+    return {
+        "locations": {"grid": [2, 2, 4]},
+        "n": 5,
+        "weights": [1.0],
+        "components": [component],
+    }
+
+
+def test_one_row_of_run_times_for_variants_that_share_no_panel(results, build):
+    drawing = build("figure8", results)
+    names = [text.get_text() for text in drawing.draw().axes[0].get_yticklabels()]
+    assert names.count("SpatGMM") == 1 and not any("spatgmm" in name for name in names)
+    assert drawing.notes == ("SpatGMM is spatgmm on simulated data and spatgmm-se on real data.",)
+
+
+def test_axes_of_run_times_are_equal(results, build):
+    left, right = build("figure8", results).draw().axes
+    assert left.get_xlim() == right.get_xlim()
 
 
 def test_divergence():

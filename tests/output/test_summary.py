@@ -25,20 +25,28 @@ def test_summary_holds_every_output_with_its_finding(run):
         else:
             assert "\n|" in section
     assert "nan" not in re.sub(r"\w*nan\w+|\w+nan\w*", "", text)
-    assert "synthetic stand-in" in text.split("## Table 1")[0]
+    opening = text.split("## Table 1")[0]
+    assert "synthetic stand-in" in opening and "The best possible mean ARI is" in opening
+    assert "](figures/figure3.png)" in opening
+    # Contents, with links to headings.
+    for label in ("Table 1", "Figure 11"):
+        assert f"- [{label}](#{label.lower().replace(' ', '-')}): " in opening
+        assert f"\n## {label}\n" in text
 
 
 def test_provenance_counts_fits_versions_and_seconds(results):
     text = summary.provenance(results)
     fits = results.of(*results.design.studies)
     status = fits["status"].value_counts()
-    assert (
-        f"Fits: {len(fits)}, of which {status['ok']} ok, {status['failed']} failed, "
-        f"{status['unsupported']} not applicable" in text
+    studies = len(results.design.studies)
+    opening = summary.text(results).split("\n\n")[1]
+    assert opening == (
+        f"{len(fits)} fits by 9 methods in {studies} studies: {status['ok']} ok, "
+        f"{status['failed']} failed, {status['unsupported']} not applicable to their data."
     )
-    assert "- numpy: 2.4" in text and "`hash-gmm-diag`" in text
+    assert "numpy 2.4" in text and "`hash-gmm-diag`" in text
     assert "mixed" not in text
-    seconds = float(re.search(r"all processes together: ([\d.]+)", text).group(1))
+    seconds = float(re.search(r"; ([\d.]+) seconds in fits", text).group(1))
     assert abs(seconds / fits["seconds"].sum() - 1) < 0.01
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from spatgmm.covariance.decay import get as get_decay
-from spatgmm.report import registry
+from spatgmm.report import labels, registry
 from spatgmm.report.numbers import coordinates, recovery, stability
 from spatgmm.report.results import Results
 from spatgmm.report.tables import anisotropy, comparison, selection, writer
@@ -98,6 +98,40 @@ def test_best_possible_ari_is_a_row_and_the_yardstick(results, build):
     best = table.raw[(table.raw["method"] == label) & (table.raw["case"] == "cube")]
     assert f"{number(best['mean_ari'].iloc[0])} on cube" in table.finding
     assert table.finding.startswith("The best possible mean ARI is")
+
+
+def test_methods_of_one_plugin_are_told_apart_by_their_settings(made_up, tmp_path):
+    raw = made_up.raw_config()
+    raw["methods"] |= {"again": {"plugin": "kmeans"}}
+    raw["studies"] = {
+        "comparison": {
+            "scenarios": ["grid"],
+            "methods": ["spatgmm", "spatgmm-rotated", "gls-single", "kmeans", "again"],
+        }
+    }
+    results = Results(*made_up.make_run(tmp_path, raw))
+    assert list(labels.methods(results, results.of("comparison")).values()) == [
+        "SpatGMM",
+        "SpatGMM (metric = rotated)",
+        "SpatGMM, GLS",
+        "k-means (kmeans)",
+        "k-means (again)",
+    ]
+
+
+def test_a_case_is_called_by_what_varies(made_up, tmp_path, build):
+    raw = made_up.raw_config()
+    raw["studies"] = {
+        "comparison": {
+            "scenarios": ["grid"],
+            "vary": {"n": [40, 60], "components.1.beta": [5]},
+            "methods": ["kmeans"],
+        }
+    }
+    table = build("table2", Results(*made_up.make_run(tmp_path, raw)))
+    headers = [upper for upper, lower in table.formatted if lower == "median"]
+    assert headers == [f"grid, n = {n}, beta of component 2 = 5" for n in (40, 60)]
+    assert "grid-" not in table.finding
 
 
 def test_raw_and_centred_data_sets_are_kept_apart(results, build):
@@ -268,6 +302,33 @@ def test_significant(value, text):
 )
 def test_names_that_hold_commas_stand_in_no_comma_list(items, text):
     assert listing(items) == text
+
+
+@pytest.mark.parametrize(("n", "marked"), [(30, True), (60, False)])
+def test_a_bic_from_singular_covariances_is_marked(tmp_path, made_up, build, n, marked):
+    p, G = 25, 2
+
+    def spoil(row):
+        row["n"] = n
+        if row["plugin"] == "gmm-diag":  # as if it had all covariances
+            row["n_parameters"] = G * (p + p * (p + 1) // 2) + G - 1
+
+    raw = made_up.raw_config()
+    raw["studies"] = {"film": raw["studies"]["film"]}
+    table = build("table3", Results(*made_up.make_run(tmp_path, raw, spoil)))
+    cells = table.formatted.set_index("method")["BIC"]
+    assert cells["GMM, diagonal covariance"].endswith("[a]") == marked
+    assert not cells["SpatGMM"].endswith("[a]")
+    assert any("singular" in note for note in table.notes) == marked
+
+
+def test_wide_tables_lie_on_their_side_and_shrink():
+    asked = outputs.Asked("table1", outputs.CATALOGUE[0], ("recovery",))
+    narrow = pd.DataFrame({"a": ["1"], "b": ["2"]})
+    wide = pd.DataFrame({f"a column with a long name, {k}": ["1"] for k in range(4)})
+    assert "resizebox" not in writer.to_latex(asked, Table(narrow, narrow, ""))
+    latex = writer.to_latex(asked, Table(wide, wide, ""))
+    assert r"\resizebox{\textwidth}" in latex and "sidewaystable" in latex
 
 
 def test_footnotes_reuse_marks():

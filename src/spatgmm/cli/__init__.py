@@ -43,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = _parsed(argv)
         command += f" {arguments.command}"
         status = import_module(f"spatgmm.cli.{arguments.command}").run(arguments) or 0
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it may have been closed from the start
+            sys.stdout.flush()
         return status
     except BrokenPipeError:
         # Whoever read the output has seen enough (`| head`); what is left goes nowhere.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,10 @@ def make_folder(out: str, names: Iterable[str], force: bool) -> Path:
         raise UsageError(
             f"--out {out}: holds {', '.join(there)} of an earlier fit; --force overwrites them"
         )
+    if folder.is_symlink() and not folder.exists():
+        raise UsageError(f"--out {out}: is a link to a place that does not exist")
     folder.mkdir(parents=True, exist_ok=True)
-    with atomic_path(folder / ".writable") as probe:
+    with _written(folder / ".writable") as probe:
         probe.touch()
     (folder / ".writable").unlink()
     return folder
@@ -48,8 +51,18 @@ def remove(folder: Path, names: Iterable[str]) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
+@contextmanager
+def _written(path: Path) -> Iterator[Path]:
+    """Where to write a file that appears once it is whole; errors name the file."""
+    try:
+        with atomic_path(path) as temporary:
+            yield temporary
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
 def csv(path: Path, table: pd.DataFrame) -> Path:
-    with atomic_path(path) as temporary:
+    with _written(path) as temporary:
         table.to_csv(temporary, index=False)
     return path
 
@@ -62,13 +75,13 @@ def as_json(path: Path, values: dict[str, Any]) -> Path:
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
     text = json.dumps({name: plain(value) for name, value in values.items()}, indent=2)
-    with atomic_path(path) as temporary:
+    with _written(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
     return path
 
 
 def picture(path: Path, figure: Figure) -> Path:
-    with atomic_path(path) as temporary:
+    with _written(path) as temporary:
         figure.savefig(temporary)
     plt.close(figure)
     return path

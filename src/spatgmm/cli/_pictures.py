@@ -38,7 +38,7 @@ def clusters(data: Dataset, labels: np.ndarray, n_components: int) -> Figure:
         if not members.size:
             continue
         examples = np.unique(members[np.linspace(0, len(members) - 1, _EXAMPLES).astype(int)])
-        panels[g] = [("mean", f"cluster {g}, n = {len(members)}", mean_map(data.X[members]))]
+        panels[g] = [("mean", f"cluster {g + 1}, n = {len(members)}", mean_map(data.X[members]))]
         panels[g] += [("value", f"map {row}", data.X[row]) for row in examples]
         for kind, _, values in panels[g]:
             largest[kind] = max(largest[kind], np.nanmax(np.abs(values - centre)))
@@ -51,7 +51,7 @@ def clusters(data: Dataset, labels: np.ndarray, n_components: int) -> Figure:
     for g in range(n_components):
         colour = style.group_colour(g)
         if g not in panels:
-            axes[g, 0].set_title(f"cluster {g}, no maps", color=colour)
+            axes[g, 0].set_title(f"cluster {g + 1}, no maps", color=colour)
             continue
         for ax, (kind, title, values) in zip(axes[g], panels[g], strict=False):
             ax.axis("on")
@@ -94,8 +94,8 @@ def decay(data: Dataset, labels: np.ndarray, fitted: dict[int, FittedCovariance]
 
 def _named(g: int, covariance: FittedCovariance) -> str:
     if covariance.decay.parameter_names != ("beta",):
-        return f"cluster {g}"
-    return f"cluster {g}, β = {covariance.shape[0]:.3g}"
+        return f"cluster {g + 1}"
+    return f"cluster {g + 1}, β = {covariance.shape[0]:.3g}"
 
 
 def _thinned(data: Dataset) -> Dataset:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 from scipy.optimize import linear_sum_assignment
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Labels that agree to this ARI are on the way to the same optimum.
 SAME_CLUSTERING = 0.95

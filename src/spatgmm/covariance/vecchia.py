@@ -26,6 +26,7 @@ inverse of the few rows that are missing, ``P = V_NN^-1`` and ``x_m = P_mm^-1 b_
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -46,6 +47,13 @@ from spatgmm.covariance.neighbours import NeighbourGeometry
 
 #: Numbers in a temporary array of incomplete windows (8 MB): several are alive at a time.
 _CHUNK_VALUES = 2**20
+
+#: Maps with missing pixels have conditionals of their own at every pixel: they take this share of
+#: the neighbours, the nearest, unless neighbours are all earlier locations.
+_SHARE = 2 / 3
+
+#: Incomplete maps' coefficients are kept for so many covariances.
+_KEPT = 6
 
 #: Directions of score and information: J, Xi, I, then dXi/dshape.
 _J, _XI, _I = range(N_COEFFICIENTS)
@@ -189,7 +197,6 @@ class VecchiaCovariance:
         self.u, self.d = u, d
         #: Innovations of maps (p, n): ``A @ maps``.
         self.A = family.geometry.sparse(u)
-        self._of_incomplete: dict[IncompleteWindows, tuple[csr_array, np.ndarray]] = {}
         p = family.geometry.n_locations
         self._of_zero = self.innovations(np.zeros((p, 1)))
         self.log_det = float(self._of_zero.terms(theta[C])[0][0])
@@ -203,8 +210,7 @@ class VecchiaCovariance:
             if factors is None:
                 return None
             u[groups, -1] = 1.0
-            L, last = factors[:, :-1, :-1], factors[:, None, -1, :-1]
-            u[groups, :-1] = -_solve_transposed(L, last)[:, 0]
+            u[groups, :-1] = -_coefficients(factors)
             d[groups] = factors[:, -1, -1] ** 2
         return u, d
 
@@ -216,7 +222,7 @@ class VecchiaCovariance:
         dd, products = np.empty((n, len(self.d))), np.empty((n, n, len(self.d)))
         for groups, factors in _factors(self.family, self.theta):
             u = self.u[groups]
-            along = [(V @ u[:, :, None])[:, :, 0] for V in self._directions(groups)]
+            along = [(V @ u[:, :, None])[:, :, 0] for V in self.directions(groups, u.shape[1])]
             moved = np.stack([u, *along], axis=1)
             dd[:, groups] = np.einsum("gkm,gm->kg", moved, u)
             moved = moved[:, :, :-1]
@@ -226,10 +232,10 @@ class VecchiaCovariance:
             products[:, :, groups] = np.einsum("gkm,glm->klg", solved, moved)
         return du, dd, products
 
-    def _directions(self, groups: slice) -> Iterator[np.ndarray]:
-        """dXi/dshape between the places of some groups' windows."""
+    def directions(self, groups: slice, nearest: int) -> Iterator[np.ndarray]:
+        """dXi/dshape between the last places of some groups' windows."""
         for slope in self._kernel_slopes:
-            yield self.family.geometry.assemble(slope, groups)
+            yield self.family.geometry.assemble(slope, groups, nearest)
 
     @cached_property
     def _kernel_slopes(self) -> np.ndarray:
@@ -350,36 +356,37 @@ class VecchiaCovariance:
 
     def of_incomplete(self, seen: IncompleteWindows) -> tuple[csr_array, np.ndarray]:
         """Coefficients and variances of every observed pixel of maps with missing ones."""
-        if seen not in self._of_incomplete:
-            coefficients, variances = [], []
-            for chunk in self._incomplete_chunks(seen):
-                coefficients.append(chunk.u)
-                variances.append(chunk.d)
-            matrix = seen.sparse(np.concatenate(coefficients))
-            self._of_incomplete[seen] = matrix, np.concatenate(variances)
-        return self._of_incomplete[seen]
+        if self not in seen.kept:
+            chunks = [_IncompleteChunk(self, seen, rows) for rows in seen.chunks]
+            coefficients = np.concatenate([chunk.u for chunk in chunks])
+            if len(seen.kept) == _KEPT:
+                seen.kept.pop(next(iter(seen.kept)))
+            variances = np.concatenate([chunk.d for chunk in chunks])
+            seen.kept[self] = seen.sparse(coefficients), variances
+        return seen.kept[self]
 
-    def _incomplete_chunks(self, seen: IncompleteWindows) -> Iterator[_IncompleteChunk]:
-        for rows in seen.chunks:
-            yield _IncompleteChunk(self, seen, rows)
-
-    def incomplete_innovations(self, seen, residuals: np.ndarray, slopes: bool) -> Innovations:
+    def incomplete_innovations(self, seen: IncompleteWindows, residuals, slopes) -> Innovations:
         """Those of residual maps (p, n), 0 where a pixel is missing."""
-        A, d = self.of_incomplete(seen)
-        found = Innovations(
-            e=A @ residuals.ravel(),
-            a=A @ np.ones(residuals.size),
+        moved, products = [], []
+        if slopes:
+            parts = [_IncompleteChunk(self, seen, rows).slopes(residuals) for rows in seen.chunks]
+            e, a, d, moved, products = (
+                np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)
+            )
+        else:
+            A, d = self.of_incomplete(seen.whole)
+            e, a = A @ seen.widened(residuals), A @ np.ones(A.shape[1])
+            e, a, d = e[seen.rows], a[seen.rows], d[seen.rows]
+        return Innovations(
+            e=e,
+            a=a,
             d=d,
             n_seen=seen.n_seen,
             total=seen.total,
             spread=lambda values: values[seen.map_of],
+            slopes=[tuple(row) for row in moved],
+            products=list(products),
         )
-        if slopes:
-            parts = [chunk.slopes(residuals) for chunk in self._incomplete_chunks(seen)]
-            moved, products = (np.concatenate(part, axis=-1) for part in zip(*parts, strict=True))
-            found.slopes = [tuple(row) for row in moved]
-            found.products = list(products)
-        return found
 
 
 class IncompleteWindows:
@@ -395,30 +402,62 @@ class IncompleteWindows:
     ----------
     location, map_of : ndarray of int
         Of each window: where, and in which map; those of a group stand together.
+    width : int
+        Places of a window that are used, the location itself included.
     chunks : list of slice
         Windows to work on at a time.
     n_seen : ndarray of shape (n,)
+    kept : dict
+        Coefficients and variances under the latest covariances.
+    whole, rows, maps
+        Where these are some of the maps: all of them, which of their windows and maps.
     """
 
     def __init__(self, geometry: NeighbourGeometry, seen: np.ndarray):
-        self.geometry, self.seen = geometry, seen
+        self.geometry = geometry
+        m = geometry.n_neighbors
+        self.width = 1 + (m if m == geometry.n_locations - 1 else int(np.ceil(_SHARE * m)))
         by_group = np.argsort(geometry.group, kind="stable")
-        at, self.map_of = np.nonzero(seen[by_group])
-        self.location = by_group[at]
+        at, map_of = np.nonzero(seen[by_group])
+        self.kept: dict[VecchiaCovariance, tuple[csr_array, np.ndarray]] = {}
+        self.whole, self.rows, self.maps = self, slice(None), slice(None)
+        self._set(seen, by_group[at], map_of)
+
+    def _set(self, seen: np.ndarray, location: np.ndarray, map_of: np.ndarray) -> None:
+        self.seen, self.location, self.map_of = seen, location, map_of
         self.n_seen = seen.sum(axis=0)
-        step = max(_CHUNK_VALUES // geometry.windows.shape[1], 1)
-        count = len(self.location)
+        step, count = max(_CHUNK_VALUES // self.width, 1), len(location)
         self.chunks = [slice(a, min(a + step, count)) for a in range(0, count, step)]
-        columns = geometry.windows[self.location] * np.int32(seen.shape[1])
-        self._columns = (columns + self.map_of[:, None].astype(np.int32)).ravel()
+
+    def some(self, maps: np.ndarray) -> IncompleteWindows:
+        """The windows of some of the maps."""
+        if len(maps) == len(self.n_seen):
+            return self
+        number = np.full(len(self.n_seen), -1)
+        number[maps] = np.arange(len(maps))
+        chosen = copy(self)
+        chosen.maps, chosen.rows = maps, np.flatnonzero(number[self.map_of] >= 0)
+        chosen._set(
+            self.seen[:, maps], self.location[chosen.rows], number[self.map_of[chosen.rows]]
+        )
+        return chosen
+
+    def widened(self, maps: np.ndarray) -> np.ndarray:
+        """These maps (p, n) among all, flattened, the others 0."""
+        every = np.zeros(self.whole.seen.shape)
+        every[:, self.maps] = maps
+        return every.ravel()
+
+    @cached_property
+    def _columns(self) -> np.ndarray:
+        places = self.geometry.windows[self.location, -self.width :] * self.seen.shape[1]
+        return (places + self.map_of[:, None]).astype(np.int32).ravel()
 
     def sparse(self, coefficients: np.ndarray) -> csr_array:
-        """Coefficients (windows, m + 1) as a matrix that acts on flattened maps (p, n)."""
-        rows, width = coefficients.shape
-        starts = np.arange(0, rows * width + 1, width)
-        return csr_array(
-            (coefficients.ravel(), self._columns, starts), shape=(rows, self.seen.size)
-        )
+        """Coefficients (windows, width) as a matrix that acts on flattened maps (p, n)."""
+        starts = np.arange(0, coefficients.size + 1, self.width)
+        shape = (len(coefficients), self.seen.size)
+        return csr_array((coefficients.ravel(), self._columns, starts), shape=shape)
 
     def total(self, values: np.ndarray) -> np.ndarray:
         """Sums over the observed pixels of each map."""
@@ -429,15 +468,16 @@ class _IncompleteChunk:
     """Conditionals of some windows with missing pixels, and their derivatives."""
 
     def __init__(self, covariance: VecchiaCovariance, seen: IncompleteWindows, rows: slice):
-        geometry = covariance.family.geometry
+        geometry, self._width = covariance.family.geometry, seen.width
         self._covariance = covariance
-        self._map_of = seen.map_of[rows]
-        self._windows = geometry.windows[seen.location[rows], :-1]
-        group = geometry.group[seen.location[rows]]
+        self._map_of, location = seen.map_of[rows], seen.location[rows]
+        self._windows = geometry.windows[location, -seen.width :]
+        group = geometry.group[location]
         self._groups = slice(group[0], group[-1] + 1)
         self._local = group - group[0]
         self._starts = np.searchsorted(self._local, np.arange(self._local[-1] + 2))
-        missing = ~seen.seen[self._windows, self._map_of[:, None]] & geometry.present[group, :-1]
+        there = geometry.present[group, -seen.width : -1]
+        missing = ~seen.seen[self._windows[:, :-1], self._map_of[:, None]] & there
         self._missing = missing
         # Windows with as many missing pixels are solved together.
         counts = missing.sum(axis=1)
@@ -445,32 +485,32 @@ class _IncompleteChunk:
         for k in np.unique(counts[counts > 0]):
             some = np.flatnonzero(counts == k)
             self._batches.append((some, np.nonzero(missing[some])[1].reshape(len(some), k)))
-        ((_, factors),) = _factors(covariance.family, covariance.theta, [self._groups])
-        L = factors[:, :-1, :-1]
-        self._P = np.linalg.inv(L)
-        self._P = self._P.transpose(0, 2, 1) @ self._P
-        b = -covariance.u[group, :-1]
+        ((_, factors),) = _factors(covariance.family, covariance.theta, [self._groups], self._width)
+        root = np.linalg.inv(factors[:, :-1, :-1])
+        self._P = root.transpose(0, 2, 1) @ root
+        b = _coefficients(factors)[self._local]
         pulled = self._solve(b)
-        self.d = covariance.d[group] + np.einsum("wm,wm->w", b, pulled)
-        self.u = np.empty((len(group), b.shape[1] + 1))
+        self.d = factors[self._local, -1, -1] ** 2 + np.einsum("wm,wm->w", b, pulled)
+        self.u = np.empty((len(group), seen.width))
         self.u[:, :-1] = self._times(pulled, self._P) - b
         self.u[:, -1] = 1.0
 
-    def slopes(self, residuals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Derivatives (k, 3, w) of e, a and d along I and dXi/dshape; products (k, k, w)."""
+    def slopes(self, residuals: np.ndarray) -> tuple[np.ndarray, ...]:
+        """e, a, d (w,), their derivatives (k, 3, w) along I and dXi/dshape, products (k, k, w)."""
         values = residuals[self._windows, self._map_of[:, None]]
         moved, solved, found = [], [], []
-        along = self._covariance._directions(self._groups)
+        along = self._covariance.directions(self._groups, self._width)
         for v in (self.u, *(self._times(self.u, direction) for direction in along)):
             variance = np.einsum("wm,wm->w", v, self.u)
             v = np.where(self._missing, 0.0, v[:, :-1])
             w = self._times(v, self._P)
             w -= self._times(self._solve(w), self._P)
-            found.append([-np.einsum("wm,wm->w", w, values), -w.sum(axis=1), variance])
+            found.append([-np.einsum("wm,wm->w", w, values[:, :-1]), -w.sum(axis=1), variance])
             moved.append(v)
             solved.append(w)
         products = [[np.einsum("wm,wm->w", v, w) for w in solved] for v in moved]
-        return np.array(found), np.array(products)
+        e = np.einsum("wm,wm->w", self.u, values)
+        return e, self.u.sum(axis=1), self.d, np.array(found), np.array(products)
 
     def _times(self, rows: np.ndarray, matrices: np.ndarray) -> np.ndarray:
         """Each row times the matrix (symmetric) of its group."""
@@ -490,17 +530,22 @@ class _IncompleteChunk:
 
 
 def _factors(
-    family: VecchiaFamily, theta: np.ndarray, chunks: list[slice] | None = None
+    family: VecchiaFamily,
+    theta: np.ndarray,
+    chunks: list[slice] | None = None,
+    nearest: int | None = None,
 ) -> Iterator[tuple[slice, np.ndarray | None]]:
-    """Cholesky factors of V in some groups' windows, chunk by chunk; None where there is none.
+    """Cholesky factors of V in windows or their last places, by chunks; None where there is none.
 
     Places that are left over have a row and column of the unit matrix.
     """
     geometry = family.geometry
     values = theta[TAU] * family.kernel.value(theta[SHAPE])
+    nearest = geometry.n_neighbors + 1 if nearest is None else nearest
     for groups in geometry.chunks() if chunks is None else chunks:
-        V = geometry.assemble(values, groups)
-        np.einsum("gii->gi", V)[:] += np.where(geometry.present[groups], theta[NU], 1.0)
+        V = geometry.assemble(values, groups, nearest)
+        there = geometry.present[groups, -nearest:]
+        np.einsum("gii->gi", V)[:] += np.where(there, theta[NU], 1.0)
         try:
             factors = np.linalg.cholesky(V)
         except np.linalg.LinAlgError:
@@ -508,6 +553,11 @@ def _factors(
             return
         pivots = np.einsum("gii->gi", factors)
         yield groups, factors if pivots.min() ** 2 > PIVOT_FLOOR else None
+
+
+def _coefficients(factors: np.ndarray) -> np.ndarray:
+    """``b = V_NN^-1 V_Nj`` from the factors of windows, shape (g, m)."""
+    return _solve_transposed(factors[:, :-1, :-1], factors[:, None, -1, :-1])[:, 0]
 
 
 def _solve_lower(L: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -12,9 +12,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from spatgmm import simulate
+from spatgmm import reading, simulate
 from spatgmm.common.constraints import Integer, Parameter, Text, optional
 from spatgmm.data import Dataset
+from spatgmm.reading import long, words
+from spatgmm.reading.grids import sorted_places
+from spatgmm.reading.table import Table
 
 #: The synthetic stand-in: with the dose the sill rises (partial sill, nugget and baseline
 #: covariance in one proportion), the range grows (beta falls), and a faint bump grows in the
@@ -32,9 +35,6 @@ STAND_IN = pd.DataFrame(
         "bump": [0.0, 0.1, 0.2, 0.3, 0.4],
     }
 )
-
-#: Coordinates that agree to this share of the map's extent are the same site.
-_SAME_SITE = 1e-6
 
 
 DEFAULTS = {
@@ -73,7 +73,7 @@ def load(*, file: str | None, coordinates: str | None, doses: str | None, seed: 
             if value is not None:
                 raise ValueError(f"{name} is given without file, the maps it belongs to")
         data = _stand_in(seed)
-    elif Path(file).suffix == ".npy":
+    elif Path(file).suffix in (".npy", ".npz"):
         if coordinates is None:
             raise ValueError(f"{file} is an array; it needs coordinates, a file with its sites")
         data = _from_array(file, coordinates, doses)
@@ -118,122 +118,60 @@ def _stand_in(seed: int) -> Dataset:
 
 
 def _from_table(file: str) -> Dataset:
-    table = _read_table(file, ("map_id", "x", "y", "value"))
-    unnamed = np.flatnonzero(table["map_id"].isna())
-    if unnamed.size:
-        raise ValueError(f"{file}: no map_id in row {unnamed[0]} (counted from 0)")
-    for column in ("x", "y", "value"):
-        numbers = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=float)
-        bad = np.flatnonzero(~np.isfinite(numbers))
-        if bad.size:
-            row = table.iloc[bad[0]]
-            raise ValueError(
-                f"{file}: map {row['map_id']!r}: {column} is {str(row[column])!r} at site "
-                f"(x={row['x']}, y={row['y']}), not a finite number (row {bad[0]}, counted from 0)"
-            )
-        table[column] = numbers
-
-    table["map"], map_ids = pd.factorize(table["map_id"])
-    xy = table[["x", "y"]].to_numpy()
-    table["site"], sites = _number_sites(xy)
-    _check_complete(file, table, map_ids, sites)
-    X = np.empty((len(map_ids), len(sites)))
-    X[table["map"], table["site"]] = table["value"]
-    doses = _doses_of_maps(file, table, map_ids) if "dose" in table else None
-    return _dataset(file, X, sites, doses)
+    table = reading.read_table(file)
+    which = long.roles(table)
+    if which is None:
+        raise ValueError(
+            f"{file} needs columns map_id, x, y and value; its columns: "
+            f"{words.listed(table.names or [])}"
+        )
+    stack, rows = long.maps(table, which, None)
+    names = [name.strip().lower() for name in table.names]
+    doses = None
+    if "dose" in names:
+        doses = _doses_of_maps(table, names.index("dose"), which.map, rows)
+    return _dataset(file, stack.values, stack.coordinates, doses)
 
 
-def _check_complete(file: str, table: pd.DataFrame, map_ids: pd.Index, sites: np.ndarray) -> None:
-    """Refuse maps that have a pixel twice, or not the sites that the others have."""
-
-    def at(site: int) -> str:
-        return f"site (x={sites[site, 0]:g}, y={sites[site, 1]:g})"
-
-    twice = np.flatnonzero(table.duplicated(["map", "site"]))
-    if twice.size:
-        row = table.iloc[twice[0]]
-        raise ValueError(f"{file}: map {row['map_id']!r} has {at(row['site'])} more than once")
-    present = np.zeros((len(map_ids), len(sites)), dtype=bool)
-    present[table["map"], table["site"]] = True
-    share = f"of {len(map_ids)} maps have"
-    # The sites of most maps are the right ones: so a stray site is blamed on the map that has it,
-    # and not on all those that do not.
-    usual = 2 * present.sum(axis=0) > len(map_ids)
-    for number, map_id in enumerate(map_ids):
-        stray = np.flatnonzero(present[number] & ~usual)
-        absent = np.flatnonzero(~present[number] & usual)
-        if absent.size:
-            raise ValueError(
-                f"{file}: map {map_id!r} has no value at {absent.size} sites, "
-                f"first {at(absent[0])}, which {present[:, absent[0]].sum()} {share}"
-            )
-        if stray.size:
-            raise ValueError(
-                f"{file}: map {map_id!r} is on different sites: only "
-                f"{present[:, stray[0]].sum()} {share} {at(stray[0])}"
-            )
-
-
-def _doses_of_maps(file: str, table: pd.DataFrame, map_ids: pd.Index) -> np.ndarray:
-    numbers = pd.to_numeric(table["dose"], errors="coerce")
-    for number, of_map in numbers.groupby(table["map"], sort=True):
-        if not np.isfinite(of_map).all() or (of_map != of_map.iloc[0]).any():
-            given = table.loc[of_map.index, "dose"].unique().tolist()
-            raise ValueError(
-                f"{file}: map {map_ids[number]!r} needs one finite dose, the same in all its rows, "
-                f"got {', '.join(map(str, given[:3]))}"
-            )
-    return numbers.groupby(table["map"], sort=True).first().to_numpy(dtype=float)
+def _doses_of_maps(table: Table, dose: int, of_map: int, rows: np.ndarray) -> np.ndarray:
+    """The dose of each map, whose first row is among `rows`."""
+    number = pd.factorize(table.cells.iloc[:, of_map])[0]
+    doses = pd.to_numeric(table.cells.iloc[:, dose], errors="coerce").to_numpy(dtype=float)
+    bad = np.flatnonzero(~np.isfinite(doses) | (doses != doses[rows][number]))
+    if bad.size:
+        raise ValueError(
+            f"{table.path}: row {bad[0] + 1}: map {table.cells.iloc[bad[0], of_map]!r} needs one "
+            "finite dose, the same in all its rows"
+        )
+    return doses[rows]
 
 
 def _from_array(file: str, coordinates: str, doses: str | None) -> Dataset:
-    X = _read_array(file)
-    if X.ndim not in (2, 3):
+    data = reading.read(file, coordinates).data
+    if data.coordinates.shape[1] != 2:
         raise ValueError(
-            f"{file} must have shape (maps, sites) or (maps, rows, columns), got {X.shape}"
+            f"{coordinates} must have x and y of the {data.X.shape[1]} sites in {file}, got "
+            f"{data.coordinates.shape}"
         )
-    X = X.reshape(len(X), -1)
-    if Path(coordinates).suffix == ".npy":
-        xy = _read_array(coordinates)
-    else:
-        xy = _read_table(coordinates, ("x", "y"))[["x", "y"]].to_numpy()
-        xy = _as_numbers(coordinates, xy)
-    if xy.shape != (X.shape[1], 2):
-        raise ValueError(
-            f"{coordinates} must have x and y of the {X.shape[1]} sites in {file}, got {xy.shape}"
-        )
-    bad = np.flatnonzero(~np.isfinite(xy).all(axis=1))
-    if bad.size:
-        raise ValueError(
-            f"{coordinates}: coordinates of site {bad[0]} are not finite: {xy[bad[0]]}"
-        )
-    bad = np.argwhere(~np.isfinite(X))
-    if bad.size:
-        row, site = bad[0]
-        raise ValueError(
-            f"{file}: map {row}: the value at site (x={xy[site, 0]:g}, y={xy[site, 1]:g}) is "
-            f"{X[row, site]}, not a finite number"
-        )
-    number, sites = _number_sites(xy)
-    if len(sites) < len(xy):
+    number, sites = sorted_places(data.coordinates, by=(1, 0))
+    if len(sites) < len(number):
         values, counts = np.unique(number, return_counts=True)
         x, y = sites[values[counts > 1][0]]
         raise ValueError(f"{coordinates}: every map has site (x={x:g}, y={y:g}) more than once")
-    ordered = np.empty_like(X)
-    ordered[:, number] = X
-    return _dataset(file, ordered, sites, None if doses is None else _read_doses(doses, len(X)))
+    ordered = np.empty_like(data.X)
+    ordered[:, number] = data.X
+    return _dataset(
+        file, ordered, sites, None if doses is None else _read_doses(doses, len(data.X))
+    )
 
 
 def _read_doses(file: str, n_maps: int) -> np.ndarray:
-    if Path(file).suffix == ".npy":
-        doses = _read_array(file)
+    if Path(file).suffix in (".npy", ".npz"):
+        doses = reading.read_array(file)
     else:
-        doses = _as_numbers(file, _read_table(file, ("dose",))["dose"].to_numpy())
+        doses = reading.read_table(file).column("dose")
     if doses.shape != (n_maps,):
         raise ValueError(f"{file} must have one dose for each of {n_maps} maps, got {doses.shape}")
-    bad = np.flatnonzero(~np.isfinite(doses))
-    if bad.size:
-        raise ValueError(f"{file}: dose of map {bad[0]} is {doses[bad[0]]}, not a finite number")
     return doses
 
 
@@ -259,49 +197,5 @@ def _dataset(file: str, X: np.ndarray, sites: np.ndarray, doses: np.ndarray | No
     )
 
 
-def _number_sites(xy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Number of each row's site, and the sites (x, y) sorted by y, then x."""
-    unit = np.ptp(xy, axis=0).max() * _SAME_SITE or 1.0
-    # Coordinates of the same site may differ in their last digits from map to map.
-    rounded = np.round((xy - xy.min(axis=0)) / unit)
-    _, first, number = np.unique(rounded[:, ::-1], axis=0, return_index=True, return_inverse=True)
-    return number.ravel(), xy[first]
-
-
 def _dose_names(doses) -> tuple[str, ...]:
     return tuple(f"dose {dose:g}" for dose in doses)
-
-
-def _read_table(file: str, columns: tuple[str, ...]) -> pd.DataFrame:
-    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
-    suffix = Path(file).suffix
-    if suffix not in readers:
-        raise ValueError(f"{file} must end in .csv, .parquet or .npy, not {suffix!r}")
-    table = _read(file, readers[suffix])
-    for column in columns:
-        if column not in table:
-            found = ", ".join(map(str, table.columns))
-            raise ValueError(f"{file} has no column {column!r}; its columns: {found}")
-    if not len(table):
-        raise ValueError(f"{file} has no rows")
-    return table
-
-
-def _read_array(file: str) -> np.ndarray:
-    return _as_numbers(file, _read(file, lambda path: np.load(path, allow_pickle=False)))
-
-
-def _read(file: str, reader):
-    if not Path(file).is_file():
-        raise ValueError(f"no such file: {file}")
-    try:
-        return reader(file)
-    except Exception as error:  # whatever a reader makes of a broken file
-        raise ValueError(f"{file} cannot be read: {error}") from error
-
-
-def _as_numbers(file: str, values: np.ndarray) -> np.ndarray:
-    try:
-        return np.asarray(values, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{file} must hold numbers only: {error}") from None

@@ -95,8 +95,8 @@ class _Scores:
 
     def __init__(self, estimates: Estimates, maps: CosineMaps, responsibilities, present):
         self._maps, self._columns = maps, free_cosines(estimates.model)
+        # Maps of a component that is left out count for nothing.
         self._R = responsibilities[:, present]
-        self._R = self._R / self._R.sum(axis=1, keepdims=True)
         mixture, G = estimates.mixture, len(present)
         weights = mixture.weights[present]
         free = [estimates.family.free(estimates.held(g)) for g in present]
@@ -124,7 +124,8 @@ class _Scores:
 
     def profiled(self) -> tuple[np.ndarray, np.ndarray]:
         """Information (m, m) and scores (n, m) of the wanted parameters, the means profiled out."""
-        uncertain = np.flatnonzero(1 - self._R.max(axis=1) > _NEGLIGIBLE)
+        others = self._R.sum(axis=1) - self._R.max(axis=1)
+        uncertain = np.flatnonzero(others > _NEGLIGIBLE)
         L = _square_roots(self._R[uncertain])
         Z = np.einsum("igm,iga->iam", self._small[uncertain], L)
         lost = Z.reshape(-1, Z.shape[2])
@@ -224,15 +225,15 @@ def _of_covariance(covariance, maps: CosineMaps, weights, mean) -> tuple[np.ndar
 
 
 def _square_roots(R: np.ndarray) -> np.ndarray:
-    """``L`` (n, G, G - 1) with ``L L' = diag(r) - r r'`` for every row of responsibilities.
+    """``L`` (n, G, G - 1) with ``L L' = diag(r) - r r' / sum(r)`` for every row ``r``.
 
-    ``diag(r) - r r' = diag(sqrt r) (I - v v') diag(sqrt r)`` with ``v = sqrt r`` of length 1, and a
-    Householder reflection that takes ``v`` to the first axis has the rest of the space in its other
-    columns.
+    It is ``diag(sqrt r) (I - v v') diag(sqrt r)`` with ``v`` along ``sqrt r`` and of length 1, and
+    a Householder reflection that takes ``v`` to the first axis has the rest of the space in its
+    other columns.
     """
     G = R.shape[1]
     roots = np.sqrt(R)
-    axis = roots + np.eye(1, G)
+    axis = np.sqrt(R / R.sum(axis=1, keepdims=True)) + np.eye(1, G)
     reflected = (
         np.eye(G)[:, 1:]
         - 2 * axis[:, :, None] * axis[:, None, 1:] / ((axis**2).sum(axis=1)[:, None, None])

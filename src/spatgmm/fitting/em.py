@@ -114,10 +114,12 @@ def maximisation(
     for g in np.flatnonzero(empty(counts)):
         solver.lost(g)
     complete = {g: maps.completed(means[g], covariances[g]) for g in there}
-    centres = [complete[g].mean(responsibilities[:, g]) for g in there]
-    basis = mixture.scales.divide_vectors(model.basis)
-    present = [covariances[g] for g in there]
-    estimates = model.mean.estimates(centres, present, counts[there], basis)
+    estimates = model.mean.estimates(
+        list(complete.values()),
+        [responsibilities[:, g] for g in there],
+        [covariances[g] for g in there],
+        mixture.scales.divide_vectors(model.basis),
+    )
     for g, mean in zip(there, estimates, strict=True):
         means[g] = mean
 

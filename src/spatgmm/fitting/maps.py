@@ -74,6 +74,18 @@ class Maps:
         total = max(weights.sum(), 1e-300)  # a component that lost all its maps has its mean at 0
         return [weights @ block / total for block in self.blocks]
 
+    def mean_within(self, weights: np.ndarray, basis: Blocks, covariance: Covariance) -> Blocks:
+        """The best mean among the combinations of basis maps (k, p_b).
+
+        Given the weighted mean ``m``: ``mu = Phi b``, ``b = (Phi' W Phi)^-1 Phi' W m``,
+        ``W = Xi^-1``.
+        """
+        weighted = covariance.solve(basis)
+        rhs = sum(w @ m for w, m in zip(weighted, self.mean(weights), strict=True))
+        gram = sum(w @ phi.T for w, phi in zip(weighted, basis, strict=True))
+        coefficients = np.linalg.solve(gram, rhs)
+        return [coefficients @ phi for phi in basis]
+
     def moments(self, weights: np.ndarray, centre: Blocks) -> Blocks:
         """``S = sum_i w_i (x_i - mu)(x_i - mu)' / sum_i w_i``, the diagonal blocks alone."""
         rows = np.flatnonzero(weights > _NEGLIGIBLE)

@@ -1,8 +1,8 @@
 """What a component's mean map can be: anything, or a combination of a few given maps.
 
-Given the weighted mean ``m`` of a component's maps, its mean is the generalised least squares
-estimate ``mu = Phi b``, ``b = (Phi' W Phi)^-1 Phi' W m`` with ``W = Xi^-1``, where the columns of
-``Phi`` span what a mean can be; where that is every map, it is ``m`` itself.
+Where the columns of ``Phi`` span what a mean can be, it is the generalised least squares estimate
+within them (:meth:`spatgmm.fitting.maps.Maps.mean_within`); where that is every map, it is the
+weighted mean of a component's maps.
 
 A free mean has as many parameters as there are pixels.  BIC charges ``p log(n) / 2`` for each
 component's, more than two components can gain on large maps: there, means with few parameters let
@@ -19,7 +19,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 
 from spatgmm.covariance.family import Covariance
 from spatgmm.covariance.geometry import Geometry
-from spatgmm.fitting.maps import Blocks
+from spatgmm.fitting.maps import Blocks, Maps
 from spatgmm.fitting.options import AUTO
 
 #: Waves per axis in the lowest, second, ... mean that ``"smooth"`` chooses from.
@@ -53,12 +53,16 @@ class Mean(ABC):
         """The maps that span a mean, (k, p_b) block by block."""
 
     def estimates(
-        self, centres: list[Blocks], covariances: list[Covariance], counts, basis: Blocks
+        self,
+        maps: list[Maps],
+        weights: list[np.ndarray],
+        covariances: list[Covariance],
+        basis: Blocks,
     ) -> list[Blocks]:
-        """Each component's mean, given the weighted mean of its maps, and their number."""
+        """Each component's mean, given the maps as it sees them and their weights in it."""
         return [
-            _least_squares(centre, covariance, basis)
-            for centre, covariance in zip(centres, covariances, strict=True)
+            seen.mean_within(w, basis, covariance)
+            for seen, w, covariance in zip(maps, weights, covariances, strict=True)
         ]
 
 
@@ -77,8 +81,8 @@ class FreeMean(Mean):
     def basis(self, geometry):
         return [np.empty((0, size)) for size in geometry.sizes]  # nothing confines it
 
-    def estimates(self, centres, covariances, counts, basis):
-        return centres
+    def estimates(self, maps, weights, covariances, basis):
+        return [seen.mean(w) for seen, w in zip(maps, weights, strict=True)]
 
 
 class CommonMean(FreeMean):
@@ -94,8 +98,10 @@ class CommonMean(FreeMean):
     def n_parameters(self, n_components, n_locations):
         return n_locations
 
-    def estimates(self, centres, covariances, counts, basis):
-        shares = counts / counts.sum()
+    def estimates(self, maps, weights, covariances, basis):
+        centres = super().estimates(maps, weights, covariances, basis)
+        shares = np.array([w.sum() for w in weights])
+        shares /= shares.sum()
         splits = np.cumsum([len(block) for block in centres[0]])[:-1]
 
         def weighted(vectors: list[Blocks]) -> np.ndarray:
@@ -188,11 +194,3 @@ def candidates(name: str, dimensions: int) -> list[Mean]:
 def observed(X: np.ndarray) -> np.ndarray | bool:
     """Which values are not missing, as numpy's ``where``; True without a copy where all are."""
     return ~np.isnan(X) if np.isnan(X).any() else True
-
-
-def _least_squares(centre: Blocks, covariance: Covariance, basis: Blocks) -> Blocks:
-    weighted = covariance.solve(basis)
-    rhs = sum(w @ m for w, m in zip(weighted, centre, strict=True))
-    gram = sum(w @ phi.T for w, phi in zip(weighted, basis, strict=True))
-    coefficients = np.linalg.solve(gram, rhs)
-    return [coefficients @ phi for phi in basis]

@@ -73,9 +73,8 @@ class Model:
         maps = self.scales.divide(maps)
         counts = responsibilities.sum(axis=0)
         covariances = [self.family.inside(theta) for theta in self.tied(thetas, counts)]
-        centres = [maps.mean(r) for r in responsibilities.T]
-        basis = self.scales.divide_vectors(self.basis)
-        means = self.mean.estimates(centres, covariances, counts, basis)
+        basis, weights = self.scales.divide_vectors(self.basis), list(responsibilities.T)
+        means = self.mean.estimates([maps] * len(weights), weights, covariances, basis)
         return Mixture(counts / counts.sum(), means, covariances, self.scales)
 
 

@@ -94,7 +94,7 @@ class _Incomplete:
         return _Incomplete(np.where(self.seen.seen, map_[:, None], 0.0), self.seen)
 
     def some(self, maps: np.ndarray) -> _Incomplete:
-        return self
+        return _Incomplete(self.values[:, maps], self.seen.some(maps))
 
     def innovations(self, covariance: VecchiaCovariance, slopes: bool = False) -> Innovations:
         return covariance.incomplete_innovations(self.seen, self.values, slopes)
@@ -179,9 +179,7 @@ class VecchiaMaps:
         for rows, part in self.parts:
             (some,) = np.nonzero(weights[rows] > _NEGLIGIBLE)
             if some.size:
-                chosen = part.some(some)
-                own = weights[rows[some]] if len(chosen) == len(some) else weights[rows]
-                found.append((own / total, chosen.less(centre[0])))
+                found.append((weights[rows[some]] / total, part.some(some).less(centre[0])))
         return found
 
     def _by_map(self, function) -> np.ndarray:

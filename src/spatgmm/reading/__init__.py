@@ -142,8 +142,9 @@ def read_array(path: str) -> np.ndarray:
     found = _open(path)
     if not isinstance(found, Stack) or found.coordinates is not None:
         raise ValueError(f"{path}: is no array; give .npy or .npz")
-    found = arrays.finite(path, found, missing=False)
-    return found.values.reshape(len(found.values), *(found.shape or found.values.shape[1:]))
+    found = arrays.finite(path, found)
+    axes = found.values.shape[1:] if found.shape is None else found.shape
+    return found.values.reshape(len(found.values), *axes)
 
 
 def _given(coordinates: str | None) -> tuple[int, ...] | Table | np.ndarray | None:
@@ -155,7 +156,7 @@ def _given(coordinates: str | None) -> tuple[int, ...] | Table | np.ndarray | No
     found = _open(coordinates, count_decides=True)
     if isinstance(found, Table):
         return found
-    return arrays.finite(coordinates, found, missing=False).values
+    return arrays.finite(coordinates, found).values
 
 
 def _count(given) -> int | None:
@@ -179,7 +180,7 @@ def _locations(stack: Stack, given, maps: str, coordinates: str | None, columns)
     try:
         return stack.locations(given)
     except ValueError as error:
-        where = maps if given is None else f"--coordinates {coordinates}, maps in {maps}"
+        where = maps if given is None else f"{coordinates}, maps in {maps}"
         kind = UsageError if isinstance(given, tuple) else ValueError
         raise kind(f"{where}: {error}") from None
 

@@ -89,7 +89,7 @@ def _stack(path: str, array: np.ndarray) -> Stack:
     return Stack(array.reshape(len(array), -1).astype(float), shape)
 
 
-def finite(path: str, stack: Stack, missing: bool, missing_values=()) -> Stack:
+def finite(path: str, stack: Stack, missing: bool | None = None, missing_values=()) -> Stack:
     """The same, if values are finite, or missing where they may be; else a refusal by place."""
     values = stack.values
     if missing_values:
@@ -103,6 +103,7 @@ def finite(path: str, stack: Stack, missing: bool, missing_values=()) -> Stack:
             at = f"row {row + 1}, pixel ({', '.join(str(i + 1) for i in pixel)})"
         flaw = f"{values[row, column]} is not a finite number"
         if np.isnan(values[row, column]):
-            flaw = "the value is missing" + missing_hint(np.isnan(values))
+            flaw = "the value is missing"
+            flaw += missing_hint(np.isnan(values)) if missing is not None else ""
         raise ValueError(f"{path}: {at}: {flaw}")
     return replace(stack, values=values)

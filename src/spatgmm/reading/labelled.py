@@ -48,7 +48,7 @@ def from_labelled(array, where: str = "X") -> Stack:
     names = None
     if maps in array.coords and array.coords[maps].ndim == 1:
         # pandas writes dates without an hour where none has one.
-        names = [places.plain(name) for name in pd.Index(array.coords[maps].to_numpy()).astype(str)]
+        names = pd.Index(array.coords[maps].to_numpy()).astype(str).tolist()
     coordinates = _curved(array, space)
     if coordinates is None:
         axes = [_axis(array, dim, where) for dim in space]

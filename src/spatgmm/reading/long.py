@@ -58,7 +58,7 @@ def _axis(names):
 
 
 def maps(
-    table: Table, which: Roles, variable: str | None, missing: bool = False, missing_values=()
+    table: Table, which: Roles, variable: str | None, missing: bool | None = None, missing_values=()
 ) -> tuple[Stack, np.ndarray]:
     """Maps in the order in which they first occur, places line by line.
 
@@ -96,7 +96,7 @@ def maps(
     unnamed = np.flatnonzero(of_map.isna())
     if unnamed.size:
         raise ValueError(f"{table.path}: row {rows[unnamed[0]] + 1}: no {table.names[which.map]}")
-    xy = table.numbers(which.axes, missing=False)
+    xy = table.numbers(which.axes)
     values = table.numbers([which.value], missing, missing_values)[:, 0]
     number, names = pd.factorize(of_map)
     place, sites = sorted_places(xy, which.slowest_first(table.names))
@@ -110,7 +110,7 @@ def maps(
     X[number, place] = values
     first = np.full(len(names), -1)
     first[number[::-1]] = rows[::-1]
-    return Stack(X, coordinates=sites, names=[places.plain(name) for name in names]), first
+    return Stack(X, coordinates=sites, names=places.as_names(pd.Series(names))), first
 
 
 def _check_complete(table, which, number, names, place, sites) -> None:

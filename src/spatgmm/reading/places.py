@@ -191,9 +191,9 @@ def order(labels: Sequence[pd.Series], places: Sequence | None, where: str) -> n
     """Row of each of the maps' places, where a column of labels names them; None: as they come."""
     if places is None:
         return None
-    wanted = [plain(place) for place in places]
+    wanted = as_names(pd.Series(list(places)))
     for column in labels:
-        given = [plain(label) for label in column]
+        given = as_names(column)
         shared = set(wanted) & set(given)
         if not shared:
             continue
@@ -227,9 +227,11 @@ def _only_counts(labels: Sequence[str]) -> bool:
     )
 
 
-def plain(label) -> str:
-    """A name as text; a whole number without a point."""
-    if isinstance(label, (float, np.floating)) and float(label).is_integer():
-        label = int(label)
-    text = str(label).strip().strip("\"'")
-    return text[:-2] if re.fullmatch(r"\d+\.0", text) else text
+def as_names(labels: pd.Series) -> list[str]:
+    """Names as text; whole numbers without a point, also where they come as text."""
+    if labels.dtype.kind == "f" and np.array_equal(labels, np.floor(labels)):
+        labels = labels.astype(np.int64)
+    names = [str(label).strip() for label in labels.to_numpy(dtype=object)]
+    if all(name.endswith(".0") for name in names):
+        names = [name[:-2] for name in names]
+    return names

@@ -23,6 +23,12 @@ from spatgmm.reading.words import (
     shown,
 )
 
+#: Numbers that a processor's cache holds.
+_CACHED = 1 << 16
+
+#: Cells that tell whether a column holds numbers.
+_SAMPLE = 1000
+
 
 @dataclass(frozen=True, eq=False)
 class Table:
@@ -60,36 +66,39 @@ class Table:
         """Whether a column holds numbers, mistakes aside."""
         return [_is_numeric(column) for _, column in self.cells.items()]
 
-    def numbers(self, columns: Sequence[int], missing: bool, missing_values=()) -> np.ndarray:
-        """Finite numbers of these columns, C order; NaN where one may be missing."""
-        cells = self.cells
-        if len(columns) < cells.shape[1]:
-            cells = cells.iloc[:, list(columns)]
-        if all(dtype.kind in "iuf" and isinstance(dtype, np.dtype) for dtype in cells.dtypes):
-            values = np.array(cells.to_numpy(dtype=float), order="C")
+    def numbers(
+        self, columns: Sequence[int], missing: bool | None = None, missing_values=()
+    ) -> np.ndarray:
+        """Finite numbers of these columns, C order.
+
+        `missing`: whether one may be missing, NaN; None where that is no choice.
+        """
+        values = _side_by_side([_as_numbers(self.cells.iloc[:, column]) for column in columns])
+        named = np.isin(values, missing_values) if missing_values else False
+        if np.isfinite(values).all() and not np.any(named):
+            return values
+        cells, bad = self.cells.iloc[:, list(columns)], ~np.isfinite(values)
+        if missing:
+            bad &= ~_are_missing(cells)
         else:
-            values = np.empty(cells.shape)
-            for j, (_, column) in enumerate(cells.items()):
-                values[:, j] = _as_numbers(column)
-        gone = _are_missing(cells) if missing and not np.isfinite(values).all() else False
-        for value in missing_values:
-            named = values == value
-            gone = gone | named if missing else gone
-            values[named] = np.nan
-        bad = ~np.isfinite(values)
-        bad &= np.logical_not(gone)
+            bad |= named
+        values[named] = np.nan
         if bad.any():
-            self._refuse(cells, values, bad, columns, bool(missing_values))
+            self._refuse(cells, values, bad, columns, missing is not None)
         return values
 
-    def _refuse(self, cells, values, bad, columns, named: bool) -> None:
+    def column(self, name: str) -> np.ndarray:
+        """The finite numbers in the column of that name, shape (rows,)."""
+        return self.numbers([_column(self, name)])[:, 0]
+
+    def _refuse(self, cells, values, bad, columns, choice: bool) -> None:
         i, j = np.unravel_index(bad.argmax(), bad.shape)
         name = f" ({shown(self.names[columns[j]])})" if self.names is not None else ""
         cell = cells.iloc[i, j]
-        flaw = "the value is missing" if named and is_number(str(cell)) else _flaw(cell)
+        flaw = _flaw(cell)
         if flaw.endswith("missing"):
-            flaw += missing_hint(np.isnan(values))
-        elif cells.shape[1] == 1:
+            flaw += missing_hint(np.isnan(values)) if choice else ""
+        elif self.cells.shape[1] == 1:
             flaw += "; columns are told by commas, semicolons, tabs, bars or blanks"
         elif self.notes:
             flaw += f" (read with {', '.join(self.notes)})"
@@ -151,7 +160,7 @@ def maps(
     values = table.numbers(columns, missing, missing_values)
     return Stack(
         values,
-        names=None if names is None else [places.plain(name) for name in names],
+        names=None if names is None else places.as_names(names),
         places=None if table.names is None else [table.names[column] for column in columns],
     )
 
@@ -224,7 +233,7 @@ def coordinates(
     if table.row_names is not None:
         labels.insert(0, table.row_names)
     rows = places.order(labels, maps_places, table.path)
-    values = table.numbers(chosen, missing=False)
+    values = table.numbers(chosen)
     return values if rows is None else values[rows]
 
 
@@ -242,11 +251,24 @@ def _column(table: Table, name: str) -> int:
     raise UsageError(f"{table.path}: has no column {shown(name)}; its columns: {known}")
 
 
+def _side_by_side(columns: Sequence[np.ndarray]) -> np.ndarray:
+    """Columns as an array in C order, written by so many rows as a processor's cache holds."""
+    rows = len(columns[0])
+    values = np.empty((rows, len(columns)))
+    step = max(1, _CACHED // len(columns))
+    for start in range(0, rows, step):
+        part = slice(start, start + step)
+        np.stack([column[part] for column in columns], axis=1, out=values[part])
+    return values
+
+
 def _is_numeric(column: pd.Series) -> bool:
+    """Whether most of some cells are numbers."""
     if column.dtype.kind in "iufb":
         return True
-    there = ~_are_missing(column)
-    return bool(np.isfinite(_as_numbers(column)[there]).sum() * 2 >= there.sum())
+    some = column.iloc[:_SAMPLE]
+    there = ~_are_missing(some)
+    return bool(np.isfinite(_as_numbers(some)[there]).sum() * 2 >= there.sum())
 
 
 def _as_numbers(column: pd.Series) -> np.ndarray:
@@ -255,13 +277,11 @@ def _as_numbers(column: pd.Series) -> np.ndarray:
         return column.to_numpy(dtype=float, na_value=np.nan)
     if column.dtype.kind in "mM":
         return np.full(len(column), np.nan)
-    text = column.astype(object)
-    numbers = np.array(pd.to_numeric(text, errors="coerce"), dtype=float)
-    bad = np.flatnonzero(np.isnan(numbers))
-    for i in bad:
-        cell = text.iloc[i]
-        if isinstance(cell, str):
-            cell = cell.strip().strip('"')
+    cells = column.to_numpy(dtype=object)
+    numbers = np.array(pd.to_numeric(cells, errors="coerce"), dtype=float)
+    for i in np.flatnonzero(np.isnan(numbers)):
+        if isinstance(cells[i], str):
+            cell = cells[i].strip().strip('"')
             # Where the first lines held whole numbers only, decimal commas come as a surprise.
             cell = cell.replace(",", ".") if cell.count(",") == 1 and "." not in cell else cell
             numbers[i] = float(cell) if is_number(cell) else np.nan
@@ -290,4 +310,6 @@ def _flaw(cell) -> str:
         return "the value is missing"
     if isinstance(cell, str) and not is_number(cell):
         return f"{shown(cell)} is not a number"
+    if np.isfinite(float(cell)):
+        return f"{cell} stands for a missing value, so that it is missing"
     return f"{cell} is not a finite number"

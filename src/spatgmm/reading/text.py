@@ -9,6 +9,7 @@ import gzip
 import io
 import lzma
 import re
+import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -75,6 +76,7 @@ class _Format:
     encoding: str
     skip: int  # lines before the first row
     comments: bool  # whether # begins comments further down
+    padded: bool  # whether blanks follow separators
     first: list[str]
     rows: list[list[str]]
 
@@ -169,10 +171,11 @@ def _sniff(lines: list[str], encoding: str) -> _Format:
         rows = [line.partition("#")[0] for line in rows]
     first, *rows = rows[: _LINES + 1]
     separator, decimal = _separators(rows or [first], separator)
+    padded = any(f"{separator} " in line for line in [first, *rows])
     first, *rows = (_split(line, separator) for line in [first, *rows])
     if decimal == ",":
         first, *rows = ([_pointed(cell) for cell in row] for row in [first, *rows])
-    return _Format(separator, decimal, encoding, skip, comments, first, rows)
+    return _Format(separator, decimal, encoding, skip, comments, padded, first, rows)
 
 
 def _has_trailing_comments(rows: list[str]) -> bool:
@@ -224,19 +227,23 @@ def _split(line: str, separator: str) -> list[str]:
 
 def _parse(path: str, opener: Callable[[str], BinaryIO], form: _Format, named: bool):
     """All rows below the header, or below nothing; columns by position."""
-    with opener(path) as file:
-        return pd.read_csv(
-            file,
-            header=None,
-            sep=r"\s+" if form.separator == " " else form.separator,
-            decimal=form.decimal,
-            encoding=form.encoding,
-            skiprows=form.skip + named,
-            comment="#" if form.comments else None,
-            na_values=MISSING_IN_ANY_CASE,
-            skipinitialspace=True,
-            low_memory=False,
-        )
+    options = {
+        "header": None,
+        "sep": r"\s+" if form.separator == " " else form.separator,
+        "decimal": form.decimal,
+        "encoding": form.encoding,
+        "skiprows": form.skip + named,
+        "comment": "#" if form.comments else None,
+        "na_values": MISSING_IN_ANY_CASE,
+        "skipinitialspace": form.padded,  # it costs a tenth of the time
+    }
+    with warnings.catch_warnings():
+        # Columns in which numbers and words mix are sorted out cell by cell.
+        warnings.simplefilter("ignore", pd.errors.DtypeWarning)
+        if opener is open_plain:
+            return pd.read_csv(path, compression=None, **options)  # faster than a file handle
+        with opener(path) as file:
+            return pd.read_csv(file, **options)
 
 
 def _check_lengths(path, opener, form: _Format, cells: pd.DataFrame, named: bool) -> None:

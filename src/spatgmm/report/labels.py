@@ -13,34 +13,50 @@ from spatgmm.report.words import STAND_IN
 #: In place of a varied value, where a scenario or method has no such key.
 ABSENT = "–"
 
+_UNSET = object()
+
+#: What the values of a loader's maps are; the unit of a user's own maps is not known.
+_VALUES = {
+    "film": "dose difference (Gy)",
+    "climate": "temperature (°C)",
+    "texture": "intensity (SD)",
+}
+
+#: The unit of a loader's coordinates.
+_DISTANCES = {"film": "mm", "climate": "km", "texture": "pixels"}
+
 
 def methods(results: Results, fits: pd.DataFrame) -> dict[str, str]:
     """Method variant -> label, from the plug-ins, in the order of `fits`.
 
-    Two methods of one plug-in are told apart by their ids, variants of one method by the
-    parameters that a study varies.
+    Two methods of one plug-in are told apart by the settings in which they differ, or else by their
+    ids; variants of one method by the parameters that a study varies.
     """
     variants = [results.design.methods[method] for method in fits["method"].unique()]
-    labels = {variant.base_method: results.plugin(variant.id).label for variant in variants}
-    shown = list(labels.values())
-    for base, label in labels.items():
-        if shown.count(label) > 1:
-            labels[base] = f"{label} ({base})"
+    plain = {variant.base_method: results.plugin(variant.id).label for variant in variants}
+    labels = {}
+    for base_method, label in plain.items():
+        alike = [other for other in plain if plain[other] == label]
+        others = [_settings(results, other) for other in alike if other != base_method]
+        own = _settings(results, base_method)
+        differing = {k: v for k, v in own.items() if any(o.get(k, _UNSET) != v for o in others)}
+        told_apart = _pairs(differing) or (base_method if own in others else "")
+        labels[base_method] = f"{label} ({told_apart})" if told_apart else label
     return {
-        variant.id: ", ".join(
-            [
-                labels[variant.base_method],
-                *(f"{name} = {value(v)}" for name, v in variant.varied.items()),
-            ]
-        )
+        variant.id: ", ".join(filter(None, [labels[variant.base_method], _pairs(variant.varied)]))
         for variant in variants
     }
 
 
-def source(results: Results, case: str) -> str:
-    """The scenario or data set of a case, which is called a stand-in if nobody measured it."""
-    name = results.design.cases[case].scenario
-    return f"{name} ({STAND_IN})" if results.is_stand_in(case) else name
+def case(results: Results, id: str) -> str:
+    """The scenario or data set of a case, and what a study varies of it.
+
+    One that nobody measured is called a stand-in.
+    """
+    known = results.design.cases[id]
+    varied = ", ".join(f"{key(path)} = {value(v)}" for path, v in known.varied.items())
+    name = ", ".join(filter(None, [known.scenario, varied]))
+    return f"{name} ({STAND_IN})" if results.is_stand_in(id) else name
 
 
 def values(results: Results, case: str) -> str:
@@ -74,3 +90,13 @@ def value(varied: Any) -> str:
     if isinstance(varied, float):
         return ABSENT if pd.isna(varied) else f"{varied:g}"
     return str(varied)
+
+
+def _pairs(settings: dict[str, Any]) -> str:
+    return ", ".join(f"{name} = {value(v)}" for name, v in settings.items())
+
+
+def _settings(results: Results, base_method: str) -> dict[str, Any]:
+    """What a configuration sets of a method, besides what does not show in its results."""
+    settings = results.config["methods"].get(base_method, {})
+    return {name: v for name, v in settings.items() if name not in ("plugin", "time_limit")}

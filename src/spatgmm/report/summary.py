@@ -9,6 +9,7 @@ import pandas as pd
 
 from spatgmm.common.files import atomic_path
 from spatgmm.report import registry
+from spatgmm.report.figures.drawing import picture
 from spatgmm.report.results import Results, tallied
 from spatgmm.report.words import STAND_IN, significant
 from spatgmm.study import outputs, rows
@@ -44,37 +45,49 @@ def write(config: Mapping, results_dir) -> Path:
 
 def text(results: Results) -> str:
     """The summary in Markdown."""
-    config = results.config
-    parts = [f"# Results of the configuration `{config['name']}`", _synthetic(results)]
-    for asked in outputs.asked(config):
-        made = registry.build(asked, results)
-        parts += [f"## {asked.label}", f"**What it shows.** {made.finding}", made.markdown(asked)]
+    wanted = outputs.asked(results.config)
+    made = {asked.name: registry.build(asked, results) for asked in wanted}
+    first = [asked for asked in wanted if asked.output.headline]
+    parts = [
+        f"# Results of the configuration `{results.config['name']}`",
+        _runs(results),
+        *(made[asked.name].finding for asked in first if asked.output.kind == "table"),
+        *(picture(asked) for asked in first if asked.output.kind == "figure"),
+        _synthetic(results),
+        _contents(wanted),
+    ]
+    for asked in wanted:
+        one = made[asked.name]
+        parts += [f"## {asked.label}", f"**What it shows.** {one.finding}", one.markdown(asked)]
     parts.append(provenance(results))
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
 def provenance(results: Results) -> str:
-    """Fits by outcome, seconds, versions and code, as a section in Markdown."""
+    """Seconds, versions and code, as a section in Markdown."""
     tally = results.tally()
-    ended = _ended(tally)
-    lines = [
-        "## Provenance",
-        "",
-        f"- Fits: {tally['fits'].sum()}, of which {ended['n_ok']} ok, {ended['n_failed']} failed, "
-        f"{ended['n_unsupported']} not applicable to their data",
-        f"- Seconds spent in fits, all processes together: {significant(tally['seconds'].sum())}",
-        f"- Root seed: {results.design.root_seed}",
-    ]
+    versions = []
     for column, label in rows.VERSIONS.items():
         found = sorted(str(version) for version in tally[column].dropna().unique())
         if found:
-            lines.append(f"- {label}: {', '.join(found)}")
+            versions.append(f"{label} {' and '.join(found)}")
+    lines = [
+        "## Provenance",
+        "",
+        f"Root seed {results.design.root_seed}; {significant(tally['seconds'].sum())} seconds in "
+        f"fits, all processes together. Made with {', '.join(versions)}.",
+    ]
+    if mixed := results.mixed():
+        lines += ["", f"**{mixed}**"]
     lines += [
+        "",
+        "<details><summary>Fits, seconds and code by method</summary>",
         "",
         "| method | plug-in | code | fits ok | failed | not applicable | seconds |",
         "|:--|:--|:--|--:|--:|--:|--:|",
     ]
-    for method, group in tally.groupby("method", sort=False):
+    base_methods = tally["method"].map(lambda method: results.design.methods[method].base_method)
+    for method, group in tally.groupby(base_methods, sort=False):
         ended = _ended(group)
         hashes = ", ".join(sorted(group["code_hash"].dropna().unique()))
         lines.append(
@@ -82,9 +95,27 @@ def provenance(results: Results) -> str:
             f"{ended['n_failed']} | {ended['n_unsupported']} | "
             f"{significant(float(group['seconds'].sum()))} |"
         )
-    if mixed := results.mixed():
-        lines += ["", f"**{mixed}**"]
-    return "\n".join(lines)
+    return "\n".join([*lines, "", "</details>"])
+
+
+def _runs(results: Results) -> str:
+    """What was run, and how it ended."""
+    tally, design = results.tally(), results.design
+    ended = _ended(tally)
+    methods = {variant.base_method for variant in design.methods.values()}
+    return (
+        f"{tally['fits'].sum()} fits by {len(methods)} methods in {len(design.studies)} studies: "
+        f"{ended['n_ok']} ok, {ended['n_failed']} failed, {ended['n_unsupported']} not applicable "
+        "to their data."
+    )
+
+
+def _contents(wanted: list[outputs.Asked]) -> str:
+    lines = [
+        f"- [{asked.label}](#{asked.label.lower().replace(' ', '-')}): {asked.output.title}"
+        for asked in wanted
+    ]
+    return "\n".join([*lines, "- [Provenance](#provenance)"])
 
 
 def _ended(tally: pd.DataFrame) -> dict[str, int]:

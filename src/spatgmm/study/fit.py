@@ -20,7 +20,6 @@ import numpy as np
 
 from spatgmm import methods
 from spatgmm.common import agreement, r
-from spatgmm.common.base import bic
 from spatgmm.data import Dataset
 from spatgmm.study import cases, rows
 
@@ -167,6 +166,9 @@ def _measures(result: methods.FitResult, data: Dataset, matched: np.ndarray) -> 
         "converged": result.converged,
     }
     if result.log_likelihood is not None and result.n_parameters is not None:
+        # Here, since it comes with scikit-learn: half of a job's start, and some methods need none.
+        from spatgmm.common.base import bic
+
         measures["bic"] = bic(result.log_likelihood, result.n_parameters, len(data.X))
     extras = dict(result.extras)
     parameters, covariances = extras.pop("parameters", None), extras.pop("covariances", {})

@@ -88,6 +88,8 @@ class Output:
         What all of the studies, or one of them, must be.
     several : bool
         Whether it can show more than one study.
+    headline : bool
+        Whether a summary opens with what it shows.
     module : str
         In ``spatgmm.report.<kind>s`` (default, that of its name).
     options : mapping
@@ -103,6 +105,7 @@ class Output:
     each: Trait | None = None
     some: Trait | None = None
     several: bool = False
+    headline: bool = False
     module: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -298,6 +301,7 @@ CATALOGUE = (
         "shares: mean (standard error of the mean), median, and fits that succeeded / failed. "
         "Classification by the true parameters gives the best possible ARI.",
         studies=("comparison",),
+        headline=True,
     ),
     Output(
         "table",
@@ -390,6 +394,7 @@ CATALOGUE = (
         "Adjusted Rand index (ARI) by method over all that is varied, mean (standard error of the "
         "mean).",
         studies=("sweep",),
+        headline=True,
     ),
     Output(
         "figure",
@@ -425,6 +430,7 @@ CATALOGUE = (
         "true parameters (dashed line). Notes count the fits that failed and mark methods that do "
         "not apply.",
         studies=("comparison",),
+        headline=True,
     ),
     Output(
         "figure",
@@ -432,9 +438,10 @@ CATALOGUE = (
         "Covariance matrices",
         "Covariances of the locations (rows and columns in C order), component by component: the "
         "truth; the separable covariance (row ⊗ column) that a mixture of matrix normals would "
-        "reach with endless data and known groups; fitted spatial covariances; and, for other "
-        "methods with a likelihood, the sample covariance of the clusters they found. Numbers: "
-        "relative error in Frobenius norm.",
+        "reach at best, with endless data and known groups; fitted spatial covariances; and, for "
+        "other methods with a likelihood, the sample covariance of the clusters they found. Error: "
+        "relative, in Frobenius norm; loss: log-likelihood lost per map against the truth, "
+        "which row ⊗ column makes as small as it can (singular: without limit).",
         studies=("comparison",),
         otherwise=(ON_GRID,),
         some=ON_GRID,
@@ -456,7 +463,7 @@ CATALOGUE = (
         "Real data",
         "One data set per row. Left: example maps of each group. Middle: true groups against "
         "clusters, in the raw data and with each group's mean map subtracted (numbers of maps; "
-        "colour: share of the group). Right: fitted correlation by scaled distance per cluster "
+        "colour: share of the group). Right: fitted correlation by distance per cluster "
         "(lines; raw data where they were fitted, else centred), 95 % band by the delta method "
         "from the fit's observed information, and mean empirical correlations about the cluster's "
         "mean map (points); colours as in the maps' frames.",
@@ -500,8 +507,9 @@ CATALOGUE = (
         "figure",
         "sweep-heat",
         "Sweep: maps of ARI",
-        "Mean ARI over the first two keys that are varied, a heat map per method; below it, its "
-        "standard error, where there is room. A row of panels for each value of further keys.",
+        "Mean ARI over the first two keys that are varied, a heat map per method, with its "
+        "standard error in brackets where there is room. A row of panels for each value of further "
+        "keys.",
         studies=("sweep",),
     ),
     Output(

@@ -75,7 +75,8 @@ def read(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
     digest = content[start : start + _DIGITS]
     if digest != _digest(content[:start] + b" " * _DIGITS + content[start + _DIGITS :]):
         raise DamagedFile(path, "its checksum does not agree")
-    return pq.read_table(pa.BufferReader(content), columns=columns, use_threads=False)
+    # Not pq.read_table, which imports pandas.
+    return pq.ParquetFile(pa.BufferReader(content)).read(columns, use_threads=False)
 
 
 def _sealed_at(content: bytes) -> int | None:

@@ -70,6 +70,9 @@ _MOST_MAPS = 1000
 #: Parts of the spectrum in which k-means and Ward's method see the energy of a map.
 _N_ENERGIES = 6
 
+#: Numbers in a matrix that is faster full than sparse.
+_SMALL = 2**16
+
 _LOG_2PI = np.log(2 * np.pi)
 
 
@@ -117,17 +120,15 @@ def multistart(
         if model.mean.is_free and n_init > 1:
             # With free means a small component holds on to its maps, since their noise is in its
             # mean; half of the starts first sort the maps by covariance alone.
-            presorted = distinct(Search(some.about_common_mean(), spectra).run(starts[1::2]))
+            presorted = distinct(search.run(starts[1::2], common_mean=True))
             starts = np.array([*starts[::2], *[first.responsibilities for first in presorted]])
         return search.run(starts)
 
     best = until_settled(one_round, n_components, n_init)
-    if every > 1:
-        search = Search(Coefficients(all_maps, spectra.bands, columns), spectra)
-    return [
-        (candidate.responsibilities if every == 1 else search.extended(candidate), candidate.thetas)
-        for candidate in best
-    ]
+    if every == 1:
+        return [(candidate.responsibilities, candidate.thetas) for candidate in best]
+    search = Search(Coefficients(all_maps, spectra.bands, columns, some.common), spectra)
+    return [(search.responsibilities(candidate), candidate.thetas) for candidate in best]
 
 
 def profile(
@@ -167,21 +168,24 @@ class Coefficients:
     bands : Bands
     columns : ndarray or slice
         The cosines that are free in a component's mean.
+    common : ndarray of shape (f,), optional
+        The free part of a common mean; by default that of these maps.
 
     Attributes
     ----------
+    common : ndarray of shape (f,)
     energies : ndarray of shape (n, b)
         Sums of squares over each band; of free coefficients about their common mean.
     """
 
-    def __init__(self, maps: np.ndarray, bands: Bands, columns):
+    def __init__(self, maps: np.ndarray, bands: Bands, columns, common=None):
         self.maps, self.bands = maps, bands
         self._free = maps[:, columns]
-        self._common = self._free.mean(axis=0)
+        self.common = self._free.mean(axis=0) if common is None else common
         self._sum = _sums(bands.of[columns], len(bands.sizes))
         self._band_of_free = bands.of[columns]
         centre = np.zeros(maps.shape[1])
-        centre[columns] = self._common
+        centre[columns] = self.common
         sums = _sums(bands.of, len(bands.sizes))
         self.energies = np.empty((len(maps), len(bands.sizes)))
         for rows in chunks(*maps.shape):
@@ -190,16 +194,21 @@ class Coefficients:
     def __len__(self) -> int:
         return len(self.maps)
 
+    @property
+    def n_free(self) -> int:
+        """Cosines of a mean that are free."""
+        return len(self.common)
+
     def about_common_mean(self) -> Coefficients:
         """The same data, all components having the mean of all maps."""
         common = copy(self)
-        common._free, common._common = self._free[:, :0], self._common[:0]
+        common._free, common.common = self._free[:, :0], self.common[:0]
         common._sum, common._band_of_free = self._sum[:0], self._band_of_free[:0]
         return common
 
     def moments(self, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Means about the common one (k, f) and mean squares by band (k, b) of shares (k, n)."""
-        means = shares @ self._free - self._common
+        means = shares @ self._free - self.common
         squares = shares @ self.energies - means**2 @ self._sum
         return means, np.maximum(squares, 0) / self.bands.sizes
 
@@ -212,7 +221,7 @@ class Coefficients:
         """Squared Mahalanobis distances (k, n) to means (k, f) under variances (k, b)."""
         along = means / d[:, self._band_of_free]
         distances = (1 / d) @ self.energies.T
-        distances -= 2 * (along @ self._free.T - (along @ self._common)[:, None])
+        distances -= 2 * (along @ self._free.T - (along @ self.common)[:, None])
         return distances + np.einsum("kf,kf->k", along, means)[:, None]
 
     def isometric(self) -> np.ndarray:
@@ -370,23 +379,35 @@ class Search:
         self._pooled, value = spectra.scan(interior, pooled[None], n_steps=_POOLED_STEPS)
         self._best_pooled = self._pooled[0, value[0].argmin()]
 
-    def run(self, responsibilities: np.ndarray) -> list[Candidate]:
-        """EM from each start (n_starts, n, G) until it settles; one candidate each, in no order."""
-        G = responsibilities.shape[2]
-        widest = max(self._data.maps.shape[1], self._spectra.scanned.size)
-        size = max(_MOST_VALUES // (G * widest), 1)
+    def run(self, responsibilities: np.ndarray, common_mean: bool = False) -> list[Candidate]:
+        """EM from each start until it settles or follows a better one.
+
+        Parameters
+        ----------
+        responsibilities : ndarray of shape (n_starts, n, G)
+        common_mean : bool
+            Whether all components keep the mean of all maps.
+
+        Returns
+        -------
+        list of Candidate
+            One for each start that settled, in no particular order.
+        """
+        data = self._data.about_common_mean() if common_mean else self._data
+        widest = max(data.n_free, self._spectra.scanned.size)
+        size = max(_MOST_VALUES // (responsibilities.shape[2] * widest), 1)
         found = []
         for first in range(0, len(responsibilities), size):
-            found += self._run_together(responsibilities[first : first + size])
+            found += self._run_together(data, responsibilities[first : first + size])
         return found
 
-    def extended(self, candidate: Candidate) -> np.ndarray:
+    def responsibilities(self, candidate: Candidate) -> np.ndarray:
         """Responsibilities (n, G) of this data at a candidate's parameters."""
         d = self._spectra.variances(candidate.thetas, self._spectra.of(candidate.thetas[:, SHAPE]))
-        _, R = self._expect(candidate.weights, candidate.means, d, len(candidate.weights))
+        _, R = self._expect(self._data, candidate.weights, candidate.means, d)
         return R.T
 
-    def _run_together(self, responsibilities: np.ndarray) -> list[Candidate]:
+    def _run_together(self, data: Coefficients, responsibilities: np.ndarray) -> list[Candidate]:
         n_starts, n, G = responsibilities.shape
         spectra = self._spectra
         # A slot is one component of one start; all slots move together, R has shape (slots, n).
@@ -399,30 +420,26 @@ class Search:
         found = []
         for iteration in range(_MAX_ITER):
             counts = R.sum(axis=1)
-            means, moments = self._data.moments(R / np.maximum(counts, 1e-300)[:, None])
+            means, moments = data.moments(R / np.maximum(counts, 1e-300)[:, None])
             scan = (since_scan >= _SCAN_EVERY) | (gains < _TOL)
             since_scan = np.where(scan, 1, since_scan + 1)
-            slots = np.flatnonzero(np.repeat(scan, G))
-            if slots.size:
-                scanned[slots], values = spectra.scan(scanned[slots], moments[slots])
-                best = values.argmin(axis=1)
-                present = spectra.objective(
-                    spectra.variances(thetas[slots], kappa[slots]), moments[slots]
-                )
-                better = values.min(axis=1) < present
-                slots, best = slots[better], best[better]
-                thetas[slots], kappa[slots] = scanned[slots, best], spectra.scanned[best]
-            thetas, kappa, _ = spectra.improved(thetas, kappa, moments, iteration % 2 == 0)
-            weights = counts / n
-            log_likelihood, R = self._expect(weights, means, spectra.variances(thetas, kappa), G)
+            if scan.any():
+                slots = np.flatnonzero(np.repeat(scan, G))
+                self._scan(slots, thetas, kappa, scanned, moments)
+            move_shape = iteration % 2 == 0
+            thetas, kappa, _ = spectra.improved(thetas, kappa, moments, move_shape)
+            weights = (counts / n).reshape(-1, G)
+            log_likelihood, R = self._expect(data, weights, means, spectra.variances(thetas, kappa))
             gains, reached = log_likelihood - reached, log_likelihood
-            settled = (scan & (gains < _TOL)) | (counts.reshape(-1, G).min(axis=1) < MIN_MAPS)
+            settled = (scan & (gains < _TOL)) | (weights.min(axis=1) * n < MIN_MAPS)
             if iteration == _MAX_ITER - 1:
                 settled[:] = True
             for j in np.flatnonzero(settled):
                 at = slice(j * G, (j + 1) * G)
-                found.append(Candidate(reached[j], R[at].T, weights[at], means[at], thetas[at]))
-            going = ~settled & ~_followers(reached, R.reshape(-1, G, n).argmax(axis=1), found)
+                found.append(Candidate(reached[j], R[at].T, weights[j], means[at], thetas[at]))
+            going = ~settled
+            if not move_shape:
+                going &= ~_followers(reached, R.reshape(-1, G, n).argmax(axis=1), found)
             reached, gains, since_scan = reached[going], gains[going], since_scan[going]
             going = np.repeat(going, G)
             R, thetas, kappa, scanned = R[going], thetas[going], kappa[going], scanned[going]
@@ -430,20 +447,29 @@ class Search:
                 break
         return found
 
-    def _expect(self, weights, means, d, G) -> tuple[np.ndarray, np.ndarray]:
+    def _scan(self, slots, thetas, kappa, scanned, moments) -> None:
+        """Take the best of all shapes for these slots, where it is better; arrays change."""
+        spectra = self._spectra
+        scanned[slots], values = spectra.scan(scanned[slots], moments[slots])
+        present = spectra.objective(spectra.variances(thetas[slots], kappa[slots]), moments[slots])
+        better = values.min(axis=1) < present
+        slots, best = slots[better], values.argmin(axis=1)[better]
+        thetas[slots], kappa[slots] = scanned[slots, best], spectra.scanned[best]
+
+    def _expect(self, data, weights, means, d) -> tuple[np.ndarray, np.ndarray]:
         """Log-likelihood per start and the new responsibilities (slots, n)."""
-        joint = self._data.distances(means, d)
+        joint = data.distances(means, d)
         joint += (np.log(d) @ self._spectra.bands.sizes)[:, None]
         joint += self._spectra.n_locations * _LOG_2PI
         joint *= -0.5
-        joint += np.log(np.maximum(weights, 1e-300))[:, None]
-        joint = joint.reshape(-1, G, len(self._data))
+        joint += np.log(np.maximum(weights, 1e-300)).reshape(-1, 1)
+        joint = joint.reshape(-1, weights.shape[-1], len(data))
         # logsumexp over the components, by hand: this is the inner loop of the search.
         largest = joint.max(axis=1, keepdims=True)
         R = np.exp(joint - largest)
         total = R.sum(axis=1, keepdims=True)
         evidence = (largest + np.log(total)).sum(axis=(1, 2))
-        return evidence, (R / total).reshape(-1, len(self._data))
+        return evidence, (R / total).reshape(-1, len(data))
 
 
 def informed_responsibilities(
@@ -451,17 +477,18 @@ def informed_responsibilities(
 ) -> list[np.ndarray]:
     """Starts that know more than chance, each (n, G).
 
-    k-means and Ward's method, on the maps (which know means) and on their log energies in parts of
-    the spectrum (which know covariances).  Where maps are fewer than pixels, random starts rarely
-    come near an optimum.
+    k-means on the maps (which know means) and on their log energies in parts of the spectrum (which
+    know covariances).  Where maps are fewer than pixels, random starts rarely come near an optimum:
+    there Ward's method says more.
     """
     features = [data.isometric(), _log_energies(data, spectra)]
-    by_kmeans = [kmeans_responsibilities(these, n_components, rng) for these in features]
-    by_ward = [
-        np.eye(n_components)[fcluster(ward(these), n_components, "maxclust") - 1]
-        for these in features
-    ]
-    return by_kmeans + by_ward
+    starts = [kmeans_responsibilities(these, n_components, rng) for these in features]
+    if len(data) < spectra.n_locations:
+        starts += [
+            np.eye(n_components)[fcluster(ward(these), n_components, "maxclust") - 1]
+            for these in features
+        ]
+    return starts
 
 
 def _log_energies(data: Coefficients, spectra: Spectra) -> np.ndarray:
@@ -492,9 +519,11 @@ def _followers(
     return follows
 
 
-def _sums(of: np.ndarray, n_groups: int) -> csr_array:
+def _sums(of: np.ndarray, n_groups: int) -> np.ndarray | csr_array:
     """The matrix (m, groups) that sums over the members of each group."""
-    return csr_array((np.ones(len(of)), of, np.arange(len(of) + 1)), shape=(len(of), n_groups))
+    m = len(of)
+    sums = csr_array((np.ones(m), of, np.arange(m + 1)), shape=(m, n_groups))
+    return sums.toarray() if m * n_groups <= _SMALL else sums
 
 
 def _moved(thetas: np.ndarray, steps: np.ndarray) -> np.ndarray:

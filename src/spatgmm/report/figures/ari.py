@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ import pandas as pd
 from spatgmm.report import labels
 from spatgmm.report.figures import method_rows, style
 from spatgmm.report.figures.drawing import Drawing
+from spatgmm.report.figures.looks import Look, looks
 from spatgmm.report.results import Results, counts, mean_and_error
 from spatgmm.report.words import listing, percent
 from spatgmm.study.rows import OK, UNSUPPORTED
@@ -53,7 +56,7 @@ def _draw(results: Results, fits: pd.DataFrame, names: dict[str, str]):
         sharex=True,
         squeeze=False,
     )
-    controls = results.controls(fits)
+    controls, shown_as = results.controls(fits), looks(results.design.methods.values())
     rng = np.random.default_rng(0)  # jitter only
     for index, (ax, case) in enumerate(zip(axes.ravel(), cases, strict=False)):
         group = fits[fits["case"] == case]
@@ -64,8 +67,8 @@ def _draw(results: Results, fits: pd.DataFrame, names: dict[str, str]):
             ax.axvline(best, color="0.3", linestyle="--", linewidth=0.8, zorder=0)
         ax.axvline(0, color="0.85", linewidth=0.8, zorder=0)
         for y, method in enumerate(names):
-            _draw_method(ax, y, group[group["method"] == method], method, results, rng)
-        ax.set_title(results.design.cases[case].scenario)
+            _draw_method(ax, y, group[group["method"] == method], shown_as[method], rng)
+        ax.set_title(textwrap.fill(labels.case(results, case), 36))
         style.letter(ax, index)
     shown = [ax for ax in axes.ravel()[: len(cases)]]
     for ax in axes.ravel()[len(cases) :]:
@@ -76,18 +79,18 @@ def _draw(results: Results, fits: pd.DataFrame, names: dict[str, str]):
             ax.set_xlabel("ARI")
     low = min(-0.12, float(fits["ari"].min()) - 0.05) if fits["ari"].notna().any() else -0.12
     axes[0, 0].set_xlim(low, 1.05)
-    method_rows.label(axes[0, 0], names)
+    method_rows.label(axes[0, 0], list(names.values()))
     return figure
 
 
-def _draw_method(ax, y: int, group, method: str, results: Results, rng) -> None:
+def _draw_method(ax, y: int, group, look: Look, rng) -> None:
     ended = counts(group)
     ari = group.loc[group["status"] == OK, "ari"].to_numpy(dtype=float)
     if len(ari):
         mean, error = mean_and_error(ari)
         reach = 1.96 * error if np.isfinite(error) else 0.0
         summary = (mean - reach, mean, mean + reach)
-        method_rows.draw(ax, y, ari, summary, method, results, rng)
+        method_rows.draw(ax, y, ari, summary, look, rng)
     if ended["n_failed"]:
         note = f"{ended['n_failed']} of {len(group)} failed"
     elif ended["n_unsupported"]:

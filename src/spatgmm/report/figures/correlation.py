@@ -6,9 +6,12 @@ import numpy as np
 import pandas as pd
 
 from spatgmm.covariance.fitted import FittedCovariance
-from spatgmm.covariance.geometry import MAX_DISTANCE, scaled_distances
+from spatgmm.covariance.geometry import MAX_DISTANCE, Geometry, scaled_distances
 from spatgmm.data import Dataset
 from spatgmm.report.figures import style
+
+#: Label of an axis of scaled distances.
+SCALED = "scaled distance δ (largest = 2)"
 
 #: With more distinct distances than this, they are put into bins of equally many pairs.
 _MAX_POINTS = 30
@@ -51,7 +54,13 @@ def nearest(data: Dataset) -> float:
     return float(delta[delta > 0].min())
 
 
-def draw(ax, data: Dataset, labels: np.ndarray, fitted: dict[int, FittedCovariance | None]) -> None:
+def draw(
+    ax,
+    data: Dataset,
+    labels: np.ndarray,
+    fitted: dict[int, FittedCovariance | None],
+    unit: str | None = None,
+) -> None:
     """Points, curves and bands of every group of one data set.
 
     Parameters
@@ -62,8 +71,12 @@ def draw(ax, data: Dataset, labels: np.ndarray, fitted: dict[int, FittedCovarian
         Group of each map, for the empirical points.
     fitted : dict
         By group; None where there is no fit.
+    unit : str or None
+        Name of the coordinates' unit, in which distances are shown then; ``""`` if nobody knows it.
+        None: scaled distances.
     """
     delta = scaled_distances(data.coordinates)
+    scale = 1.0 if unit is None else Geometry(data.coordinates).unit
     # The curve starts at the nearest neighbours: at 0 the nugget makes it jump to 1.
     curve = np.linspace(nearest(data), MAX_DISTANCE, 200)
     for group, covariance in fitted.items():
@@ -71,14 +84,17 @@ def draw(ax, data: Dataset, labels: np.ndarray, fitted: dict[int, FittedCovarian
         members = data.X[labels == group]
         if len(members) > 1:
             points = empirical(members, delta)
-            ax.plot(points["delta"], points["correlation"], ".", color=colour, ms=3, alpha=0.6)
+            ax.plot(
+                scale * points["delta"], points["correlation"], ".", color=colour, ms=3, alpha=0.6
+            )
         if covariance is None:
             continue
         band = covariance.band(curve)
         if band is not None:
-            ax.fill_between(curve, *band, color=colour, alpha=0.2, linewidth=0)
-        ax.plot(curve, covariance.correlation(curve), color=colour)
+            ax.fill_between(scale * curve, *band, color=colour, alpha=0.2, linewidth=0)
+        ax.plot(scale * curve, covariance.correlation(curve), color=colour)
     ax.axhline(0, color="0.8", linewidth=0.6, zorder=0)
     # Up to 1 there is room for a legend above curves that fall.
-    ax.set(xlim=(0, MAX_DISTANCE), ylim=(None, 1.02))
-    ax.set(xlabel="scaled distance δ (largest = 2)", ylabel="correlation")
+    ax.set(xlim=(0, scale * MAX_DISTANCE), ylim=(None, 1.02))
+    distance = f"distance ({unit or 'unit of the coordinates'})"
+    ax.set(xlabel=SCALED if unit is None else distance, ylabel="correlation")

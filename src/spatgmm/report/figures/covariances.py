@@ -19,6 +19,9 @@ from spatgmm.study.rows import FAILED, OK
 
 _ACROSS = 5
 
+#: Beyond this loss of log-likelihood a matrix is as good as singular.
+_MOST = 1000
+
 
 def build(results: Results, *studies: str) -> Drawing:
     """A row per component, a column per covariance."""
@@ -27,7 +30,7 @@ def build(results: Results, *studies: str) -> Drawing:
     return Drawing(
         lambda: _draw(results, case, fits),
         _finding(results, case, fits),
-        (f"Scenario {labels.source(results, case)}, {p} locations, replicate 0.",),
+        (f"Scenario {labels.case(results, case)}, {p} locations, replicate 0.",),
     )
 
 
@@ -53,7 +56,9 @@ def _draw(results: Results, case: str, fits: pd.DataFrame):
     truth = _truth(data)
     names = labels.methods(results, fits)
     cells = {"Truth": dict(enumerate(truth))}
-    cells["Best row ⊗ column"] = {g: best_separable(Xi, data.shape) for g, Xi in enumerate(truth)}
+    cells["Row ⊗ column at best"] = {
+        g: best_separable(Xi, data.shape) for g, Xi in enumerate(truth)
+    }
     for method, matrices in _fitted(results, fits, data).items():
         cells[names[method]] = matrices
     for method, matrices in _clusters(results, fits, data).items():
@@ -66,7 +71,7 @@ def _draw(results: Results, case: str, fits: pd.DataFrame):
     figure, axes = plt.subplots(
         blocks * components,
         across,
-        figsize=(0.6 + (style.PAGE - 0.6) * across / _ACROSS, blocks * (1.3 * components + 0.25)),
+        figsize=(0.6 + (style.PAGE - 0.6) * across / _ACROSS, blocks * (1.4 * components + 0.25)),
         squeeze=False,
     )
     limit = max(float(Xi.max()) for Xi in truth)
@@ -96,7 +101,7 @@ def _draw(results: Results, case: str, fits: pd.DataFrame):
                 interpolation="nearest",
             )
             if index:
-                ax.set_xlabel(f"error {number(_error(matrices[g], truth[g]), 2)}", labelpad=2)
+                ax.set_xlabel(_distances(truth[g], matrices[g]), labelpad=2)
     bar = figure.colorbar(image, ax=axes, pad=0.01, aspect=30, fraction=0.03, shrink=0.6)
     bar.set_label("covariance")
     bar.outline.set_linewidth(0.4)
@@ -187,8 +192,13 @@ def _clusters(results: Results, fits, data: Dataset) -> dict[str, dict[int, np.n
     return found
 
 
-def _error(matrix: np.ndarray, truth: np.ndarray) -> float:
-    return float(np.linalg.norm(matrix - truth) / np.linalg.norm(truth))
+def _distances(truth: np.ndarray, matrix: np.ndarray) -> str:
+    """Relative error in Frobenius norm, and log-likelihood lost per map where it is finite."""
+    text = f"error {number(np.linalg.norm(matrix - truth) / np.linalg.norm(truth), 2)}"
+    lost = divergence(truth, matrix)
+    if np.isinf(lost):
+        return f"{text}, singular"
+    return f"{text}, loss {number(lost, 1) if lost < _MOST else f'> {_MOST}'}"
 
 
 def _nats(values: list[float]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.lines import Line2D
@@ -45,7 +47,7 @@ def _finding(results: Results, panels: list[tuple]) -> str:
             )
             errors.append(float(np.abs(fitted.correlation(at) - reference).max()))
         what = "the true one" if simulated else "the empirical one"
-        name = f"{labels.source(results, case)}, n = {len(data.X)},"
+        name = f"{_title(results, case)},"
         parts.append(f"on {name} by {number(max(errors), 3)} from {what}")
     if not parts:
         return "No fit gave a spatial covariance, so only the family of curves is shown."
@@ -69,7 +71,7 @@ def _draw(results: Results, panels: list[tuple]):
             curve = np.linspace(correlation.nearest(data), MAX_DISTANCE, 200)
             for g in fitted:
                 ax.plot(curve, _true(data, g).correlation(curve), "k--", linewidth=0.8)
-        ax.set_title(f"{results.design.cases[case].scenario}, n = {len(data.X)}")
+        ax.set_title(textwrap.fill(_title(results, case), 36))
         if results.is_stand_in(case):
             ax.text(0.03, 0.03, STAND_IN, transform=ax.transAxes, fontstyle="italic")
         style.letter(ax, index)
@@ -106,7 +108,7 @@ def _draw_family(ax) -> None:
     for beta, colour in zip(_BETAS, colours, strict=True):
         ax.plot(delta, sigmoid.value(delta, beta), color=colour, label=f"{beta:g}")
     ax.set(
-        xlabel="scaled distance δ (largest = 2)",
+        xlabel=correlation.SCALED,
         ylabel="decay s(δ; β)",
         xlim=(0, MAX_DISTANCE),
         ylim=(0, 1.02),
@@ -136,6 +138,16 @@ def _panels(results: Results, studies: tuple[str, ...]) -> list[tuple]:
         if row is not None:
             panels.append((row["case"], row))
     return panels[:_PANELS]
+
+
+def _title(results: Results, case: str) -> str:
+    """Name and number of maps, which a study may have varied."""
+    name = labels.case(results, case)
+    return name if "n" in results.design.cases[case].varied else f"{name}, n = {_n(results, case)}"
+
+
+def _n(results: Results, case: str) -> int:
+    return len(results.dataset(case).X)
 
 
 def _true(data, component: int) -> FittedCovariance:

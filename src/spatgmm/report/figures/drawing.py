@@ -37,5 +37,10 @@ class Drawing:
 
     def markdown(self, asked: Asked) -> str:
         """Picture, caption and notes."""
-        picture = f"![{asked.label}](figures/{asked.name}.png)"
-        return "\n\n".join([picture, f"**{asked.label}.** {asked.caption}", *self.notes])
+        caption = f"**{asked.label}.** {asked.caption}"
+        return "\n\n".join([picture(asked), caption, *self.notes])
+
+
+def picture(asked: Asked) -> str:
+    """The picture, as a summary beside the folder of figures shows it."""
+    return f"![{asked.label}](figures/{asked.name}.png)"

@@ -28,8 +28,9 @@ def _finding(results: Results, cases: list[str]) -> str:
         variances = truth.alpha[:, 0] + truth.alpha[:, 2]
         betas = listing([f"{beta:g}" for beta in truth.beta])
         gap = max(float(np.abs(mean - truth.means[0]).max()) for mean in truth.means)
+        shown = listing([number(variance, 2) for variance in variances])
         parts.append(
-            f"{_name(results, case)}: variances {listing([number(v, 2) for v in variances])}, "
+            f"{results.design.cases[case].scenario}: variances {shown}, "
             f"β {betas}, largest difference of mean maps {number(gap, 2)}"
         )
     return "Components differ by their spatial pattern: " + "; ".join(parts) + "."
@@ -37,9 +38,15 @@ def _finding(results: Results, cases: list[str]) -> str:
 
 def _draw(results: Results, cases: list[str]):
     components = max(len(results.dataset(case).truth.beta) for case in cases)
-    figure = plt.figure(figsize=(style.PAGE, 0.3 + 1.15 * len(cases)))
-    rows = figure.subfigures(len(cases), 1, squeeze=False)[:, 0]
-    for number_of_row, (row, case) in enumerate(zip(rows, cases, strict=True)):
+    # The names of components stand apart, or the first row would be lower than the others.
+    head, each = 0.25, 1.15
+    figure = plt.figure(figsize=(style.PAGE, head + each * len(cases)))
+    ratios = [head, *[each] * len(cases)]
+    top, *rows = figure.subfigures(1 + len(cases), 1, height_ratios=ratios, squeeze=False)[:, 0]
+    for g in range(components):
+        at = (0.02 + 0.9 * (g + 0.5) / components, 0.3)
+        top.text(*at, f"Component {g + 1}", ha="center", color=style.group_colour(g), fontsize=7.5)
+    for row, case in zip(rows, cases, strict=True):
         data = results.dataset(case)
         axes = row.subplots(1, components * _EXAMPLES, squeeze=False)[0]
         chosen = [np.flatnonzero(data.labels == g)[:_EXAMPLES] for g in range(len(data.truth.beta))]
@@ -56,9 +63,8 @@ def _draw(results: Results, cases: list[str]):
                 )
                 for spine in ax.spines.values():
                     spine.set(visible=True, edgecolor=style.group_colour(g), linewidth=1)
-                if number_of_row == 0 and column == (len(members) - 1) // 2:
-                    ax.set_title(f"Component {g + 1}", color=style.group_colour(g))
-        axes[0].set_ylabel(_name(results, case), fontweight="bold")
+        name = results.design.cases[case].scenario
+        axes[0].set_ylabel(name, fontweight="bold")
         if artist is not None:
             bar = row.colorbar(artist, ax=list(axes), pad=0.01, aspect=12, extend="both")
             bar.set_label("value")
@@ -75,7 +81,3 @@ def _cases(results: Results, studies: tuple[str, ...]) -> list[str]:
             if case.simulated:
                 cases.setdefault(case.scenario, id)
     return list(cases.values())
-
-
-def _name(results: Results, case: str) -> str:
-    return results.design.cases[case].scenario

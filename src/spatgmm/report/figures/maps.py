@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.colors import ListedColormap
 
 from spatgmm.data import Dataset
+
+#: Behind the slices of a grid, where white would look like a value.
+_BEHIND = "0.6"
+
+#: Between slices, as a share of their width.
+_GAP = 0.08
 
 
 def draw(ax, values: np.ndarray, data: Dataset, **colours):
     """Draw the values of one map; ``colours`` are matplotlib's ``cmap``, ``vmin``, ``vmax``.
 
-    A grid with slices is shown slice by slice, side by side.
+    A grid with slices is shown slice by slice, side by side. Missing pixels are hatched, missing
+    ones of other locations crossed out.
 
     Returns
     -------
@@ -18,27 +26,41 @@ def draw(ax, values: np.ndarray, data: Dataset, **colours):
         For a colour bar.
     """
     ax.set(xticks=[], yticks=[])
+    missing = np.isnan(values)
     if data.shape is not None and len(data.shape) >= 2:
         image = values.reshape(data.shape)
-        if image.ndim == 3:
-            image = _mosaic(image)
-        return ax.imshow(image, interpolation="nearest", **colours)
+        if missing.any():
+            ax.patch.set(facecolor="0.93", hatch="//////", edgecolor="0.6", linewidth=0)
+        if image.ndim == 2:
+            return ax.imshow(image, interpolation="nearest", **colours)
+        return _slices(ax, image, **colours)
+    x = data.coordinates[:, 0]
     if data.coordinates.shape[1] == 1:
-        ax.set_yticks([])
-        return ax.scatter(data.coordinates[:, 0], values, c=values, s=6, **colours)
-    x, y = data.coordinates[:, :2].T
+        return ax.scatter(x, values, c=values, s=6, **colours)
+    y = data.coordinates[:, 1]
     ax.set_aspect("equal")
     ax.margins(0.08)
-    return ax.scatter(x, y, c=values, s=7, linewidths=0.2, edgecolors="0.5", **colours)
+    ax.plot(x[missing], y[missing], "x", color="0.6", ms=2.5, mew=0.6)
+    seen = ~missing
+    return ax.scatter(
+        x[seen], y[seen], c=values[seen], s=7, linewidths=0.2, edgecolors="0.5", **colours
+    )
 
 
-def _mosaic(image: np.ndarray) -> np.ndarray:
+def _slices(ax, image: np.ndarray, **colours):
     """Slices (rows, columns, slices) in a near-square arrangement, a gap between them."""
     rows, columns, slices = image.shape
     across = int(np.ceil(np.sqrt(slices)))
-    down = int(np.ceil(slices / across))
-    mosaic = np.full((down * (rows + 1) - 1, across * (columns + 1) - 1), np.nan)
+    # A little wider, if then no place stays empty.
+    across = next((k for k in range(across, 2 * across) if slices % k == 0), across)
+    down, gap = -(-slices // across), _GAP * columns
+    width, height = across * (columns + gap) - gap, down * (rows + gap) - gap
+    ax.imshow([[0.0]], cmap=ListedColormap([_BEHIND]), extent=(0, width, height, 0))
     for number in range(slices):
-        top, left = number // across * (rows + 1), number % across * (columns + 1)
-        mosaic[top : top + rows, left : left + columns] = image[:, :, number]
-    return mosaic
+        top, left = number // across * (rows + gap), number % across * (columns + gap)
+        extent = (left, left + columns, top + rows, top)
+        artist = ax.imshow(
+            image[:, :, number], interpolation="nearest", extent=extent, zorder=1, **colours
+        )
+    ax.set(xlim=(0, width), ylim=(height, 0))
+    return artist

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from spatgmm.report.figures import style
-from spatgmm.report.results import Results
+from spatgmm.report.figures.looks import Look
 
 
-def label(ax, labels: dict[str, str]) -> None:
-    """Name the rows, the first method at the top; `labels` is by method variant."""
-    ax.set(
-        yticks=range(len(labels)),
-        yticklabels=list(labels.values()),
-        ylim=(len(labels) - 0.4, -0.6),
-    )
+def label(ax, names: list[str]) -> None:
+    """Name the rows, the first method at the top."""
+    ax.set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.4, -0.6))
 
 
 def draw(
@@ -22,8 +17,7 @@ def draw(
     y: int,
     values: np.ndarray,
     summary: tuple[float, float, float],
-    method: str,
-    results: Results,
+    look: Look,
     rng: np.random.Generator,
 ) -> None:
     """One method's fits as dots; above them, so that it hides none, a bar and a line.
@@ -37,23 +31,22 @@ def draw(
         Of each fit.
     summary : tuple of float
         Where the line starts, where the bar stands, where the line ends.
-    method : str
-        The method variant, for its colour and marker.
-    results : Results
+    look : Look
+        Of the method.
     rng : numpy.random.Generator
         For the jitter.
     """
-    colour = style.method_colour(results.design.methods[method].plugin)
     ax.scatter(
         values,
         y + 0.12 + rng.uniform(-0.18, 0.18, len(values)),
         s=6,
-        color=colour,
-        marker=style.method_marker(method),
+        facecolors="none" if look.hollow else look.colour,
+        edgecolors=look.colour,
+        marker=look.marker,
         alpha=0.45,
-        linewidths=0,
+        linewidths=0.6 if look.hollow else 0,
         rasterized=len(values) > 500,
     )
     low, middle, high = summary
-    ax.plot([low, high], [y - 0.24, y - 0.24], color=colour, linewidth=1.2)
-    ax.plot(middle, y - 0.24, "|", color=colour, ms=5, mew=1.6)
+    ax.plot([low, high], [y - 0.24, y - 0.24], color=look.colour, linewidth=1.2)
+    ax.plot(middle, y - 0.24, "|", color=look.colour, ms=5, mew=1.6)

@@ -35,7 +35,7 @@ def _finding(results: Results, fits: pd.DataFrame, families: list[tuple]) -> str
     parts = []
     for case, _ in families:
         row = results.spatial_fit(fits[fits["case"] == case])
-        name = labels.source(results, case)
+        name = labels.case(results, case)
         if row is None:
             parts.append(f"{name}: no spatial covariance was fitted")
             continue
@@ -74,7 +74,8 @@ def _draw(results: Results, fits: pd.DataFrame, families: list[tuple]):
             ax.text(0.5, 0.5, "no spatial covariance\nwas fitted", ha="center", va="center")
             continue
         fitted = results.fitted(chosen)
-        correlation.draw(ax, data, shown_labels(data, chosen), fitted)
+        unit = labels.distance_unit(results, case)
+        correlation.draw(ax, data, shown_labels(data, chosen), fitted, unit)
     return figure
 
 

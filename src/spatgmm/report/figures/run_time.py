@@ -10,70 +10,87 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from spatgmm.report import labels
 from spatgmm.report.figures import method_rows, style
 from spatgmm.report.figures.drawing import Drawing
-from spatgmm.report.results import Results
+from spatgmm.report.figures.looks import looks
+from spatgmm.report.results import Results, succeeded
 from spatgmm.report.words import listing, significant
-from spatgmm.study.rows import OK
 
 
 def build(results: Results, *studies: str) -> Drawing:
     """A panel of simulated and one of real data, a row per method."""
     fits = results.of(*studies)
-    simulated = [results.design.cases[case].simulated for case in fits["case"]]
-    kinds = {"simulated data": fits[simulated], "real data": fits[~np.array(simulated, dtype=bool)]}
-    panels = {title: block for title, block in kinds.items() if len(block)}
+    simulated = np.array(
+        [results.design.cases[case].simulated for case in fits["case"]], dtype=bool
+    )
+    kinds = {"simulated data": fits[simulated], "real data": fits[~simulated]}
+    panels = {title: _named(results, block) for title, block in kinds.items() if len(block)}
     return Drawing(
         lambda: _draw(results, panels),
         " ".join(_finding(results, title, block) for title, block in panels.items()),
+        _notes(panels),
     )
 
 
+def _named(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
+    """The fits without those of controls, with their methods' labels as column ``row``."""
+    fits = fits[~fits["method"].isin(results.controls(fits))]
+    return fits.assign(row=fits["method"].map(labels.methods(results, fits)))
+
+
+def _notes(panels: dict[str, pd.DataFrame]) -> tuple[str, ...]:
+    """Which methods of the configuration share a row."""
+    both = pd.concat([fits.assign(panel=title) for title, fits in panels.items()])
+    notes = []
+    for row, block in both.groupby("row", sort=False):
+        methods = block.drop_duplicates("panel").set_index("panel")["method"]
+        if len(set(methods)) > 1:
+            used = listing([f"{method} on {panel}" for panel, method in methods.items()])
+            notes.append(f"{row} is {used}.")
+    return tuple(notes)
+
+
 def _finding(results: Results, title: str, fits: pd.DataFrame) -> str:
-    names = labels.methods(results, fits)
-    ok = results.competing(fits)
+    ok = succeeded(fits)
     if ok.empty:
         return f"Every fit of {title} failed, so there is no run time to compare."
-    median = ok.groupby("method")["seconds"].median().sort_values()
+    median = ok.groupby("row")["seconds"].median().sort_values()
     return (
         f"Median seconds per fit of {title}: "
-        + listing([f"{names[m]} {significant(t, 2)}" for m, t in median.items()])
+        + listing([f"{row} {significant(seconds, 2)}" for row, seconds in median.items()])
         + "."
     )
 
 
 def _draw(results: Results, panels: dict[str, pd.DataFrame]):
-    # One list of methods for both panels; variants of a plug-in stand together.
-    methods = pd.concat([fits[["method", "plugin"]] for fits in panels.values()]).drop_duplicates()
-    methods = methods[~methods["method"].isin(results.controls(methods))]
-    order = methods["plugin"].map({name: k for k, name in enumerate(methods["plugin"].unique())})
-    names = labels.methods(results, methods.iloc[np.argsort(order, kind="stable")])
+    rows = list(dict.fromkeys(row for fits in panels.values() for row in fits["row"]))
     figure, axes = plt.subplots(
         1,
         len(panels),
-        figsize=(style.COLUMN * (1 if len(panels) == 1 else 2), 0.7 + 0.2 * len(names)),
+        figsize=(style.COLUMN * (1 if len(panels) == 1 else 2), 0.7 + 0.2 * len(rows)),
+        sharex=True,
         sharey=True,
         squeeze=False,
     )
+    shown_as = looks(results.design.methods.values())
     rng = np.random.default_rng(0)  # jitter only
     for index, (ax, (title, fits)) in enumerate(zip(axes[0], panels.items(), strict=True)):
-        for y, method in enumerate(names):
-            group = fits[(fits["method"] == method) & (fits["status"] == OK)]
-            if len(group):
-                seconds = group["seconds"].to_numpy(dtype=float)
-                summary = tuple(np.percentile(seconds, [2.5, 50, 97.5]))
-                method_rows.draw(ax, y, seconds, summary, method, results, rng)
+        for row, group in succeeded(fits).groupby("row", sort=False):
+            seconds = group["seconds"].to_numpy(dtype=float)
+            summary = tuple(np.percentile(seconds, [2.5, 50, 97.5]))
+            look = shown_as[group["method"].iloc[0]]
+            method_rows.draw(ax, rows.index(row), seconds, summary, look, rng)
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
         ax.xaxis.set_minor_formatter(NullFormatter())
-        shown = fits.loc[(fits["status"] == OK) & fits["method"].isin(names), "seconds"]
-        if len(shown):
-            # Whole decades, so that there are at least two labelled ticks.
-            low, high = np.log10(shown.min()), np.log10(shown.max())
-            ax.set_xlim(10 ** np.floor(low), 10 ** (np.floor(high) + 1))
         ax.grid(axis="x", color="0.9", linewidth=0.5)
         ax.set_axisbelow(True)
         ax.set_xlabel("seconds per fit")
         ax.set_title(title)
         if len(panels) > 1:
             style.letter(ax, index)
-    method_rows.label(axes[0, 0], names)
+    shown = succeeded(pd.concat(panels.values()))["seconds"]
+    if len(shown):
+        # Whole decades, so that there are at least two labelled ticks.
+        low, high = np.log10(shown.min()), np.log10(shown.max())
+        axes[0, 0].set_xlim(10 ** np.floor(low), 10 ** (np.floor(high) + 1))
+    method_rows.label(axes[0, 0], rows)
     return figure

@@ -11,15 +11,15 @@ from spatgmm.report.figures import style
 from spatgmm.report.figures.drawing import Drawing
 from spatgmm.report.numbers.stability import REACHED, runs, start_labels
 from spatgmm.report.results import Results
-from spatgmm.report.words import listing
+from spatgmm.report.words import listing, percent
 from spatgmm.study.rows import OK, extra
 
 #: Distances to the best log-likelihood, and what a run within or beyond them is called.
 _EDGES = (REACHED, 1.0, 10.0)
 _OUTCOMES = ("best reached", "within 1", "within 10", "farther", "failed")
 
-#: Light where all is well; sequential, so that it reads in grey too.
-_COLOURS = ("#F0F0F0", "#A6CEE3", "#56B4E9", "#0072B2", "#000000")
+#: Light where all is well, but not as light as paper; sequential, so that it reads in grey too.
+_COLOURS = ("#D5EAD3", "#A6CEE3", "#56B4E9", "#0072B2", "#000000")
 
 
 def build(results: Results, *studies: str) -> Drawing:
@@ -55,16 +55,19 @@ def _draw(fits: pd.DataFrame, names: dict[str, str]):
             cmap=colours,
             norm=norm,
             edgecolors="white",
-            linewidth=0.2,
+            linewidth=0.5,
         )
         every = max(1, grid.shape[1] // 7)
         shown = range(0, grid.shape[1], every)
         ax.set_xticks([k + 0.5 for k in shown], [f"{grid.columns[k]:g}" for k in shown])
         ax.set_xlabel("starting β")
         # Solver and start on lines of their own, or they run into the panel's letter.
-        ax.set_title("\n".join(names[base].rsplit(", ", 1)))
+        reached = percent(float((own["outcome"] == 0).mean()))
+        ax.set_title("\n".join([*names[base].rsplit(", ", 1), f"best reached: {reached}"]))
+        sets = range(0, grid.shape[0], max(1, grid.shape[0] // 10))
+        ax.set_yticks([k + 0.5 for k in sets], [f"{k + 1}" for k in sets])
         style.letter(ax, index)
-    axes[0, 0].set_ylabel("data set (seed)")
+    axes[0, 0].set_ylabel("data set")
     bar = figure.colorbar(image, ax=axes, ticks=range(len(_OUTCOMES)), shrink=0.8)
     bar.ax.set_yticklabels(_OUTCOMES)
     bar.set_label("distance to the best log-likelihood")

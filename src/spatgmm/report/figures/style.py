@@ -1,8 +1,7 @@
-"""How figures look: one colour and marker per method everywhere, sizes and fonts of a journal."""
+"""How figures look: sizes and fonts of a journal, colours of groups."""
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
 
 import matplotlib
@@ -19,27 +18,6 @@ COLUMN, PAGE = 3.5, 7.2
 
 #: Diverging colour map for values around zero, sequential one for covariances.
 DIVERGING, SEQUENTIAL = "RdBu_r", "viridis"
-
-# Okabe and Ito's palette for all kinds of colour blindness, with hues of Paul Tol's between.
-_METHOD_COLOURS = (
-    "#E69F00",
-    "#CC79A7",
-    "#D55E00",
-    "#56B4E9",
-    "#882255",
-    "#0072B2",
-    "#AA4499",
-    "#332288",
-    "#000000",
-    "#888888",
-    "#999933",
-    "#009E73",
-)
-_METHOD_MARKERS = "osD^vPX"
-
-# A method's colour is a hash of its name: a new method never changes another's colour.  This
-# salt was searched for so that the methods of the published comparison all differ.
-_SALT = 8146
 
 #: Colours of components or groups, in their order (Paul Tol's "bright").
 GROUP_COLOURS = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#AA3377", "#66CCEE", "#BBBBBB")
@@ -80,16 +58,6 @@ def apply() -> None:
     plt.rcParams.update(_RC)
 
 
-def method_colour(plugin: str) -> str:
-    """The colour of a method, a function of its plug-in's name alone."""
-    return _METHOD_COLOURS[_hash(plugin) % len(_METHOD_COLOURS)]
-
-
-def method_marker(method: str) -> str:
-    """The marker of a method variant, a function of its id alone."""
-    return _METHOD_MARKERS[_hash(method) // len(_METHOD_COLOURS) % len(_METHOD_MARKERS)]
-
-
 def group_colour(component: int) -> str:
     return GROUP_COLOURS[component % len(GROUP_COLOURS)]
 
@@ -111,7 +79,3 @@ def save(figure: Figure, name: str, directory: Path) -> list[Path]:
         paths.append(path)
     plt.close(figure)
     return paths
-
-
-def _hash(text: str) -> int:
-    return zlib.crc32(f"{_SALT}:{text}".encode())

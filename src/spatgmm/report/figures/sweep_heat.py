@@ -43,7 +43,8 @@ def _draw(arranged: Panels):
                 _write(ax, mean, error, font_size)
             ticks(ax.xaxis, xs)
             ticks(ax.yaxis, ys)
-    figure.colorbar(image, ax=axes, label="mean ARI", shrink=0.8)
+    explained = "\nin the fields: mean (standard error)" if font_size else ""
+    figure.colorbar(image, ax=axes, label=f"mean ARI{explained}", shrink=0.8)
     return figure
 
 
@@ -61,5 +62,5 @@ def _write(ax, mean: np.ndarray, error: np.ndarray, size: float) -> None:
             colour = "white" if value < 0.6 else "black"
             text = number(value, 2)
             if np.isfinite(error[y, x]):
-                text += f"\n{number(error[y, x], 2)}"
+                text += f"\n({number(error[y, x], 2)})"
             ax.text(x, y, text, ha="center", va="center", fontsize=size, color=colour)

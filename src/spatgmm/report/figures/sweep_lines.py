@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from spatgmm.report import labels
-from spatgmm.report.figures import style
 from spatgmm.report.figures.drawing import Drawing
+from spatgmm.report.figures.looks import looks
 from spatgmm.report.figures.sweep_panels import Panels, frame, notes, panels, ticks
 from spatgmm.report.results import Results
 from spatgmm.report.words import listing, number
@@ -44,27 +44,30 @@ def _draw(results: Results, arranged: Panels):
     if arranged.y:
         titles = [f"{labels.key(arranged.y)}\n= {labels.value(value)}" for value in columns]
     figure, axes = frame(arranged, titles, "ARI", (0.6, 1.5))
+    shown_as = looks(results.design.methods.values())
     xs = list(dict.fromkeys(arranged.cells[arranged.x]))
     for row, (_, cells) in zip(axes, arranged.rows, strict=True):
         for ax, value in zip(row, columns, strict=True):
             shown = cells[cells[arranged.y] == value] if arranged.y else cells
-            _draw_methods(ax, shown, xs, arranged.x, arranged.methods, results)
+            _draw_methods(ax, shown, xs, arranged.x, arranged.methods, shown_as)
     handles, shown = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, shown, loc="outside upper center", ncols=min(5, len(shown)))
     return figure
 
 
-def _draw_methods(ax, cells, xs, x: str, names: dict[str, str], results: Results) -> None:
+def _draw_methods(ax, cells, xs, x: str, names: dict[str, str], shown_as: dict) -> None:
     ax.axhline(0, color="0.85", linewidth=0.8, zorder=0)
     for method, label in names.items():
-        block = cells[cells["method"] == method]
+        block, look = cells[cells["method"] == method], shown_as[method]
         ax.errorbar(
             [xs.index(value) for value in block[x]],
             block["mean_ari"],
             yerr=1.96 * block["se_ari"].fillna(0),
             label=label,
-            color=style.method_colour(results.design.methods[method].plugin),
-            marker=style.method_marker(method),
+            color=look.colour,
+            marker=look.marker,
+            linestyle=look.line,
+            markerfacecolor="white" if look.hollow else look.colour,
             markersize=3,
             linewidth=1,
             capsize=1.5,

@@ -10,7 +10,7 @@ from spatgmm.study.rows import OK
 #: Ways to distort locations: how tables call them, the level that changes nothing, its unit.
 DISTORTIONS = {
     "permute": ("permuted", 0.0, "share of the locations"),
-    "jitter": ("jittered", 0.0, "standard deviation in nearest distances"),
+    "jitter": ("jittered", 0.0, "SD in smallest distances"),
     "stretch": ("stretched", 1.0, "factor on one axis"),
 }
 

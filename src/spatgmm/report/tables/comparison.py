@@ -7,7 +7,7 @@ import pandas as pd
 
 from spatgmm.report import labels
 from spatgmm.report.results import Results, counts, mean_and_error
-from spatgmm.report.tables.table import Footnotes, Table
+from spatgmm.report.tables.table import Footnotes, Table, ended, inapplicable
 from spatgmm.report.words import failures, listing, number, reason, with_error
 from spatgmm.study.rows import OK
 
@@ -30,7 +30,7 @@ def build(results: Results, study: str) -> Table:
         for case in cases:
             cell = _cell(cells.loc[(method, case)], footnotes)
             for header, text in zip(("mean (SE)", "median", "ok/failed"), cell, strict=True):
-                row[(case, header)] = text
+                row[(labels.case(results, case), header)] = text
         rows.append(row)
     formatted = pd.DataFrame(rows)
     formatted.columns = pd.MultiIndex.from_tuples(formatted.columns)
@@ -38,7 +38,7 @@ def build(results: Results, study: str) -> Table:
         raw=raw,
         formatted=formatted,
         notes=footnotes.notes(),
-        finding=_finding(raw, names, results.controls(fits)),
+        finding=_finding(results, raw, names),
     )
 
 
@@ -76,15 +76,13 @@ def comparison(fits: pd.DataFrame) -> pd.DataFrame:
 
 def _cell(cell: pd.Series, footnotes: Footnotes) -> tuple[str, str, str]:
     if cell["n_unsupported"] and not cell["n_ok"] + cell["n_failed"]:
-        return f"–{footnotes.mark('not applicable: ' + cell['reason'])}", "–", "–"
-    ended = f"{cell['n_ok']}/{cell['n_failed']}"
-    if cell["n_failed"]:
-        what = "every fit failed" if not cell["n_ok"] else "failed fits"
-        ended += footnotes.mark(f"{what}, most often: {cell['reason']}")
-    return with_error(cell["mean_ari"], cell["se_ari"]), number(cell["median_ari"]), ended
+        return inapplicable(cell, footnotes), "–", "–"
+    mean = with_error(cell["mean_ari"], cell["se_ari"])
+    return mean, number(cell["median_ari"]), ended(cell, footnotes)
 
 
-def _finding(raw: pd.DataFrame, names: dict[str, str], controls: set[str]) -> str:
+def _finding(results: Results, raw: pd.DataFrame, names: dict[str, str]) -> str:
+    controls = results.controls(raw)
     shown = raw[raw["n_ok"] > 0]
     if shown.empty:
         return f"No method can be compared: {failures(raw)}."
@@ -93,7 +91,7 @@ def _finding(raw: pd.DataFrame, names: dict[str, str], controls: set[str]) -> st
     tops = (reference if len(reference) else shown).groupby("case", sort=False)["mean_ari"].max()
     sentences = [
         f"The {what} mean ARI is "
-        + listing([f"{number(value)} on {case}" for case, value in tops.items()])
+        + listing([f"{number(top)} on {labels.case(results, case)}" for case, top in tops.items()])
     ]
     compared = shown[~shown["method"].isin(controls) & shown["case"].isin(tops.index)]
     behind = compared["case"].map(tops) - compared["mean_ari"]

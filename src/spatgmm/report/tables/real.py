@@ -6,13 +6,20 @@ import pandas as pd
 
 from spatgmm.report import labels
 from spatgmm.report.results import Results, counts, mean_and_error, succeeded
-from spatgmm.report.tables.table import Footnotes, Table
+from spatgmm.report.tables.table import Footnotes, Table, ended, inapplicable
 from spatgmm.report.words import failures, listing, number, reason, significant, with_error
 from spatgmm.study.rows import OK, extra
 
 _STAND_IN = (
     "The data set marked as a synthetic stand-in was not measured: it takes the place of maps that "
     "only a user can bring."
+)
+
+
+_SINGULAR = (
+    "as many parameters as a covariance matrix of its own for every cluster has, and no more maps "
+    "than locations in each: sample covariances are singular, and likelihood and BIC are what the "
+    "method's regularisation makes them."
 )
 
 
@@ -25,7 +32,7 @@ def build(results: Results, *studies: str, centred: bool) -> Table:
     footnotes = Footnotes()
     rows, before = [], None
     for _, line in raw.iterrows():
-        name = labels.source(results, line["case"])
+        name = labels.case(results, line["case"])
         row = {
             "data set": name if line["case"] != before else "",
             "n × p, groups": f"{line['n']} × {line['p']}, {line['n_components']}"
@@ -35,15 +42,10 @@ def build(results: Results, *studies: str, centred: bool) -> Table:
             "ARI": with_error(line["ari"], line["se_ari"], 2),
             "accuracy": number(line["accuracy"], 2),
             "model": line["model"] or "–",
-            "BIC": number(line["bic"], 0),
+            "BIC": number(line["bic"], 0) + (footnotes.mark(_SINGULAR) if line["singular"] else ""),
             "seconds": significant(line["seconds"], 2),
-            "ok/failed": f"{line['n_ok']}/{line['n_failed']}",
+            "ok/failed": (inapplicable if line["n_unsupported"] else ended)(line, footnotes),
         }
-        if line["n_unsupported"]:
-            row["ok/failed"] = "–" + footnotes.mark(f"not applicable: {line['reason']}")
-        elif line["n_failed"]:
-            what = "every fit failed" if not line["n_ok"] else "failed fits"
-            row["ok/failed"] += footnotes.mark(f"{what}, most often: {line['reason']}")
         rows.append(row)
         before = line["case"]
     stand_in = any(results.is_stand_in(case) for case in raw["case"].unique())
@@ -76,6 +78,7 @@ def real_data(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
                 "accuracy": mean_and_error(ok["accuracy"])[0],
                 "model": str(models.mode().iloc[0]) if len(models) else "",
                 "bic": mean_and_error(ok["bic"])[0],
+                "singular": _singular(ok),
                 "seconds": mean_and_error(ok["seconds"])[0],
                 **counts(group),
                 "reason": reason(group.loc[group["status"] != OK, "error"]),
@@ -84,10 +87,17 @@ def real_data(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _singular(fits: pd.DataFrame) -> bool:
+    """Whether likelihoods are unbounded: free covariances of more locations than maps."""
+    G, n, p = (fits[name].astype(float) for name in ("n_components", "n", "p"))
+    free = fits["n_parameters"].astype(float) >= G * p * (p + 1) / 2
+    return bool((free & (n <= G * p)).any())
+
+
 def _finding(results: Results, raw: pd.DataFrame, names: dict[str, str]) -> str:
     sentences = []
     for case, block in raw.groupby("case", sort=False):
-        name = labels.source(results, case)
+        name = labels.case(results, case)
         shown = block[block["n_ok"] > 0].sort_values("ari", ascending=False, kind="stable")
         if shown.empty:
             sentences.append(f"{name}: every fit failed")

@@ -19,7 +19,7 @@ def build(results: Results, study: str) -> Table:
     cases = raw.drop_duplicates(["case", "method"])
     formatted = pd.DataFrame({"n": raw["n"].astype(str)})
     if cases.duplicated(["method", "n"]).any():
-        formatted["case"] = raw["case"]
+        formatted["scenario"] = [labels.case(results, case) for case in raw["case"]]
     if len(names) > 1:
         formatted["method"] = raw["method"].map(names)
     formatted["group"] = (raw["component"] + 1).astype(str)

@@ -33,7 +33,8 @@ def build(results: Results, *studies: str) -> Table:
     footnotes, rows = Footnotes(), []
     for _, line in raw.iterrows():
         mark = footnotes.mark(_at_bound(results, line)) if line["bound"] else ""
-        row = {"data set": line["case"], "method": names[line["method"]], "group": line["group"]}
+        row = {"data set": labels.case(results, line["case"]), "method": names[line["method"]]}
+        row["group"] = line["group"]
         for header, name in (
             ("weight π", "weight"),
             ("α₁", "alpha1"),
@@ -134,7 +135,7 @@ def _finding(results: Results, raw: pd.DataFrame, names: dict[str, str]) -> str:
             f"nugget {_scaled(line['alpha3'], np.nan)}"
             for _, line in block.iterrows()
         ]
-        sentences.append(f"{case}, {names[method]}: {'; '.join(parts)}")
+        sentences.append(f"{labels.case(results, case)}, {names[method]}: {'; '.join(parts)}")
     at_bound = int((raw["bound"] != "").sum())
     sentences.append(f"β lies at a bound in {at_bound} of {len(raw)} components")
     return ". ".join(sentences) + "."

@@ -56,6 +56,27 @@ class Footnotes:
         return tuple(f"[{_letters(i)}] {text}" for i, text in enumerate(self._texts))
 
 
+def ended(line: pd.Series, footnotes: Footnotes) -> str:
+    """``fits that succeeded/failed``, with a footnote on why they failed.
+
+    Parameters
+    ----------
+    line : Series
+        With ``n_ok``, ``n_failed`` and ``reason``.
+    footnotes : Footnotes
+    """
+    text = f"{line['n_ok']}/{line['n_failed']}"
+    if not line["n_failed"]:
+        return text
+    what = "failed fits" if line["n_ok"] else "every fit failed"
+    return text + footnotes.mark(f"{what}, most often: {line['reason']}")
+
+
+def inapplicable(line: pd.Series, footnotes: Footnotes) -> str:
+    """A dash for a method that cannot run on these data, with a footnote on why."""
+    return f"–{footnotes.mark('not applicable: ' + line['reason'])}"
+
+
 def _letters(index: int) -> str:
     """a, ..., z, aa, ab, ..."""
     letters = ""

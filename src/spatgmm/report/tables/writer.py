@@ -49,8 +49,8 @@ _LATEX = {
 _LATEX_PATTERN = re.compile("|".join(re.escape(k) for k in sorted(_LATEX, key=len, reverse=True)))
 _MARK = re.compile(r"\[([a-z]{1,2})\]")
 
-#: Tables with more columns than this do not fit upright pages at text size.
-_WIDE = 8
+#: Characters that fit side by side into a line of text, and what lies between two columns.
+_LINE, _BETWEEN = 72, 2
 
 
 def write(asked: Asked, table: Table, directory: Path) -> list[Path]:
@@ -93,7 +93,7 @@ def to_latex(asked: Asked, table: Table) -> str:
     """A ``booktabs`` table; wide ones lie on their side (package ``rotating``)."""
     frame = table.formatted
     columns = [_levels(column) for column in frame.columns]
-    wide = len(columns) > _WIDE
+    wide = _characters(columns, frame) > _LINE
     environment = "sidewaystable" if wide else "table"
     lines = [
         r"% needs \usepackage{booktabs,graphicx,rotating}",
@@ -132,6 +132,13 @@ def _superscript(text: str) -> str:
 
 def _levels(column) -> tuple[str, ...]:
     return tuple(map(str, column)) if isinstance(column, tuple) else (str(column),)
+
+
+def _characters(columns: list[tuple[str, ...]], frame: pd.DataFrame) -> int:
+    """Width of a table, from the widest cell of each column."""
+    cells = zip(columns, frame.to_numpy(dtype=str).T, strict=True)
+    widest = [max(map(len, [column[-1], *below])) for column, below in cells]
+    return sum(widest) + _BETWEEN * (len(widest) - 1)
 
 
 def _left_columns(frame: pd.DataFrame) -> list[bool]:
