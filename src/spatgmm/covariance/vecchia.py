@@ -479,15 +479,18 @@ class _IncompleteChunk:
         there = geometry.present[group, -seen.width : -1]
         missing = ~seen.seen[self._windows[:, :-1], self._map_of[:, None]] & there
         self._missing = missing
-        # Windows with as many missing pixels are solved together.
-        counts = missing.sum(axis=1)
-        self._batches = []
-        for k in np.unique(counts[counts > 0]):
-            some = np.flatnonzero(counts == k)
-            self._batches.append((some, np.nonzero(missing[some])[1].reshape(len(some), k)))
         ((_, factors),) = _factors(covariance.family, covariance.theta, [self._groups], self._width)
         root = np.linalg.inv(factors[:, :-1, :-1])
         self._P = root.transpose(0, 2, 1) @ root
+        # Windows with as many missing pixels are solved together: which, where, and P_mm.
+        counts, places_per_window = missing.sum(axis=1), self._P.shape[-1]
+        self._batches = []
+        for k in np.unique(counts[counts > 0]):
+            some = np.flatnonzero(counts == k)
+            places = np.nonzero(missing[some])[1].reshape(len(some), k)
+            rows_of_P = self._local[some, None] * places_per_window + places
+            at = rows_of_P[:, :, None] * places_per_window + places[:, None, :]
+            self._batches.append((some[:, None], places, self._P.ravel()[at]))
         b = _coefficients(factors)[self._local]
         pulled = self._solve(b)
         self.d = factors[self._local, -1, -1] ** 2 + np.einsum("wm,wm->w", b, pulled)
@@ -522,10 +525,8 @@ class _IncompleteChunk:
     def _solve(self, rows: np.ndarray) -> np.ndarray:
         """``P_mm^-1 v_m`` at the missing places of each row, 0 elsewhere."""
         solved = np.zeros_like(rows)
-        for some, places in self._batches:
-            P = self._P[self._local[some, None, None], places[:, :, None], places[:, None, :]]
-            right = rows[some[:, None], places]
-            solved[some[:, None], places] = np.linalg.solve(P, right[:, :, None])[:, :, 0]
+        for some, places, P in self._batches:
+            solved[some, places] = np.linalg.solve(P, rows[some, places][:, :, None])[:, :, 0]
         return solved
 
 
