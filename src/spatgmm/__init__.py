@@ -25,6 +25,8 @@ metric
     How far two locations are apart: whether distance has a direction.
 sill, nugget, range
     Variance that distance explains, variance that it does not, and how far correlation reaches.
+engine
+    A way to compute the likelihood: a family of covariances, and maps in the form it asks for.
 case
     The maps of a study at one point of what it varies: drawn from a scenario, or a data set's.
 variant

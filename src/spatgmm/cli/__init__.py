@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from spatgmm import __version__
 from spatgmm.common.errors import UsageError
 
 COMMANDS = {
@@ -51,6 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return _end(command, "interrupted", 130)
+    except ModuleNotFoundError as error:
+        if f"{error.name}".startswith("spatgmm"):
+            raise
+        return _end(command, f"needs {error.name} (pip install 'spatgmm[study]')", 1)
     except UsageError as error:
         return _end(command, str(error), 2)
     except OSError as error:
@@ -73,6 +78,7 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
         prog="spatgmm",
         description="Gaussian mixtures with a spatially constrained covariance.",
     )
+    parser.add_argument("--version", action="version", version=f"spatgmm {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
