@@ -284,8 +284,8 @@ class VecchiaCovariance:
         applied[order] = moved
         return applied + self.theta[C] * vectors.sum(axis=0)
 
-    def sample(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Maps (n, p) with mean 0 and this covariance."""
+    def draw(self, n: int, rng: np.random.Generator) -> list[np.ndarray]:
+        """Maps with mean 0 and this covariance, one block (n, p)."""
         order, lu = self._triangular
         c, o = self.theta[C], self._of_zero.o[0]
         maps = np.empty((len(order), n))
@@ -294,7 +294,7 @@ class VecchiaCovariance:
         # y - t (1' V^-1 y) 1 has covariance V + (o t^2 - 2 t) J, which is to be V + c J.
         t = (1 - np.sqrt(1 + c * o)) / o
         maps -= t * self.innovations(maps).s
-        return maps.T
+        return [maps.T]
 
     @cached_property
     def _triangular(self):
