@@ -243,7 +243,8 @@ class _MapsOf:
 
     def stiffness(self, weights: np.ndarray, basis: np.ndarray) -> np.ndarray:
         """``sum_i w_i Phi Xi_i^-1 Phi'`` of basis maps (k, p)."""
-        return basis @ np.array([self._stretch(weights, along) for along in basis]).T
+        stretched = [self._stretch(weights, along) for along in basis]
+        return basis @ np.reshape(stretched, basis.shape).T
 
     def yielding(self, weights: np.ndarray, force: np.ndarray, enough: float) -> np.ndarray:
         """``(sum_i w_i Xi_i^-1)^-1 f`` by conjugate gradients, until less than `enough` is left.
