@@ -172,7 +172,9 @@ class NeighbourGeometry:
         if self._codes is None:
             first, self.group = self.order, np.argsort(self.order)
         else:
+            # A neighbour on the same spot has offset 0, a place that is left over none.
             offsets = self._codes[self.windows] - self._codes[own]
+            offsets[~present] = np.iinfo(np.int64).max
             _, first, group = np.unique(offsets, axis=0, return_index=True, return_inverse=True)
             self.group = group.ravel()
         self.present = present[first]

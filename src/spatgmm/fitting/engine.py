@@ -33,6 +33,7 @@ from spatgmm.fitting.search import cosine as cosine_search
 from spatgmm.fitting.search import search
 from spatgmm.fitting.state import Mixture, Model
 from spatgmm.fitting.vecchia import VecchiaMaps
+from spatgmm.fitting.vecchia_information import vecchia_uncertainty
 
 #: Up to so many locations the exact likelihood is nearly as fast as any other; in reflection blocks
 #: of a grid it can be had up to so many.
@@ -244,7 +245,7 @@ class Vecchia(Engine):
         return search.profile(blocks, family, responsibilities, shapes)
 
     def uncertainty(self, estimates, maps):
-        raise NotImplementedError
+        return vecchia_uncertainty(estimates, maps)
 
     def threads(self):
         return one_blas_thread()  # its matrices are small, or sparse

@@ -141,6 +141,10 @@ class VecchiaMaps(Maps):
         return _Incomplete(np.where(seen, values, 0.0), IncompleteWindows(self.geometry, seen))
 
     @property
+    def is_complete(self) -> bool:
+        return not any(isinstance(part, _Incomplete) for _, part in self.parts)
+
+    @property
     def n_observed(self) -> np.ndarray:
         """Observed pixels of each map, shape (n,)."""
         return self._by_map(lambda part: part.n_seen)
@@ -214,36 +218,51 @@ class _MapsOf:
         """
         total = max(weights.sum(), 1e-300)
         parts = self._maps.parts
-        if not any(isinstance(part, _Incomplete) for _, part in parts):
+        if self._maps.is_complete:
             return [sum(part.values @ weights[rows] for rows, part in parts) / total]
-        mean = self._mean[0].copy()
-        rest = self._precise(weights / total, [part.less(mean) for _, part in parts])
-        towards = self._covariance.apply(rest[:, None])[:, 0]
+        rest = self.pull(weights, [part.less(self._mean[0]) for _, part in parts])
+        return [self._mean[0] + self.yielding(weights, rest, _ENOUGH)]
+
+    def mean_within(self, weights: np.ndarray, basis: Blocks, covariance=None) -> Blocks:
+        """The best mean among the combinations of basis maps, one block (k, p).
+
+        By generalised least squares, under the covariance that these maps are seen with.
+        """
+        if not len(basis[0]):
+            return [np.zeros(self._maps.n_locations)]
+        pulled = basis[0] @ self.pull(weights, [part for _, part in self._maps.parts])
+        return [np.linalg.solve(self.stiffness(weights, basis[0]), pulled) @ basis[0]]
+
+    def stiffness(self, weights: np.ndarray, basis: np.ndarray) -> np.ndarray:
+        """``sum_i w_i Phi Xi_i^-1 Phi'`` of basis maps (k, p)."""
+        stretched = [self._stretch(weights, along) for along in basis]
+        return basis @ np.reshape(stretched, basis.shape).T
+
+    def yielding(self, weights: np.ndarray, force: np.ndarray, enough: float) -> np.ndarray:
+        """``(sum_i w_i Xi_i^-1)^-1 f`` by conjugate gradients, until less than `enough` is left.
+
+        What is left is a difference in log-likelihood, which falls with every step.
+        """
+        total, moved = max(weights.sum(), 1e-300), np.zeros(len(force))
+        rest = force
+        towards = self._covariance.apply(rest[:, None])[:, 0] / total
         direction, gain = towards, rest @ towards
         for _ in range(_MOST_STEPS):
-            if total * gain < _ENOUGH:
+            if gain < enough:
                 break
-            curved = self._alike(weights / total, direction)
+            curved = self._stretch(weights, direction)
             step = gain / (direction @ curved)
-            mean += step * direction
+            moved += step * direction
             rest = rest - step * curved
-            towards = self._covariance.apply(rest[:, None])[:, 0]
+            towards = self._covariance.apply(rest[:, None])[:, 0] / total
             direction, gain = towards + (rest @ towards) / gain * direction, rest @ towards
-        return [mean]
+        return moved
 
-    def mean_within(self, weights: np.ndarray, basis: Blocks, covariance) -> Blocks:
-        """The best mean among the combinations of basis maps (k, p), by least squares."""
-        (basis,) = basis
-        weights = weights / max(weights.sum(), 1e-300)
-        pulled = basis @ self._precise(weights, [part for _, part in self._maps.parts])
-        curved = [self._alike(weights, along) for along in basis]
-        return [np.linalg.solve(basis @ np.array(curved).T, pulled) @ basis]
-
-    def _alike(self, weights: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    def _stretch(self, weights: np.ndarray, direction: np.ndarray) -> np.ndarray:
         """``sum_i w_i Xi_i^-1`` times a map (p,)."""
-        return self._precise(weights, [part.alike(direction) for _, part in self._maps.parts])
+        return self.pull(weights, [part.alike(direction) for _, part in self._maps.parts])
 
-    def _precise(self, weights: np.ndarray, residuals: list) -> np.ndarray:
+    def pull(self, weights: np.ndarray, residuals: list) -> np.ndarray:
         """``sum_i w_i Xi_i^-1 r_i`` of residuals, part by part; shape (p,)."""
         return sum(
             part.precise(self._covariance) @ weights[rows]

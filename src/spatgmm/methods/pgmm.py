@@ -17,7 +17,8 @@ DEFAULTS = {
         None, optional(List(Choice(*MODELS), 1)), "models to try; None: all twelve"
     ),
     "n_factors": Parameter([1, 2, 3], List(Integer(1), 1), "numbers of factors to try"),
-    **{name: options.PARSIMONIOUS[name] for name in ("n_init", "tol", "max_iter")},
+    "n_init": Parameter(1, Integer(1), "starts of each model, the first from k-means"),
+    **{name: options.PARSIMONIOUS[name] for name in ("tol", "max_iter")},
 }
 
 

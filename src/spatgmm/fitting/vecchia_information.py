@@ -1,0 +1,252 @@
+r"""Standard errors under Vecchia's likelihood, at any number of locations.
+
+Louis' identity (J. R. Stat. Soc. B 44, 1982) gives the observed information over weights, means and
+covariance parameters as ``H = C - Z Z'``: ``C`` the complete-data information and, for every map
+whose component is uncertain, columns ``S T`` of ``Z`` with ``S`` the score under each component and
+``T T' = diag(r) - r r'``, ``T = diag(sqrt r) - r sqrt(r)'``.  Means are wanted by nobody and are
+eliminated by Woodbury's identity, with ``D`` their block of ``C`` and ``s`` for all else:
+
+``H_ss - H_sm H_mm^-1 H_ms = C_ss - Z_s M^-1 Z_s'``,  ``M = I - Z_m' D^-1 Z_m``,
+
+where ``M`` is as large as there are uncertain maps, and ``D^-1`` of a map's score ``Xi^-1 r`` is
+the residual itself over ``n_g`` where maps are complete.  The part of ``C`` that belongs to the
+covariance parameters is the numerical derivative of their analytic score; the part between them and
+the means is 0 in expectation, and taken as that.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from spatgmm.covariance.family import N_COEFFICIENTS, NU, TAU, C
+from spatgmm.covariance.vecchia import VecchiaCovariance
+from spatgmm.fitting.estimates import Estimates, Uncertainty
+from spatgmm.fitting.state import empty
+from spatgmm.fitting.vecchia import VecchiaMaps
+
+#: A map whose other components have less than this together is certain.
+_NEGLIGIBLE = 1e-10
+
+#: Relative step of the numerical derivative, and the smallest size it is relative to.
+_STEP, _SMALLEST = 1e-4, 0.05
+
+#: A mean's answer to the score of a map is solved for up to so much log-likelihood.
+_ENOUGH = 1e-9
+
+
+def vecchia_uncertainty(estimates: Estimates, maps: VecchiaMaps) -> Uncertainty:
+    """Sandwich covariance and observed information of a fit by Vecchia's likelihood.
+
+    Parameters
+    ----------
+    estimates : Estimates
+        At a maximum of the likelihood.  A mean that components have in common is taken as known.
+    maps : VecchiaMaps
+        The data, standardised.
+
+    Returns
+    -------
+    Uncertainty
+        By the sandwich; ``by_information`` is the same from the observed information alone.
+    """
+    mixture, model = estimates.mixture, estimates.model
+    _, responsibilities = mixture.expectation(maps)
+    free = [model.family.free(estimates.held(g)) for g in range(len(mixture.weights))]
+    basis = None if model.mean.is_free else model.basis[0]
+    found = VecchiaInformation(maps, mixture, responsibilities, free, model.shared, basis)
+    plain = Uncertainty(estimates, found.counts, found.weight_variance, found.theta_covariance)
+    return Uncertainty(
+        estimates,
+        found.counts,
+        found.robust_weight_variance,
+        found.robust_theta_covariance,
+        by_information=plain,
+    )
+
+
+class VecchiaInformation:
+    """Observed information of a mixture at its data, and the sandwich.
+
+    Parameters
+    ----------
+    maps : VecchiaMaps
+        The data, standardised.
+    mixture : Mixture
+        At a maximum of the likelihood.
+    responsibilities : ndarray of shape (n, G)
+    free : list of list of int
+        Places in each component's theta that are estimated.
+    shared : ndarray of bool, shape (3 + q,)
+        Which covariance parameters all components share.
+    basis : ndarray of shape (k, p) or None
+        The maps that span each component's mean; None where it is free, no maps where means are
+        known, or common to all and taken as known.
+
+    Attributes
+    ----------
+    theta_covariance, robust_theta_covariance : ndarray of shape (G, 3 + q, 3 + q)
+        Of the estimates of ``(c, tau, nu, *shape)``, by the information and by the sandwich
+        ``H^-1 J H^-1`` with ``J`` the sum of squares of the maps' scores (White, Econometrica 50,
+        1982); NaN where not estimated, and for a component without maps.
+    weight_variance, robust_weight_variance : ndarray of shape (G,)
+    counts : ndarray of shape (G,)
+        Expected numbers of maps.
+    """
+
+    def __init__(self, maps: VecchiaMaps, mixture, responsibilities, free, shared, basis=None):
+        self.counts = responsibilities.sum(axis=0)
+        size = len(shared)
+        G, shape = len(self.counts), (len(self.counts), size, size)
+        self.theta_covariance, self.robust_theta_covariance = (
+            np.full(shape, np.nan) for _ in range(2)
+        )
+        self.weight_variance, self.robust_weight_variance = (np.full(G, np.nan) for _ in range(2))
+        present = np.flatnonzero(~empty(self.counts))
+        if not present.size:
+            return
+        R = responsibilities[:, present]
+        R = R / R.sum(axis=1, keepdims=True)
+        components = [
+            _Component(maps, mixture.means[g], mixture.covariances[g], R[:, j], free[g])
+            for j, g in enumerate(present)
+        ]
+        uncertain = np.flatnonzero(1 - R.max(axis=1) > _NEGLIGIBLE)
+        grams = [component.gram(uncertain, basis) for component in components]
+        of_weights, small, complete = _assembled(components, mixture.weights[present], R)
+        information, scores = _profiled(small, complete, R, uncertain, grams)
+
+        merge = _merging([free[g] for g in present], shared)
+        inverse = _inverse(merge.T @ information @ merge)
+        observed = merge @ inverse @ merge.T
+        moved = scores @ observed
+        for covariance, of_theta, of_weight in (
+            (observed, self.theta_covariance, self.weight_variance),
+            (moved.T @ moved, self.robust_theta_covariance, self.robust_weight_variance),
+        ):
+            start = len(present) - 1
+            own = covariance[:start, :start]
+            of_weight[present] = np.einsum("gk,kl,gl->g", of_weights, own, of_weights)
+            for g in present:
+                block = slice(start, start + len(free[g]))
+                of_theta[np.ix_([g], free[g], free[g])] = covariance[block, block]
+                start = block.stop
+
+
+class _Component:
+    """Scores of all maps under one component, and its complete-data information."""
+
+    def __init__(self, maps: VecchiaMaps, mean, covariance: VecchiaCovariance, weights, free):
+        self._maps, self._mean, self._covariance = maps, mean, covariance
+        self._weights, self._free = weights, free
+        self.score = np.empty((len(maps), len(free)))
+        for rows, part in maps.parts:
+            found = part.less(mean[0]).innovations(covariance, slopes=True)
+            self.score[rows] = (_to_theta(covariance.theta) @ found.scores(covariance.theta[C])).T[
+                :, free
+            ]
+        self.complete = self._curvature()
+
+    def _curvature(self) -> np.ndarray:
+        """Minus the second derivatives of the weighted log-likelihood by the free parameters."""
+        theta, count = self._covariance.theta, self._weights.sum()
+        moments = self._maps.moments(self._weights, self._mean)
+        rows = []
+        for k in self._free:
+            step = np.zeros(len(theta))
+            step[k] = _STEP * max(abs(theta[k]), _SMALLEST)
+            ends = [self._covariance.family.at(theta + s * step) for s in (1, -1)]
+            if None in ends:
+                return np.full((len(self._free),) * 2, np.nan)
+            ahead, behind = (
+                _to_theta(end.theta) @ end.score_and_information(moments)[0] for end in ends
+            )
+            rows.append(count * (behind - ahead)[self._free] / (2 * step[k]))
+        return (np.array(rows) + np.array(rows).T) / 2
+
+    def gram(self, uncertain: np.ndarray, basis: np.ndarray | None) -> np.ndarray:
+        """``u_i' D^-1 u_j`` of scores by the mean, i uncertain and j any map."""
+        seen = self._maps.completed(self._mean, self._covariance)
+        scores = np.empty((self._maps.n_locations, len(self._maps)))
+        for rows, part in self._maps.parts:
+            scores[:, rows] = part.less(self._mean[0]).precise(self._covariance)
+        if basis is not None:
+            scores = basis @ scores
+            answers = np.linalg.solve(seen.stiffness(self._weights, basis), scores[:, uncertain])
+        elif self._maps.complete:
+            residuals = self._maps.blocks[0][uncertain] - self._mean[0]
+            answers = residuals.T / self._weights.sum()
+        else:
+            answers = np.empty((len(scores), len(uncertain)))
+            for j, i in enumerate(uncertain):
+                answers[:, j] = seen.yielding(self._weights, scores[:, i], _ENOUGH)
+        return answers.T @ scores
+
+
+def _to_theta(theta: np.ndarray) -> np.ndarray:
+    """From derivatives along (J, Xi, I, dXi/dshape) to those by ``(c, tau, nu, *shape)``.
+
+    ``K = (Xi - c*J - nu*I) / tau``.
+    """
+    matrix = np.eye(len(theta))
+    matrix[TAU, :N_COEFFICIENTS] = np.array([-theta[C], 1.0, -theta[NU]]) / theta[TAU]
+    return matrix
+
+
+def _assembled(components, weights, R):
+    """Weights by the free ones (G, G - 1), scores (n, G, m) and complete information (m, m)."""
+    n, G = R.shape
+    m = G - 1 + sum(len(component.complete) for component in components)
+    small, complete = np.zeros((n, G, m)), np.zeros((m, m))
+    of_weights = np.vstack([np.eye(G - 1), -np.ones((1, G - 1))])  # pi_G = 1 - the others
+    small[:, :, : G - 1] = of_weights / weights[:, None]
+    counts = R.sum(axis=0)
+    complete[: G - 1, : G - 1] = (of_weights.T * (counts / weights**2)) @ of_weights
+    start = G - 1
+    for j, component in enumerate(components):
+        block = slice(start, start + len(component.complete))
+        small[:, j, block] = component.score
+        complete[block, block] = component.complete
+        start = block.stop
+    return of_weights, small, complete
+
+
+def _profiled(small, complete, R, uncertain, grams):
+    """Information (m, m) and scores (n, m) of weights and thetas, the means profiled out."""
+    (n, G), r = R.shape, R[uncertain]
+    T = np.sqrt(r)[:, :, None] * np.eye(G) - r[:, :, None] * np.sqrt(r)[:, None, :]
+    Z = np.einsum("igm,iga->iam", small[uncertain], T).reshape(-1, small.shape[2])
+    M, V = np.eye(len(Z)), np.zeros((len(Z), n))
+    for g, gram in enumerate(grams):
+        own = T[:, g]
+        M -= np.einsum("ia,ij,jb->iajb", own, gram[:, uncertain], own).reshape(M.shape)
+        V += np.einsum("ia,ij->iaj", own, gram * R[:, g]).reshape(V.shape)
+    solved = np.linalg.solve(M, np.column_stack([Z, V]))
+    m = Z.shape[1]
+    scores = np.einsum("ig,igm->im", R, small)
+    return complete - Z.T @ solved[:, :m], scores + solved[:, m:].T @ Z
+
+
+def _merging(free: list[list[int]], shared: np.ndarray) -> np.ndarray:
+    """Which free parameter (columns) each of all (rows) is: shared ones are one."""
+    keys = [("weight", g) for g in range(len(free) - 1)]
+    keys += [(k,) if shared[k] else (k, g) for g, of in enumerate(free) for k in of]
+    places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+    return np.eye(len(places))[[places[key] for key in keys]]
+
+
+def _inverse(information: np.ndarray) -> np.ndarray:
+    """The inverse, or NaN where the information is not positive definite."""
+    scale = np.sqrt(np.abs(np.diag(information)))
+    try:
+        np.linalg.cholesky(information / np.outer(scale, scale))
+    except np.linalg.LinAlgError:
+        warnings.warn(
+            "standard errors: the observed information is not positive definite, so the fit is "
+            "not at a maximum of the likelihood; fit again with a smaller tol or more starts",
+            UserWarning,
+            stacklevel=2,
+        )
+        return np.full(information.shape, np.nan)
+    return np.linalg.inv(information / np.outer(scale, scale)) / np.outer(scale, scale)
