@@ -260,7 +260,8 @@ def test_missing_pixels_have_no_colour_of_a_value():
     ax = figure.subplots()
     maps.draw(ax, holed.X[0], holed, vmin=-1, vmax=1)
     # A field behind the slices, and the slices; the missing pixel lets its hatches through.
-    assert ax.patch.get_hatch() and len(ax.images) == 1 + 4
+    assert [patch.get_hatch() is not None for patch in ax.patches] == [True]
+    assert len(ax.images) == 1 + 4
     assert sum(np.ma.getmaskarray(image.get_array()).sum() for image in ax.images) == 1
     points = replace(holed, shape=None)
     ax = figure.subplots()

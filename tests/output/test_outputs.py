@@ -10,7 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from spatgmm.report import registry
+from spatgmm.report import registry, summary
+from spatgmm.report.results import Results
 from spatgmm.study import config as configs
 from spatgmm.study import outputs
 
@@ -146,26 +147,46 @@ def test_the_catalogue_is_light_and_knows_nothing_of_the_report():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_new_table_is_a_module_and_an_entry(tmp_path, made_up, monkeypatch):
-    module = type(sys)("spatgmm.report.tables.sizes")
-    exec(
-        """
+_TOYS = {
+    "table": """
 from spatgmm.report.tables.table import Table
 
 def build(results, study):
     raw = results.of(study).groupby("case", as_index=False)["n"].first()
     return Table(raw, raw.astype(str), "Maps are counted.")
 """,
-        module.__dict__,
-    )
+    "figure": """
+import matplotlib.pyplot as plt
+from spatgmm.report.figures.drawing import Drawing
+
+def build(results, study):
+    fits = results.of(study)
+
+    def draw():
+        figure, ax = plt.subplots()
+        ax.hist(fits["n"])
+        return figure
+
+    return Drawing(draw, "Maps are counted.")
+""",
+}
+
+
+@pytest.mark.parametrize("kind", outputs.KINDS)
+def test_a_new_output_is_a_module_and_an_entry(tmp_path, made_up, monkeypatch, kind):
+    module = type(sys)(f"spatgmm.report.{kind}s.sizes")
+    exec(_TOYS[kind], module.__dict__)
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    entry = outputs.Output("table", "sizes", "Sizes", "Numbers of maps.", studies=("sweep",))
+    entry = outputs.Output(kind, "sizes", "Sizes", "Numbers of maps.", studies=("sweep",))
     monkeypatch.setattr(outputs, "CATALOGUE", (*outputs.CATALOGUE, entry))
     raw = made_up.raw_config()
-    raw["outputs"] = [{"table": "sizes", "study": "recovery"}]
+    raw["outputs"] = [{kind: "sizes", "study": "recovery"}]
     raw["studies"] = {"recovery": raw["studies"]["recovery"]}
     config, directory = made_up.make_run(tmp_path, raw)
-    csv, latex, markdown = registry.write("table1", config, directory)
-    assert sorted(pd.read_csv(csv)["n"]) == [60, 240]
-    for path in (latex, markdown):
-        assert "Sizes. Numbers of maps." in path.read_text()
+    first, *_ = registry.write(f"{kind}1", config, directory)
+    assert first.stat().st_size > 10
+    if kind == "table":
+        assert sorted(pd.read_csv(first)["n"]) == [60, 240]
+    text = summary.text(Results(config, directory))
+    assert f"**{kind.capitalize()} 1.** Sizes. Numbers of maps." in text
+    assert "**What it shows.** Maps are counted." in text

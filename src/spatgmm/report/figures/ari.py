@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -68,7 +66,7 @@ def _draw(results: Results, fits: pd.DataFrame, names: dict[str, str]):
         ax.axvline(0, color="0.85", linewidth=0.8, zorder=0)
         for y, method in enumerate(names):
             _draw_method(ax, y, group[group["method"] == method], shown_as[method], rng)
-        ax.set_title(textwrap.fill(labels.case(results, case), 36))
+        style.title(ax, labels.case(results, case))
         style.letter(ax, index)
     shown = [ax for ax in axes.ravel()[: len(cases)]]
     for ax in axes.ravel()[len(cases) :]:

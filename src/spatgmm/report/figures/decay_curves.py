@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
-
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.lines import Line2D
@@ -70,7 +68,7 @@ def _draw(results: Results, panels: list[tuple]):
             curve = np.linspace(correlation.nearest(data), MAX_DISTANCE, 200)
             for g in fitted:
                 ax.plot(curve, _true(data, g).correlation(curve), "k--", linewidth=0.8)
-        ax.set_title(textwrap.fill(_title(results, case), 36))
+        style.title(ax, _title(results, case))
         style.letter(ax, index)
         ax.legend(
             handles=[

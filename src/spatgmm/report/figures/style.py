@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import matplotlib
@@ -60,6 +61,11 @@ def apply() -> None:
 
 def group_colour(component: int) -> str:
     return GROUP_COLOURS[component % len(GROUP_COLOURS)]
+
+
+def title(ax, text: str) -> None:
+    """A panel's title, on several lines where it is long; a value stays beside its name."""
+    ax.set_title(textwrap.fill(text.replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"), 36))
 
 
 def letter(ax, index: int) -> None:
