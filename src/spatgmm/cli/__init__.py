@@ -72,6 +72,7 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="spatgmm",
         description="Gaussian mixtures with a spatially constrained covariance.",
+        epilog="Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
