@@ -98,6 +98,17 @@ def test_labelled_arrays_without_coordinates_or_with_curved_ones():
     np.testing.assert_array_equal(take(sites).coordinates, GRID[:, :1])
 
 
+def test_labelled_arrays_that_are_no_maps():
+    xarray = pytest.importorskip("xarray")
+    for array, complaint in (
+        (xarray.DataArray(X[0], dims="x"), "X has dimensions x; it needs one of maps"),
+        (xarray.DataArray(X.reshape(24, 2, 8), dims=("t", "band", "x")), "'band' is no space"),
+        (xarray.DataArray(X.astype(str), dims=("t", "x")), "not numbers"),
+    ):
+        with pytest.raises(ValueError, match=complaint):
+            take(array)
+
+
 @pytest.mark.parametrize(
     ("values", "found"),
     [

@@ -77,6 +77,7 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="spatgmm",
         description="Gaussian mixtures with a spatially constrained covariance.",
+        epilog="Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
     )
     parser.add_argument("--version", action="version", version=f"spatgmm {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

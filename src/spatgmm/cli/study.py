@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spatgmm.common.errors import UsageError
 from spatgmm.study.design import Batch, Design
 
 if TYPE_CHECKING:
@@ -180,5 +181,5 @@ def _known(names: Mapping[str, Any], name: str, kind: str) -> Any:
     if name not in names:
         from spatgmm.common.constraints import suggest
 
-        raise ValueError(f"unknown {kind} {name!r}; {suggest(name, names)}")
+        raise UsageError(f"unknown {kind} {name!r}; {suggest(name, names)}")
     return names[name]

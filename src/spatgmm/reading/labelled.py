@@ -20,6 +20,9 @@ from spatgmm.reading.arrays import pick
 from spatgmm.reading.stack import Stack
 from spatgmm.reading.words import first_line, listed
 
+#: Dimensions that hold several values of one place.
+_NO_SPACE = {"variable", "variables", "band", "bands", "channel", "channels"}
+
 #: Axes of maps at most: rows, columns, slices.
 _MOST_AXES = 3
 
@@ -44,6 +47,8 @@ def from_labelled(array, where: str = "X") -> Stack:
         raise ValueError(f"{where} holds {array.dtype}, not numbers")
     values = np.asarray(array.values, dtype=float)
     maps, *space = array.dims
+    if several := [dim for dim in space if str(dim).lower() in _NO_SPACE]:
+        raise ValueError(f"{where}: dimension {several[0]!r} is no space; select one of its values")
     shape = values.shape[1:]
     names = None
     if maps in array.coords and array.coords[maps].ndim == 1:
