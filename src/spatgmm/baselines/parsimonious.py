@@ -111,8 +111,8 @@ class ParsimoniousGaussianMixture(Baseline):
     Notes
     -----
     Where a factor replaces a column's noise (a Heywood case) in a model whose noise has one volume
-    and a shape per component, the floor of 1e-10 decides how free the other variances are: the
-    likelihood itself rises without end as it falls.
+    and a shape per component, the floor of 1e-10 decides how free the other variances are: a
+    lower one would raise the likelihood further.
 
     References
     ----------

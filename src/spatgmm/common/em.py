@@ -191,14 +191,9 @@ class _Leaps(Generic[P]):
         with np.errstate(all="ignore"):
             try:
                 parameters = self._problem.from_flat(flat, like)
-                return (
-                    None
-                    if parameters is None
-                    else (
-                        parameters,
-                        self._problem.expectation(parameters),
-                    )
-                )
+                if parameters is None:
+                    return None
+                return parameters, self._problem.expectation(parameters)
             except np.linalg.LinAlgError:
                 return None
 
