@@ -259,8 +259,8 @@ def search_parsimonious(
     models : sequence of str
     n_factors : sequence of int
     init, n_init, tol, max_iter, random_state
-        As in :class:`ParsimoniousGaussianMixture`, apart from the default of `n_init`: as many fits
-        as these find the best model from one start.
+        As in :class:`ParsimoniousGaussianMixture`, but for the default of `n_init`: every further
+        start costs as many fits as there are models and numbers of factors.
 
     Returns
     -------
