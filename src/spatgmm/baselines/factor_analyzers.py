@@ -214,7 +214,9 @@ class FactorAnalyzers(em.Problem[Parameters]):
         precision = np.exp(-parameters.log_noise)
         scaled = precision[:, None, :] * parameters.loadings
         diagonal = np.arange(self._n_factors)
-        tiny = bool((precision * self.sample.variances > 1 / _TINY_NOISE).any())
+        tiny = self.noise.floor < _TINY_NOISE and bool(
+            (precision * self.sample.variances > 1 / _TINY_NOISE).any()
+        )
         if tiny:
             # Without squares: R'R = I + Lambda' Psi^-1 Lambda from the QR factors of its root.
             root = np.sqrt(precision)[:, None, :] * parameters.loadings
@@ -237,16 +239,17 @@ class FactorAnalyzers(em.Problem[Parameters]):
         """
         means = parameters.means
         scores = projected - whitening.projector @ means[:, :, None]
+        constant = self.sample.p * np.log(2 * np.pi) + whitening.log_det
         if whitening.tiny:
             distance = self._distance_of_residuals(parameters, whitening, scores)
         else:
             distance = squared - 2 * crossed
             for factor in range(self._n_factors):
                 distance -= scores[:, factor] ** 2
-            distance += (whitening.precision * means**2).sum(axis=1)[:, None]
-        constant = self.sample.p * np.log(2 * np.pi) + whitening.log_det
-        joint = (parameters.log_weights - 0.5 * constant)[:, None] - 0.5 * distance
-        return joint.T, scores
+            constant = constant + (whitening.precision * means**2).sum(axis=1)
+        distance *= -0.5
+        distance += (parameters.log_weights - 0.5 * constant)[:, None]
+        return distance.T, scores
 
     def _distance_of_residuals(self, parameters: Parameters, whitening: Whitening, scores):
         """Squared Mahalanobis distances (G, n) as ``(x - mu - Lambda u)' Psi^-1 (...) + u'u``.
@@ -322,11 +325,11 @@ class FactorAnalyzers(em.Problem[Parameters]):
 
     def from_flat(self, flat, like):
         """Brought back to weights that sum to 1 and allowed noise."""
-        ends = np.cumsum([part.size for part in like])[:-1]
-        parts = np.split(flat, ends)
-        log_weights, means, loadings, log_noise = (
-            part.reshape(old.shape) for part, old in zip(parts, like, strict=True)
-        )
+        end, parts = 0, []
+        for old in like:
+            parts.append(flat[end : end + old.size].reshape(old.shape))
+            end += old.size
+        log_weights, means, loadings, log_noise = parts
         log_weights = log_weights - np.logaddexp.reduce(log_weights)
         psi = np.maximum(np.exp(log_noise), self._floor)
         psi = self.noise.fit(psi, np.exp(log_weights), self._floor, psi)

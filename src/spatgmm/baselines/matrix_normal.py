@@ -196,6 +196,30 @@ class _Whitened(em.Expectation):
     column_whitener: np.ndarray
 
 
+class _Triangle:
+    """Where the entries of a lower triangle lie: rows, places when flat, those on the diagonal."""
+
+    def __init__(self, side: int):
+        self._side = side
+        self.rows, columns = np.tril_indices(side)
+        self.places = self.rows * side + columns
+        self.diagonal = np.flatnonzero(self.rows == columns)
+
+    def flat(self, factors: np.ndarray) -> np.ndarray:
+        """Entries of factors (G, side, side), the logarithms of those on the diagonal."""
+        entries = factors.reshape(len(factors), -1)[:, self.places]
+        entries[:, self.diagonal] = np.log(entries[:, self.diagonal])
+        return entries.ravel()
+
+    def factor(self, entries: np.ndarray) -> np.ndarray:
+        """Back from entries (G, ...) to factors."""
+        factors = np.zeros((len(entries), self._side**2))
+        factors[:, self.places] = entries
+        on_diagonal = self.places[self.diagonal]
+        factors[:, on_diagonal] = np.exp(factors[:, on_diagonal])
+        return factors.reshape(-1, self._side, self._side)
+
+
 class _FlipFlop(em.Problem[_Parameters]):
     """The EM of one data set.
 
@@ -208,6 +232,7 @@ class _FlipFlop(em.Problem[_Parameters]):
         self.n, (self.r, self.c) = len(X), shape
         self.values = np.ascontiguousarray(X.reshape(self.n, *shape).transpose(1, 0, 2))
         self._rows = np.ascontiguousarray(X)
+        self._triangles = [_Triangle(side) for side in shape]
 
     def start(self, responsibilities: np.ndarray) -> _Parameters:
         """Weighted means, rows independent, columns as their pooled scatter within components."""
@@ -279,30 +304,20 @@ class _FlipFlop(em.Problem[_Parameters]):
     def flat(self, parameters):
         """Cholesky factors by their triangles, with logarithms on the diagonal: whatever becomes
         of them is a covariance again."""
-        log_weights, means, *factors = parameters
-        parts = [log_weights, means.ravel()]
-        for factor in factors:
-            rows, columns = np.tril_indices(factor.shape[1])
-            entries = factor[:, rows, columns]
-            on_diagonal = rows == columns
-            entries[:, on_diagonal] = np.log(entries[:, on_diagonal])
-            parts.append(entries.ravel())
-        return np.concatenate(parts)
+        triangles = zip(self._triangles, parameters[2:], strict=True)
+        flat = [triangle.flat(factor) for triangle, factor in triangles]
+        return np.concatenate([parameters.log_weights, parameters.means.ravel(), *flat])
 
     def from_flat(self, flat, like):
-        sizes = [like.log_weights.size, like.means.size]
-        sizes += [len(factor) * np.tri(factor.shape[1]).astype(int).sum() for factor in like[2:]]
-        log_weights, means, *triangles = np.split(flat, np.cumsum(sizes)[:-1])
-        factors = []
-        for triangle, old in zip(triangles, like[2:], strict=True):
-            rows, columns = np.tril_indices(old.shape[1])
-            entries = triangle.reshape(len(old), -1).copy()
-            entries[:, rows == columns] = np.exp(entries[:, rows == columns])
-            factor = np.zeros_like(old)
-            factor[:, rows, columns] = entries
-            factors.append(factor)
-        log_weights = log_weights - np.logaddexp.reduce(log_weights)
-        return _Parameters(log_weights, means.reshape(like.means.shape), *factors)
+        G, size = len(like.means), like.means.size
+        log_weights, means, rest = flat[:G], flat[G : G + size], flat[G + size :]
+        of_rows = G * len(self._triangles[0].places)
+        return _Parameters(
+            log_weights - np.logaddexp.reduce(log_weights),
+            means.reshape(like.means.shape),
+            self._triangles[0].factor(rest[:of_rows].reshape(G, -1)),
+            self._triangles[1].factor(rest[of_rows:].reshape(G, -1)),
+        )
 
     def metric(self, parameters):
         """Rough roots of the parameters' complete-data information per observation."""
@@ -310,10 +325,9 @@ class _FlipFlop(em.Problem[_Parameters]):
         scales = [1 / np.diagonal(factor, axis1=1, axis2=2) for factor in parameters[2:]]
         of_means = root_weight[:, :, None] * scales[0][:, :, None] * scales[1][:, None, :]
         parts = [root_weight.ravel(), of_means.ravel()]
-        for scale, other in zip(scales, (self.c, self.r), strict=True):
-            rows, columns = np.tril_indices(scale.shape[1])
-            entries = np.sqrt(other) * root_weight * scale[:, rows]
-            entries[:, rows == columns] = np.sqrt(2 * other) * root_weight
+        for triangle, scale, other in zip(self._triangles, scales, (self.c, self.r), strict=True):
+            entries = np.sqrt(other) * root_weight * scale[:, triangle.rows]
+            entries[:, triangle.diagonal] = np.sqrt(2 * other) * root_weight
             parts.append(entries.ravel())
         return np.concatenate(parts)
 

@@ -112,8 +112,8 @@ class ParsimoniousGaussianMixture(Baseline):
     Notes
     -----
     Where a factor replaces a column's noise (a Heywood case) in a model whose noise has one volume
-    and a shape per component, the floor of 1e-10 decides how free the other variances are: the
-    likelihood itself rises without end as it falls.
+    and a shape per component, the floor of 1e-10 decides how free the other variances are: a
+    lower one would raise the likelihood further.
 
     References
     ----------
@@ -254,8 +254,8 @@ def search_parsimonious(
     models : sequence of str
     n_factors : sequence of int
     init, n_init, tol, max_iter, random_state
-        As in :class:`ParsimoniousGaussianMixture`, apart from the default of `n_init`: as many fits
-        as these find the best model from one start.
+        As in :class:`ParsimoniousGaussianMixture`, but for the default of `n_init`: every further
+        start costs as many fits as there are models and numbers of factors.
 
     Returns
     -------
