@@ -95,7 +95,7 @@ def test_a_wrong_configuration_ends_before_any_job(snakemake, tiny, tmp_path):
     tiny["studies"]["sizes"]["replicats"] = 2
     run = snakemake(tiny, "all")
     assert run.returncode != 0
-    assert "studies.sizes.replicats: unknown key; did you mean 'replicates'?" in run.stdout
+    assert "studies.sizes.replicats: is unknown; did you mean 'replicates'?" in run.stdout
     assert "Traceback" not in run.stdout
     assert not (tmp_path / "results").exists()
 
