@@ -149,7 +149,7 @@ def test_an_index_names_the_maps(tmp_path, index, names, header):
 
 def test_a_column_too_many_is_asked_about(tmp_path):
     content = NAMED.assign(group=np.arange(20) % 3).to_csv(index=False)
-    with pytest.raises(UsageError, match="6 locations but X has 7 .* leave out columns of classes"):
+    with pytest.raises(UsageError, match="leave out columns of classes"):
         found(tmp_path, content)
     ids = pd.DataFrame(X, index=np.arange(20) * 7 % 20 + 500).to_csv(header=False)
     assert found(tmp_path, ids, index=True).names[:2] == ["500", "507"]
