@@ -67,6 +67,17 @@ def test_a_letter_of_another_encoding_far_down(tmp_path):
     assert found(tmp_path, content, encoding="latin-1").names[-1] == "mü"
 
 
+@pytest.mark.parametrize(("decimal", "thousands"), [(",", "."), (".", ",")])
+def test_marks_between_thousands(tmp_path, decimal, thousands):
+    marks = str.maketrans({",": thousands, ".": decimal})
+    large = (1e4 * X).round(2)
+    cells = [[f"{value:,.2f}".translate(marks) for value in row] for row in large]
+    np.testing.assert_allclose(
+        found(tmp_path, pd.DataFrame(cells).to_csv(sep=";", header=False, index=False)).data.X,
+        large,
+    )
+
+
 def test_decimal_commas_that_come_late(tmp_path):
     whole = "\n".join(["1;2;3;4;5;6"] * 50)
     done = found(tmp_path, "a;b;c;d;e;f\n7;9;8;1;2;5\n" + whole + "\n1;2,5;3;4;5;6\n")
@@ -134,6 +145,14 @@ def test_an_index_names_the_maps(tmp_path, index, names, header):
     done = found(tmp_path, NAMED.set_axis(index).to_csv(header=header))
     np.testing.assert_array_equal(done.data.X, X)
     assert done.names == [str(name) for name in index]
+
+
+def test_a_column_too_many_is_asked_about(tmp_path):
+    content = NAMED.assign(group=np.arange(20) % 3).to_csv(index=False)
+    with pytest.raises(UsageError, match="leave out columns of classes"):
+        found(tmp_path, content)
+    ids = pd.DataFrame(X, index=np.arange(20) * 7 % 20 + 500).to_csv(header=False)
+    assert found(tmp_path, ids, index=True).names[:2] == ["500", "507"]
 
 
 def test_an_index_beside_a_column_of_names(tmp_path):

@@ -184,7 +184,9 @@ def _locations(stack: Stack, given, maps: str, coordinates: str | None, columns)
     except ValueError as error:
         where = maps if given is None else f"{coordinates}, maps in {maps}"
         kind = UsageError if isinstance(given, tuple) else ValueError
-        raise kind(f"{where}: {error}") from None
+        hint = "; --index says that the first column names maps; leave out columns of classes"
+        one_more = stack.shape is None and _count(given) == stack.values.shape[1] - 1
+        raise kind(f"{where}: {error}{hint if one_more else ''}") from None
 
 
 def _split(path: str) -> tuple[str, str | None]:

@@ -39,6 +39,15 @@ _LINES = 20
 
 _COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 
+#: Numbers with marks between thousands, by their decimal mark.
+_GROUPED = {
+    ".": re.compile(r"[+-]?\d{1,3}(,\d{3})+\.\d+"),
+    ",": re.compile(r"[+-]?\d{1,3}(\.\d{3})+,\d+"),
+}
+
+#: The other mark.
+_THOUSANDS = {".": ",", ",": "."}
+
 #: Marks that say which Unicode a file is in.
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -85,6 +94,7 @@ class _Format:
 
     separator: str
     decimal: str
+    thousands: str | None
     encoding: str
     skip: int  # lines before the first row
     comments: bool  # whether # begins comments further down
@@ -97,6 +107,7 @@ class _Format:
         told = [f"{SEPARATORS.get(self.separator, self.separator)} between values"]
         told = told if self.separator != "," else []
         told += ["decimal commas"] if self.decimal == "," else []
+        told += [f"{self.thousands!r} between thousands"] if self.thousands else []
         told += [self.encoding.upper()] if self.encoding in (_FALLBACK, "utf-16") else []
         return told
 
@@ -185,9 +196,11 @@ def _sniff(lines: list[str], encoding: str) -> _Format:
     separator, decimal = _separators(rows or [first], separator)
     padded = any(f"{separator} " in line for line in [first, *rows])
     first, *rows = (_split(line, separator) for line in [first, *rows])
-    if decimal == ",":
-        first, *rows = ([_pointed(cell) for cell in row] for row in [first, *rows])
-    return _Format(separator, decimal, encoding, skip, comments, padded, first, rows)
+    cells = [cell for row in rows for cell in row]
+    grouped = any(map(_GROUPED[decimal].fullmatch, cells))
+    thousands = _THOUSANDS[decimal] if grouped else None
+    first, *rows = ([_plain(cell, decimal) for cell in row] for row in [first, *rows])
+    return _Format(separator, decimal, thousands, encoding, skip, comments, padded, first, rows)
 
 
 def _has_trailing_comments(rows: list[str]) -> bool:
@@ -203,8 +216,8 @@ def _separators(rows: list[str], told: str | None) -> tuple[str, str]:
         cells = [_split(row, separator) for row in rows]
         width, agreeing = Counter(map(len, cells)).most_common(1)[0]
         cells = [row for row in cells if len(row) == width]
-        for decimal, test in ((".", is_number), (",", _is_comma_number)):
-            share = np.mean([[_counts_as(cell, test) for cell in row] for row in cells])
+        for decimal in _GROUPED:
+            share = np.mean([[_is_value(cell, decimal) for cell in row] for row in cells])
             score = (round(share * agreeing / len(rows), 6), width)
             if score > best_score:
                 best, best_score = (separator, decimal), score
@@ -213,16 +226,20 @@ def _separators(rows: list[str], told: str | None) -> tuple[str, str]:
     return best
 
 
-def _counts_as(cell: str, test: Callable[[str], bool]) -> bool:
-    return cell.lower() in MISSING or test(cell)
+def _is_value(cell: str, decimal: str) -> bool:
+    """Whether a cell is a number with that decimal mark, or stands for a missing one."""
+    if decimal == "," and "." in cell and not _GROUPED[","].fullmatch(cell):
+        return cell in MISSING
+    return cell.lower() in MISSING or is_number(_plain(cell, decimal))
 
 
-def _is_comma_number(cell: str) -> bool:
-    return cell.lstrip("+-").isdecimal() or bool(_COMMA_NUMBER.fullmatch(cell))
-
-
-def _pointed(cell: str) -> str:
-    return cell.replace(",", ".") if _COMMA_NUMBER.fullmatch(cell) else cell
+def _plain(cell: str, decimal: str) -> str:
+    """A number as Python writes it; other cells as they are."""
+    if _GROUPED[decimal].fullmatch(cell):
+        cell = cell.replace(_THOUSANDS[decimal], "")
+    if decimal == "," and _COMMA_NUMBER.fullmatch(cell):
+        cell = cell.replace(",", ".")
+    return cell
 
 
 def _split(line: str, separator: str) -> list[str]:
@@ -243,6 +260,7 @@ def _parse(path: str, opener: Callable[[str], BinaryIO], form: _Format, named: b
         "header": None,
         "sep": r"\s+" if form.separator == " " else form.separator,
         "decimal": form.decimal,
+        "thousands": form.thousands,
         "encoding": form.encoding,
         "skiprows": form.skip + named,
         "comment": "#" if form.comments else None,
