@@ -160,19 +160,15 @@ class _Leaps(Generic[P]):
         self._settled = False
         self._plain_done, self._plain_left = 0, 0
         self._anderson: Anderson | None = None
-        self._step, self._flat_step = None, None
 
     def attempt(self, parameters: P, step: P, least: float) -> tuple[P, Expectation] | None:
         """Parameters beyond `step`, EM's update, that reach `least`; None for a plain step."""
         if not self._settled:
             return None
-        # A plain step is next time's iterate.
-        was_plain = parameters is self._step
-        flat = self._flat_step if was_plain else self._problem.flat(parameters)
-        self._step, self._flat_step = step, self._problem.flat(step)
+        flat = self._problem.flat(parameters)
         if self._anderson is None:
             self._anderson = Anderson(flat.size)
-        self._anderson.remember(flat, self._flat_step)
+        self._anderson.remember(flat, self._problem.flat(step))
         if self._plain_left:
             self._plain_left -= 1
             return None
