@@ -174,7 +174,7 @@ class _Component:
         if basis is not None:
             scores = basis @ scores
             answers = np.linalg.solve(seen.stiffness(self._weights, basis), scores[:, uncertain])
-        elif self._maps.complete:
+        elif (self._maps.n_observed == self._maps.n_locations).all():
             residuals = self._maps.blocks[0][uncertain] - self._mean[0]
             answers = residuals.T / self._weights.sum()
         else:
