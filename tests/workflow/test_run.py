@@ -8,7 +8,6 @@ import yaml
 
 from spatgmm import methods, study
 from spatgmm.cli import main
-from spatgmm.report.results import Results
 from spatgmm.study import aggregate, parquet, rows
 from spatgmm.study import batch as batches
 from spatgmm.study import fit as run
@@ -76,13 +75,6 @@ def test_any_number_of_components_can_be_fitted(tmp_path, tiny):
     assert kmeans[0]["ari"] == 0
     assert all(0 < row["accuracy"] <= 1 for row in kmeans)
     assert [row["status"] for row in truth] == ["unsupported", "ok", "unsupported"]
-    labels = Results.method_labels
-    frame = pd.DataFrame({"method": [row["method"] for row in made]})
-    holder = type("Holder", (), {"design": design, "plugin": Results.plugin})()
-    assert list(labels(holder, frame).values())[:2] == [
-        "k-means, n_components = 1",
-        "k-means, n_components = 2",
-    ]
 
 
 def test_every_method_sees_the_same_maps(tmp_path, tiny, monkeypatch):
