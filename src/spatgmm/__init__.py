@@ -45,17 +45,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from spatgmm.mixture import SpatialGaussianMixture
+    from spatgmm.mixture import SpatialGaussianMixture, load
     from spatgmm.selection import select
 
 __version__ = "0.1.0"
-__all__ = ["SpatialGaussianMixture", "baselines", "datasets", "methods", "select", "simulate"]
+__all__ = [
+    "SpatialGaussianMixture",
+    "baselines",
+    "datasets",
+    "load",
+    "methods",
+    "select",
+    "simulate",
+]
 
 
 def __getattr__(name: str):
     # Lazy: `snakemake` and the command line start without scipy, pandas and scikit-learn.
-    if name == "SpatialGaussianMixture":
-        return import_module("spatgmm.mixture").SpatialGaussianMixture
+    if name in ("SpatialGaussianMixture", "load"):
+        return getattr(import_module("spatgmm.mixture"), name)
     if name == "select":
         return import_module("spatgmm.selection").select
     if name in __all__:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import product
 
 import numpy as np
+import pandas as pd
 from scipy.spatial.distance import pdist, squareform
 from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
@@ -18,6 +19,7 @@ from tqdm import tqdm
 from spatgmm.common import checks, constraints
 from spatgmm.common.base import LikelihoodMixture, bic
 from spatgmm.common.em import Fit, Round, run_best
+from spatgmm.common.files import DamagedFile, read_arrays, write_arrays
 from spatgmm.covariance import decay as decays
 from spatgmm.covariance import metric as metrics
 from spatgmm.covariance.decay import Decay
@@ -44,6 +46,9 @@ _N_TRIED, _ROUNDS = 20, (Round(n_iter=10, n_kept=4),)
 
 #: From so many locations on, only decays that are a covariance at any size are tried.
 _LARGE = 1000
+
+#: Of the files that models are saved to.
+_FORMAT = "spatgmm model 1"
 
 SOLVERS = {"scoring": Scoring, "gls": GLS}
 
@@ -137,6 +142,11 @@ class SpatialGaussianMixture(LikelihoodMixture):
     log_likelihood_trace_ : ndarray of shape (n_iter_ + 1,)
     n_iter_ : int
     converged_ : bool
+    starts_ : pandas.DataFrame
+        A row for each start that was finished, the best first: log_likelihood, n_iter, converged,
+        all_components (whether none ended empty).
+    n_optima_ : int
+        Finished starts within `tol` of the best log-likelihood.
     n_parameters_ : int
         ``(G - 1) + G*p + 4*G``; with constant means ``(G - 1) + G + 4*G``.  Options change the
         ``4*G`` to what they leave free, and scales of locations add ``p - 1``.
@@ -222,6 +232,16 @@ class SpatialGaussianMixture(LikelihoodMixture):
             If ``solver="gls"`` loses a component.
         """
         options.check(self.get_params(deep=False))
+        before = dict(vars(self))
+        try:
+            return self._fit(X)
+        except Exception:
+            # A refused refit leaves the old fit as it was.
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _fit(self, X) -> SpatialGaussianMixture:
         X, brought = self._check_maps(X, reset=True)
         checks.check_some_values(X)
         self.coordinates_ = brought.locations(self.coordinates)
@@ -289,8 +309,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         )
         with self._engine.threads():
             maps = self._engine.maps(standardised)
-            fit = self._best_fit(maps, given, mean, rng)
-        self._take(fit, maps, keep_order=given is not None)
+            fits = self._best_fit(maps, given, mean, rng)
+        self._take(fits, maps, keep_order=given is not None)
 
     def _standardise(self, X, mean: Mean) -> np.ndarray:
         """Data of unit variance about 0: computations run there, no tolerance depends on units."""
@@ -306,7 +326,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
     def _solver(self) -> Solver:
         return SOLVERS[self.solver](self.beta_init)
 
-    def _best_fit(self, maps: Maps, given, mean: Mean, rng) -> Fit[Mixture]:
+    def _best_fit(self, maps: Maps, given, mean: Mean, rng) -> list[Fit[Mixture]]:
         """EM from one start, or from the best of many."""
         family, solver, G = self._engine.family, self._solver(), self.n_components
         self._model = model = Model(
@@ -337,23 +357,51 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 tol=self.tol,
                 max_iter=self.max_iter,
                 progress=progress,
-            )[0]
+            )
 
-    def _take(self, fit: Fit[Mixture], maps: Maps, keep_order: bool) -> None:
-        """Public attributes, in the units of the data."""
+    def _take(self, fits: list[Fit[Mixture]], maps: Maps, keep_order: bool) -> None:
+        """Public attributes of the best of finished starts, in the units of the data."""
+        fit, *_ = fits
         order = np.arange(self.n_components)
         if not keep_order:
             order = np.argsort(-fit.parameters.weights, kind="stable")
-        self._mixture = fit.parameters.reordered(order)
-        self._estimates = Estimates(self._mixture, self._model, self._scale)
-        self.weights_ = self._mixture.weights
-        blocks = [np.stack(block) for block in zip(*self._mixture.means, strict=True)]
-        family, p = self._engine.family, len(self._centre)
-        scales_ = self._mixture.scales.values(p)
-        self.scales_ = self._everywhere(scales_)
-        self.means_ = self._everywhere(
-            self._centre + self._scale * scales_ * self._engine.back(blocks)
+        self._publish(fit.parameters.reordered(order))
+        responsibilities = fit.expected.responsibilities[:, order]
+        self.labels_ = responsibilities.argmax(axis=1)
+        self.log_likelihood_trace_ = np.array([self._in_units(value, maps) for value in fit.trace])
+        self.log_likelihood_ = float(self.log_likelihood_trace_[-1])
+        self.n_iter_ = fit.n_iter
+        self.converged_ = fit.converged
+        self.starts_ = pd.DataFrame(
+            {
+                "log_likelihood": [self._in_units(one.log_likelihood, maps) for one in fits],
+                "n_iter": [one.n_iter for one in fits],
+                "converged": [one.converged for one in fits],
+                "all_components": [one.sound for one in fits],
+            }
         )
+        below = self.log_likelihood_ - self.starts_["log_likelihood"]
+        self.n_optima_ = int((below <= self.tol).sum())
+        self.empty_components_ = np.flatnonzero(empty(responsibilities.sum(axis=0))).tolist()
+        self._warn_unless_converged(stacklevel=3)
+        if self.empty_components_:
+            warnings.warn(
+                f"components {self.empty_components_} hold fewer than {MIN_MAPS} maps; "
+                f"n_components={self.n_components} is too many for these data",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    def _publish(self, mixture: Mixture) -> None:
+        """What the parameters of a mixture say, in the units of the data."""
+        self._mixture = mixture
+        self._estimates = Estimates(mixture, self._model, self._scale)
+        family, p = self._engine.family, len(self._centre)
+        blocks = [np.stack(block) for block in zip(*mixture.means, strict=True)]
+        scales_ = mixture.scales.values(p)
+        means_ = self._centre + self._scale * scales_ * self._engine.back(blocks)
+        self.weights_ = mixture.weights
+        self.scales_, self.means_ = self._everywhere(scales_), self._everywhere(means_)
         self.alpha_ = self._estimates.alpha()
         self.shape_ = self._estimates.shapes().copy()
         decay = family.kernel.decay
@@ -363,24 +411,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self.beta_ = self.shape_[:, : len(decay.parameter_names)]
         if self.beta_.shape[1] == 1:
             self.beta_ = self.beta_[:, 0]
-        self.labels_ = fit.expected.responsibilities[:, order].argmax(axis=1)
-        self.log_likelihood_trace_ = np.array([self._in_units(value, maps) for value in fit.trace])
-        self.log_likelihood_ = float(self.log_likelihood_trace_[-1])
-        self.n_iter_ = fit.n_iter
-        self.converged_ = fit.converged
         self.n_parameters_ = self._model.n_parameters(self.n_components)
         self.path_ = family.geometry.path
-        self.condition_number_ = max(c.condition_number() for c in self._mixture.covariances)
-        counts = fit.expected.responsibilities.sum(axis=0)[order]
-        self.empty_components_ = np.flatnonzero(empty(counts)).tolist()
-        self._warn_unless_converged(stacklevel=3)
-        if self.empty_components_:
-            warnings.warn(
-                f"components {self.empty_components_} hold fewer than {MIN_MAPS} maps; "
-                f"n_components={self.n_components} is too many for these data",
-                ConvergenceWarning,
-                stacklevel=3,
-            )
+        self.condition_number_ = max(c.condition_number() for c in mixture.covariances)
 
     # -- using the fit ------------------------------------------------------------------------
 
@@ -459,6 +492,44 @@ class SpatialGaussianMixture(LikelihoodMixture):
         check_is_fitted(self)
         geometry = self._engine.family.geometry
         return squareform(pdist(self.coordinates_)) / geometry.unit
+
+    def save(self, path) -> None:
+        """Write the fitted parameters to one ``.npz`` file, without pickles; :func:`load` reads it.
+
+        Labels and the trace, which belong to the maps, are left out.
+        """
+        check_is_fitted(self)
+        plain = {
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in self.get_params(deep=False).items()
+        }
+        kept = ("log_likelihood_", "n_iter_", "converged_", "decay_", "metric_", "mean_")
+        settings = {
+            "format": _FORMAT,
+            "options": {
+                name: value
+                for name, value in plain.items()
+                if value is None or isinstance(value, bool | int | float | str)
+            },
+            "likelihood_": self.likelihood_,
+            "n_waves": getattr(self._model.mean, "n_waves", None),
+            "scale": self._scale,
+            "empty_components_": self.empty_components_,
+            **{name: getattr(self, name) for name in kept},
+        }
+        means_ = [self._engine.back([b[None] for b in mean]) for mean in self._mixture.means]
+        arrays = {
+            "coordinates": self.coordinates_,
+            "observed_locations": self.observed_locations_,
+            "centre": self._centre,
+            "weights": self._mixture.weights,
+            "means": np.concatenate(means_),
+            "thetas": self._mixture.thetas,
+            "scales": self._mixture.scales.flat(),
+        }
+        if hasattr(self, "feature_names_in_"):
+            arrays["feature_names_in"] = self.feature_names_in_.astype(str)
+        write_arrays(path, settings, arrays)
 
     # -- what it says about space --------------------------------------------------------------
 
@@ -591,3 +662,48 @@ class SpatialGaussianMixture(LikelihoodMixture):
         else:
             brought.check_against(self.coordinates_)
         return X, replace(brought, values=X)
+
+
+def load(path) -> SpatialGaussianMixture:
+    """A fitted model from the file that :meth:`SpatialGaussianMixture.save` wrote.
+
+    Raises
+    ------
+    spatgmm.common.files.DamagedFile
+        If the file is damaged, or none of these; a ValueError.
+    """
+    settings, arrays = read_arrays(path)
+    if settings.get("format") != _FORMAT:
+        raise DamagedFile(path, "not a fitted model of this version")
+    model = SpatialGaussianMixture(**settings["options"])
+    model.coordinates_ = arrays["coordinates"]
+    model.observed_locations_ = arrays["observed_locations"]
+    model._centre, model._scale = arrays["centre"], settings["scale"]
+    model.n_features_in_ = len(model.coordinates_)
+    if "feature_names_in" in arrays:
+        model.feature_names_in_ = arrays["feature_names_in"].astype(object)
+    of_locations = scales.get(model.variance).from_flat(arrays["scales"])
+    model._engine = engine.choose(
+        settings["likelihood_"],
+        model._locations,
+        decays.get(settings["decay_"]),
+        metrics.get(settings["metric_"]),
+        complete=model.missing == "error",
+        alike=not of_locations.differ,
+        n_neighbors=model.n_neighbors,
+    )
+    family, d = model._engine.family, model.coordinates_.shape[1]
+    mean = means.of(settings["mean_"], d, settings["n_waves"])
+    model._model = Model(family, mean, of_locations, family.members(SHARED[model.sharing]))
+    blocks = family.geometry.rotate(arrays["means"])
+    model._publish(
+        Mixture(
+            arrays["weights"],
+            [list(of_one) for of_one in zip(*blocks, strict=True)],
+            [family.inside(theta) for theta in arrays["thetas"]],
+            of_locations,
+        )
+    )
+    for name in ("log_likelihood_", "n_iter_", "converged_", "empty_components_"):
+        setattr(model, name, settings[name])
+    return model

@@ -17,6 +17,7 @@ from spatgmm.common.errors import UsageError
 
 COMMANDS = {
     "fit": "cluster your own maps",
+    "predict": "the clusters of further maps, by a model that was fitted",
     "methods": "what there is to compare with, what can run here, and why not",
     "datasets": "the data sets that come with loaders",
     "status": "how far a run is, what failed, and how to repeat that alone",

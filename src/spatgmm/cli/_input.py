@@ -49,11 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read(arguments: argparse.Namespace, missing: bool) -> reading.Reading:
-    """The maps that the arguments name."""
+def read(arguments: argparse.Namespace, missing: bool, known=None) -> reading.Reading:
+    """The maps that the arguments name, at `known` coordinates (p, d) unless they say otherwise."""
     return reading.read(
         arguments.data,
-        arguments.coordinates,
+        known if arguments.coordinates is None else arguments.coordinates,
         missing=missing,
         missing_values=arguments.missing_value,
         header=arguments.header,

@@ -61,6 +61,16 @@ def _written(path: Path) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
+def labels(
+    labels: np.ndarray, probabilities: np.ndarray | None, names: list[str] | None
+) -> pd.DataFrame:
+    """A row per map: its name, its cluster and, where there are any, probabilities."""
+    table = {"map": np.arange(len(labels)) if names is None else names, "label": labels}
+    if probabilities is not None:
+        table |= {f"probability_{g}": column for g, column in enumerate(probabilities.T)}
+    return pd.DataFrame(table)
+
+
 def csv(path: Path, table: pd.DataFrame) -> Path:
     with _written(path) as temporary:
         table.to_csv(temporary, index=False)

@@ -44,6 +44,7 @@ FILES = (
     "means.csv",
     "parameters.csv",
     "summary.json",
+    "model.npz",
     "bic.csv",
     "clusters.png",
     "decay.png",
@@ -135,11 +136,17 @@ def run(arguments: argparse.Namespace) -> None:
 
     _output.remove(out, FILES)
     written = [
-        _output.csv(out / "labels.csv", _labels(result, brought.names)),
+        _output.csv(
+            out / "labels.csv",
+            _output.labels(result.labels, result.probabilities, brought.names),
+        ),
         _output.csv(out / "means.csv", _means(result, brought, row["n_components"])),
         _output.csv(out / "parameters.csv", _parameters(result.extras)),
         _output.as_json(out / "summary.json", summary),
     ]
+    if result.model is not None:
+        result.model.save(out / "model.npz")
+        written.append(out / "model.npz")
     picture = _pictures.clusters(data, result.labels, row["n_components"])
     written.append(_output.picture(out / "clusters.png", picture))
     reported = result.extras.get("parameters")
@@ -160,15 +167,6 @@ def _method(name: str) -> methods.Method:
         return methods.get(name)
     except ValueError as error:
         raise UsageError(f"--method: {error}") from None
-
-
-def _labels(result: methods.FitResult, names: list[str] | None) -> pd.DataFrame:
-    """A row per map: its name, its cluster and, where the method has them, probabilities."""
-    table = {"map": np.arange(len(result.labels)) if names is None else names}
-    table["label"] = result.labels
-    if result.probabilities is not None:
-        table |= {f"probability_{g}": column for g, column in enumerate(result.probabilities.T)}
-    return pd.DataFrame(table)
 
 
 def _means(result: methods.FitResult, brought: reading.Reading, n_components: int) -> pd.DataFrame:

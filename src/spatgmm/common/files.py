@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
-from collections.abc import Iterator
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import numpy as np
 
 
 class DamagedFile(ValueError):
@@ -63,3 +68,25 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_arrays(path: str | os.PathLike, settings: Mapping, arrays: Mapping[str, np.ndarray]):
+    """Write arrays, and settings that JSON can hold, to one ``.npz`` file; no pickle."""
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, settings=np.array(json.dumps(settings)), **arrays)
+
+
+def read_arrays(path: str | os.PathLike) -> tuple[dict, dict[str, np.ndarray]]:
+    """Settings and arrays that :func:`write_arrays` wrote.
+
+    Raises
+    ------
+    DamagedFile
+        If the file is not as it was written, or is none of these.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file}
+        return json.loads(str(arrays.pop("settings"))), arrays
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DamagedFile(path, str(error).partition("\n")[0]) from None

@@ -161,6 +161,7 @@ class SmoothMean(ConstantMean):
     name = "smooth"
 
     def __init__(self, n_waves: int, dimensions: int):
+        self.n_waves = n_waves
         waves = product(range(n_waves + 1), repeat=dimensions)
         self._waves = [of_axes for of_axes in waves if sum(of_axes) <= n_waves]
 
@@ -181,14 +182,19 @@ class SmoothMean(ConstantMean):
 _MEANS = {mean.name: mean for mean in (FreeMean(), ConstantMean(), CommonMean(), ZeroMean())}
 
 
+def of(name: str, dimensions: int, n_waves: int | None = None) -> Mean:
+    """One mean by its name, a smooth one with its number of waves."""
+    return _MEANS[name] if n_waves is None else SmoothMean(n_waves, dimensions)
+
+
 def candidates(name: str, dimensions: int) -> list[Mean]:
     """The means that ``mean=name`` stands for, among which BIC chooses."""
     if name == AUTO:
         names = ("free", "constant", "common", "smooth")
         return [mean for one in names for mean in candidates(one, dimensions)]
     if name == SmoothMean.name:
-        return [SmoothMean(n_waves, dimensions) for n_waves in SMOOTHNESS]
-    return [_MEANS[name]]
+        return [of(name, dimensions, n_waves) for n_waves in SMOOTHNESS]
+    return [of(name, dimensions)]
 
 
 def observed(X: np.ndarray) -> np.ndarray | bool:

@@ -46,6 +46,8 @@ class FitResult:
         Scalars by name, which become columns of the results, and optionally ``"parameters"``:
         a DataFrame with columns component, parameter, estimate, std_error, lower, upper, and
         ``"covariances"``: by component, a DataFrame of its estimates' covariances.
+    model : object or None
+        The fitted model, where it can be kept: it has ``save(path)``.
     """
 
     labels: np.ndarray
@@ -56,6 +58,7 @@ class FitResult:
     probabilities: np.ndarray | None = None
     means: np.ndarray | None = None
     extras: dict[str, Any] = field(default_factory=dict)
+    model: Any = None
 
 
 @dataclass(frozen=True)

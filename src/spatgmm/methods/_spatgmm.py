@@ -79,6 +79,7 @@ def fit(
         means=model.means_,
         extras={
             "decay": model.decay_,
+            "likelihood": model.likelihood_,
             "icl": model.icl(data.X),
             "empty_components": len(model.empty_components_),
             "largest_fall": _largest_fall(model.log_likelihood_trace_),
@@ -86,6 +87,7 @@ def fit(
             "parameters": parameters,
             **uncertainty,
         },
+        model=model,
     )
 
 

@@ -59,7 +59,7 @@ class Reading:
 
 def read(
     maps: str,
-    coordinates: str | None = None,
+    coordinates: str | np.ndarray | None = None,
     *,
     missing: bool = False,
     missing_values: Sequence[float] = (),
@@ -76,9 +76,10 @@ def read(
         map, value and coordinates, an array of shape (n, p), (n, r, c) or (n, r, c, s) (.npy,
         .npz), or a stack that knows its places (NetCDF, Zarr, GeoTIFF).  ``FILE:NAME`` chooses
         one of several arrays or variables.
-    coordinates : str or None
+    coordinates : str, ndarray of shape (p, d) or None
         A file with a location per row, in the order of the maps' values or with their names; or a
-        grid shape such as ``10x10``.  None: the places that the maps bring.
+        grid shape such as ``10x10``; or the coordinates themselves.  None: the places that the maps
+        bring.
     missing : bool
         Whether empty values of maps are missing pixels rather than mistakes.
     missing_values : sequence of float
@@ -147,10 +148,10 @@ def read_array(path: str) -> np.ndarray:
     return found.values.reshape(len(found.values), *axes)
 
 
-def _given(coordinates: str | None) -> tuple[int, ...] | Table | np.ndarray | None:
+def _given(coordinates: str | np.ndarray | None) -> tuple[int, ...] | Table | np.ndarray | None:
     """What was said of coordinates, read but not understood yet."""
-    if coordinates is None:
-        return None
+    if coordinates is None or isinstance(coordinates, np.ndarray):
+        return coordinates
     if _GRID.fullmatch(coordinates):
         return tuple(int(size) for size in coordinates.split("x"))
     found = _open(coordinates, count_decides=True)
@@ -168,7 +169,7 @@ def _count(given) -> int | None:
     return None if given is None else len(given.cells if isinstance(given, Table) else given)
 
 
-def _locations(stack: Stack, given, maps: str, coordinates: str | None, columns) -> np.ndarray:
+def _locations(stack: Stack, given, maps: str, coordinates, columns) -> np.ndarray:
     """Coordinates (p, d), refused by the names of the files."""
     if given is None and stack.shape is None and stack.coordinates is None:
         raise UsageError(
@@ -182,7 +183,7 @@ def _locations(stack: Stack, given, maps: str, coordinates: str | None, columns)
     try:
         return stack.locations(given)
     except ValueError as error:
-        where = maps if given is None else f"{coordinates}, maps in {maps}"
+        where = maps if not isinstance(coordinates, str) else f"{coordinates}, maps in {maps}"
         kind = UsageError if isinstance(given, tuple) else ValueError
         hint = "; --index says that the first column names maps; leave out columns of classes"
         one_more = stack.shape is None and _count(given) == stack.values.shape[1] - 1
