@@ -143,3 +143,13 @@ def test_no_fit_depends_on_tables_figures_or_another_method(name):
 def test_requires_r_agrees_with_the_plugins():
     for name in methods.names():
         assert provenance.requires_r(name) == bool(methods.get(name).requires)
+
+
+def test_what_only_type_checkers_import_does_not_count(package):
+    root, edit = package
+    before = provenance.closure("spatgmm.methods.two", root=root)
+    typed = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from spatgmm import other\n"
+    edit("methods/two.py", typed + FILES["methods/two.py"])
+    assert provenance.closure("spatgmm.methods.two", root=root) == before
+    edit("methods/two.py", typed + "else:\n    from spatgmm import other\n")
+    assert "spatgmm.other" in provenance.closure("spatgmm.methods.two", root=root)

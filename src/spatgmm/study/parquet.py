@@ -72,7 +72,9 @@ def read(path: str | Path, columns: Sequence[str] | None = None) -> pa.Table:
     content = Path(path).read_bytes()
     start = _sealed_at(content)
     if start is None:
-        raise DamagedFile(path, f"{len(content)} bytes without a checksum")
+        raise DamagedFile(
+            path, f"{len(content)} bytes without a checksum: cut short, or of an older version"
+        )
     digest = content[start : start + _DIGITS]
     if digest != _digest(content[:start] + b" " * _DIGITS + content[start + _DIGITS :]):
         raise DamagedFile(path, "its checksum does not agree")
