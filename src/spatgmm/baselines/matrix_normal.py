@@ -129,10 +129,6 @@ class MatrixNormalMixture(Baseline):
             self._take_parameters(X, problem, best)
         return self
 
-    def _check_settings(self) -> None:
-        super()._check_settings()
-        checks.check_integer("n_init", self.n_init, 1)
-
     def _take_parameters(self, X, problem, best):
         self._parameters = best.parameters
         log_weights, means, rows, columns = best.parameters

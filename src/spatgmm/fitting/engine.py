@@ -39,6 +39,9 @@ from spatgmm.fitting.vecchia_information import vecchia_uncertainty
 #: of a grid it can be had up to so many.
 _LARGEST_EXACT, _LARGEST_IN_BLOCKS = 1024, 128**2
 
+#: On fewer locations covariances are not diagonal enough in cosines to tell optima apart.
+_SMALLEST_IN_COSINES = 64
+
 #: Neighbours of a location under Vecchia's likelihood: within 0.2 nats a map of the exact one.
 N_NEIGHBORS = 60
 
@@ -150,15 +153,20 @@ class Exact(Engine):
         return IncompleteMaps(blocks) if np.isnan(X).any() else Maps(blocks)
 
     def starts(self, maps, model, n_components, n_init, rng):
-        divided = model.scales.divide(maps)
-        in_cosines = cosine_search.as_cosines(divided, model)
-        if in_cosines is None:
+        divided, found = model.scales.divide(maps), []
+        in_cosines = None
+        if self.family.geometry.n_locations >= _SMALLEST_IN_COSINES:
+            in_cosines = cosine_search.as_cosines(divided, model)
+        if in_cosines is not None:
+            found = cosine_search.multistart(*in_cosines, n_components, n_init, rng)
+        # Where what cosines take for a covariance is none, they have looked in the wrong place.
+        if not found or any(
+            self.family.at(theta) is None for _, thetas in found for theta in thetas
+        ):
             found = search.multistart(
                 divided.blocks, self.family, n_components, n_init, rng, model.mean
             )
-        else:
-            found = cosine_search.multistart(*in_cosines, n_components, n_init, rng)
-        return [model.mixture(maps, responsibilities, thetas) for responsibilities, thetas in found]
+        return [model.mixture(maps, R, of_start) for R, of_start in found]
 
     def profile(self, maps, model, responsibilities, shapes=None):
         blocks = model.scales.divide(maps).blocks
