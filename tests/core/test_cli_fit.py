@@ -100,7 +100,7 @@ def test_it_writes_what_the_estimator_finds(fit, files, maps):
 
 def test_pictures_are_drawn_and_only_whole_files_are_left(fit, files):
     folder = fit(files.plain, "--coordinates", "3x4", "--components", "2").folder
-    tables = {"labels.csv", "means.csv", "parameters.csv", "summary.json"}
+    tables = {"labels.csv", "means.csv", "parameters.csv", "summary.json", "model.npz"}
     expected = tables | {"clusters.png", "decay.png"}
     assert {path.name for path in folder.iterdir()} == expected
     for name in ("clusters.png", "decay.png"):
@@ -454,7 +454,7 @@ def test_a_saved_fit_serves_further_maps(fit, files, maps, tmp_path, capsys):
     X, _ = maps
     np.savetxt(tmp_path / "more.csv", X[:7], delimiter=",")
     for model in (folder, folder / "model.npz"):
-        out = tmp_path / f"out{model.suffix}"
+        out = tmp_path / f"predicted{model.suffix}"
         assert main(["predict", str(model), str(tmp_path / "more.csv"), "--out", str(out)]) == 0
         again = pd.read_csv(out / "labels.csv")
         first = done.table("labels.csv").iloc[:7]

@@ -226,7 +226,7 @@ def test_names_written_out_are_those_of_the_objects():
         assert one == (name in options.ONE_PARAMETER_DECAYS)
     for alias in options.DECAY_ALIASES:
         assert decay.get(alias).name in options.DECAYS
-    assert list(options.OPTIONS["metric"].rule.names) == metric.names()
+    assert list(options.OPTIONS["metric"].rule.names) == [*metric.names(), options.AUTO]
     assert list(options.OPTIONS["sharing"].rule.names) == list(SHARED)
     assert {model[1:] for model in baseline_options.MODELS} == set(parsimonious._NOISE)
 

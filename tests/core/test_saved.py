@@ -62,6 +62,6 @@ def test_a_refused_refit_leaves_the_old_fit(X):
     model.fit(X)
     before = model.predict(X)
     for wrong in (np.ones((60, 36)), X[:, :20], np.full((60, 36), np.nan)):
-        with pytest.raises(ValueError, match="X|coordinates"):
+        with pytest.raises(ValueError, match=r"X|coordinates"):
             model.fit(wrong)
         np.testing.assert_array_equal(model.predict(X), before)

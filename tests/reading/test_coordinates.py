@@ -94,7 +94,7 @@ def test_other_columns_are_refused_by_name_or_left_out_by_choice(located, extra)
     with pytest.raises(UsageError, match=f"is {extra} a coordinate?.*--columns"):
         located(frame, index=False)
     with pytest.raises(ValueError, match=f"coordinates: is {extra} a coordinate?"):
-        SpatialGaussianMixture(2, frame).fit(X)
+        SpatialGaussianMixture(2, coordinates=frame).fit(X)
     for columns in (["x", "y"], ["X", "2"]):
         np.testing.assert_array_equal(located(frame, columns=columns, index=False), PLACES)
     with pytest.raises(UsageError, match="has no column 'lon'; its columns: x, y"):
@@ -123,7 +123,7 @@ def test_places_are_matched_by_name(located, names, as_index):
     for_model = frame if as_index else frame.reset_index(names="site")
     np.testing.assert_array_equal(from_frame(for_model, names), PLACES)
     np.testing.assert_array_equal(located(for_model, names, index=as_index), PLACES)
-    model = SpatialGaussianMixture(1, for_model, init="kmeans", max_iter=1)
+    model = SpatialGaussianMixture(1, coordinates=for_model, init="kmeans", max_iter=1)
     with pytest.warns():
         model.fit(pd.DataFrame(X, columns=[str(name) for name in names]))
     np.testing.assert_array_equal(model.coordinates_, PLACES)

@@ -140,7 +140,7 @@ def _doses_of_maps(table: Table, dose: int, of_map: int, rows: np.ndarray) -> np
     bad = np.flatnonzero(~np.isfinite(doses) | (doses != doses[rows][number]))
     if bad.size:
         raise ValueError(
-            f"{table.path}: row {bad[0] + 1}: map {table.cells.iloc[bad[0], of_map]!r} needs one "
+            f"{table.path}: row {bad[0] + 1}: map {table.cells.iloc[bad[0], of_map]} needs one "
             "finite dose, the same in all its rows"
         )
     return doses[rows]

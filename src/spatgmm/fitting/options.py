@@ -73,7 +73,7 @@ OPTIONS = {
     ),
     "likelihood": Parameter(
         AUTO,
-        Choice("exact", "cosine", "vecchia", AUTO),
+        Choice(AUTO, "exact", "cosine", "vecchia"),
         "exact, in cosines (large grids), or by nearest neighbours (any large set of locations)",
     ),
     "n_neighbors": Parameter(60, Integer(1), "neighbours of a location, for vecchia"),
