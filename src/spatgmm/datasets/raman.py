@@ -139,9 +139,10 @@ def _doses_of_maps(table: Table, dose: int, of_map: int, rows: np.ndarray) -> np
     doses = pd.to_numeric(table.cells.iloc[:, dose], errors="coerce").to_numpy(dtype=float)
     bad = np.flatnonzero(~np.isfinite(doses) | (doses != doses[rows][number]))
     if bad.size:
+        (name,) = table.cells.iloc[bad[:1], of_map].tolist()
         raise ValueError(
-            f"{table.path}: row {bad[0] + 1}: map {table.cells.iloc[bad[0], of_map]} needs one "
-            "finite dose, the same in all its rows"
+            f"{table.path}: row {bad[0] + 1}: map {name!r} needs one finite dose, the same in all "
+            "its rows"
         )
     return doses[rows]
 

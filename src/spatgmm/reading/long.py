@@ -99,6 +99,7 @@ def maps(
     xy = table.numbers(which.axes)
     values = table.numbers([which.value], missing, missing_values)[:, 0]
     number, names = pd.factorize(of_map)
+    names = names.tolist()  # numpy's numbers would say so in messages
     place, sites = sorted_places(xy, which.slowest_first(table.names))
     _check_complete(table, which, number, names, place, sites)
     if len(names) * len(sites) > _SPARSEST * len(values):
@@ -125,7 +126,7 @@ def _check_complete(table, which, number, names, place, sites) -> None:
     present = counts.reshape(len(names), len(sites))
     if present.max() > 1:
         m, site = np.argwhere(present > 1)[0]
-        raise ValueError(f"{table.path}: map {names[m]} has {at(site)} more than once")
+        raise ValueError(f"{table.path}: map {names[m]!r} has {at(site)} more than once")
     share = f"of {len(names)} maps have"
     # The sites of most maps are the right ones: so a stray site is blamed on the map that has it,
     # and not on all those that do not.
@@ -134,12 +135,12 @@ def _check_complete(table, which, number, names, place, sites) -> None:
         absent = np.flatnonzero(~present[m].astype(bool) & usual)
         if absent.size:
             raise ValueError(
-                f"{table.path}: map {names[m]} has no value at {absent.size} sites, "
+                f"{table.path}: map {names[m]!r} has no value at {absent.size} sites, "
                 f"first {at(absent[0])}, which {present[:, absent[0]].sum()} {share}"
             )
         stray = np.flatnonzero(present[m].astype(bool) & ~usual)
         raise ValueError(
-            f"{table.path}: map {names[m]} is on different sites: only "
+            f"{table.path}: map {names[m]!r} is on different sites: only "
             f"{present[:, stray[0]].sum()} {share} {at(stray[0])}"
         )
 
