@@ -44,6 +44,9 @@ from spatgmm.reading.stack import Stack, check_size
 #: Every distinct start gets some exact iterations; then the most promising few are finished.
 _N_TRIED, _ROUNDS = 20, (Round(n_iter=10, n_kept=4),)
 
+#: Condition number beyond which a covariance has lost all but a few digits.
+_NEARLY_SINGULAR = 1e9
+
 #: From so many locations on, only decays that are a covariance at any size are tried.
 _LARGE = 1000
 
@@ -384,6 +387,14 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self.n_optima_ = int((below <= self.tol).sum())
         self.empty_components_ = np.flatnonzero(empty(responsibilities.sum(axis=0))).tolist()
         self._warn_unless_converged(stacklevel=3)
+        if self.condition_number_ > _NEARLY_SINGULAR:
+            warnings.warn(
+                f"a covariance is nearly singular (condition number {self.condition_number_:.1e}): "
+                "duplicated locations or columns, maps standardised one by one, or maps too smooth "
+                "for a nugget? Leave out what repeats, or try a rougher decay (exponential)",
+                UserWarning,
+                stacklevel=3,
+            )
         if self.empty_components_:
             warnings.warn(
                 f"components {self.empty_components_} hold fewer than {MIN_MAPS} maps; "

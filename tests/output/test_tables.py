@@ -191,9 +191,14 @@ def test_beta_at_its_bound_and_a_negative_nugget_are_explained(tmp_path, made_up
     ("decay", "beta", "note"),
     [
         ("exponential", 1e-3, "β at its lower bound: linear decay; no standard error."),
-        ("quadratic", 1e-3, "β at its lower bound; no standard error."),
-        ("quadratic", 2.0, "β at its upper bound; no standard error."),
-        ("sigmoid", 60.0, "β at its upper bound: the decay is half over at the nearest neighbour;"),
+        ("matern32", 1e-3, "β at its lower bound: decay with the square of distance; no standard"),
+        ("quadratic", 1e-3, "β at its lower bound: a parabola, level at the start; no standard"),
+        (
+            "quadratic",
+            2.0,
+            "β at its upper bound: a parabola, level at the end; no standard error.",
+        ),
+        ("sigmoid", 60.0, "β at its upper bound: decay within the nearest neighbours; no standard"),
     ],
 )
 def test_what_a_decay_is_at_a_bound_is_asked_of_it(tmp_path, made_up, build, decay, beta, note):

@@ -56,6 +56,10 @@ class Decay(ABC):
     def bounds(self, smallest_distance: float) -> tuple[np.ndarray, np.ndarray]:
         """Lowest and highest shape that locations this far apart can identify."""
 
+    def at_bound(self, bound: str) -> str:
+        """What the decay is where its parameter lies at its ``"lower"`` or ``"upper"`` bound."""
+        return ""
+
     @abstractmethod
     def reach(self, shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """How far one scoring step may go: beyond, its quadratic model is not trusted."""
@@ -78,6 +82,8 @@ class ScaleDecay(Decay):
     for a function :math:`r` that rises from 0 at 0, the :meth:`rise`.
     """
 
+    #: What the decay becomes as beta falls to 0.
+    flattest = ""
     #: Below this the decay no longer changes to 3 or 4 digits.
     smallest_beta = 1e-3
     #: Below this beta one value of the grid stands for all.
@@ -127,6 +133,9 @@ class ScaleDecay(Decay):
             upper = brentq(excess, self.smallest_beta, upper)
         return np.array([self.smallest_beta]), np.array([upper])
 
+    def at_bound(self, bound):
+        return "decay within the nearest neighbours" if bound == "upper" else self.flattest
+
     def reach(self, shape):
         factor = np.exp(self.largest_log_step)
         return shape / factor, shape * factor
@@ -156,6 +165,7 @@ class Sigmoid(ScaleDecay):
     """
 
     name = "sigmoid"
+    flattest = "linear decay"
     formula = "[expit(beta*delta - 3) - expit(-3)] / [expit(2*beta - 3) - expit(-3)]"
     shift = 3.0
 
@@ -171,6 +181,7 @@ class Exponential(ScaleDecay):
     """``1 - exp(-beta*delta)``, scaled to 1 at distance 2: the Matern decay of smoothness 1/2."""
 
     name = "exponential"
+    flattest = "linear decay"
     valid = True
     formula = "[1 - exp(-beta*delta)] / [1 - exp(-2*beta)]"
 
@@ -193,6 +204,7 @@ class Matern32(ScaleDecay):
     """
 
     name = "matern32"
+    flattest = "decay with the square of distance"
     valid = True
     formula = "1 - (1 + x) exp(-x), x = beta*delta, scaled to 1 at distance 2"
     smallest_beta = 0.05
@@ -211,6 +223,7 @@ class Matern52(ScaleDecay):
     """
 
     name = "matern52"
+    flattest = "decay with the square of distance"
     valid = True
     formula = "1 - (1 + x + x^2/3) exp(-x), x = beta*delta, scaled to 1 at distance 2"
     smallest_beta = 0.05
@@ -226,6 +239,7 @@ class Gaussian(ScaleDecay):
     """``1 - exp(-(beta*delta)^2)``, scaled to 1 at distance 2: the smoothest decay."""
 
     name = "gaussian"
+    flattest = "decay with the square of distance"
     valid = True
     formula = "[1 - exp(-(beta*delta)^2)] / [1 - exp(-(2*beta)^2)]"
     smallest_beta = 0.05
@@ -261,6 +275,9 @@ class Quadratic(Decay):
 
     def bounds(self, smallest_distance):
         return np.array([1e-3]), np.array([2.0])
+
+    def at_bound(self, bound):
+        return "a parabola, level at " + ("the start" if bound == "lower" else "the end")
 
     def reach(self, shape):
         return shape - 0.5, shape + 0.5

@@ -62,12 +62,9 @@ class Estimates:
 
     def _bound_note(self, name: str, bound: str) -> str:
         """What it means that a shape parameter lies there."""
-        note = f"{name} at its {bound} bound"
-        if name != "beta":
-            return note
-        if bound == "upper":
-            return f"{note}: decay within the nearest neighbours"
-        return f"{note}: linear decay" if self.family.kernel.decay.name == "sigmoid" else note
+        decay = self.family.kernel.decay
+        meaning = decay.at_bound(bound) if name in decay.parameter_names else ""
+        return f"{name} at its {bound} bound" + (f": {meaning}" if meaning else "")
 
     def fitted(self, errors: np.ndarray | None = None) -> list[FittedCovariance]:
         """Each component's covariance in the units of the data.

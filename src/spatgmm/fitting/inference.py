@@ -50,7 +50,12 @@ def standard_errors(uncertainty: Uncertainty) -> pd.DataFrame:
             if not note and np.isnan(variances[k]):
                 note = _NO_INFORMATION_NOTE
             scaled = correction if k < len(alpha[g]) else 1.0
-            rows.append(_row(g, name, value, variances[k], scaled, note))
+            row = _row(g, name, value, variances[k], scaled, note)
+            if not row["note"] and not row["lower"] <= value <= row["upper"]:
+                row["note"] = (
+                    f"the interval is about {scaled * value:.4g}: corrected for the free mean"
+                )
+            rows.append(row)
     table = pd.DataFrame(rows)
     # Lists, not an array: pandas compares attributes when frames are joined.
     table.attrs["covariance"] = covariances.tolist()

@@ -7,15 +7,12 @@ import pandas as pd
 
 from spatgmm.covariance import decay as decays
 from spatgmm.covariance.fitted import COEFFICIENTS, at_bounds
-from spatgmm.covariance.geometry import MAX_DISTANCE, Geometry
+from spatgmm.covariance.geometry import Geometry
 from spatgmm.report import labels
 from spatgmm.report.results import Results, succeeded
 from spatgmm.report.tables.table import Footnotes, Table
 from spatgmm.report.words import number, with_error
 from spatgmm.study.rows import OK, column
-
-#: As near to a straight line as nobody could draw better.
-_STRAIGHT = 0.01
 
 
 def build(results: Results, *studies: str) -> Table:
@@ -32,7 +29,7 @@ def build(results: Results, *studies: str) -> Table:
     names = labels.methods(results, fits)
     footnotes, rows = Footnotes(), []
     for _, line in raw.iterrows():
-        mark = footnotes.mark(_at_bound(results, line)) if line["bound"] else ""
+        mark = footnotes.mark(_at_bound(line)) if line["bound"] else ""
         row = {"data set": labels.case(results, line["case"]), "method": names[line["method"]]}
         row["group"] = line["group"]
         for header, name in (
@@ -97,17 +94,10 @@ def spatial_parameters(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _at_bound(results: Results, line: pd.Series) -> str:
+def _at_bound(line: pd.Series) -> str:
     """What a decay is at the bound where beta lies."""
-    law = decays.get(line["decay"])
-    smallest = Geometry(results.dataset(line["case"]).coordinates).smallest_distance
-    delta = np.linspace(0, MAX_DISTANCE, 20)
-    meaning = ""
-    if np.abs(law.value(delta, line["beta"]) - delta / MAX_DISTANCE).max() < _STRAIGHT:
-        meaning = ": linear decay"
-    elif line["bound"] == "upper" and law.value(np.asarray(smallest), line["beta"]) > 0.49:
-        meaning = ": the decay is half over at the nearest neighbour"
-    return f"β at its {line['bound']} bound{meaning}; no standard error."
+    meaning = decays.get(line["decay"]).at_bound(line["bound"])
+    return f"β at its {line['bound']} bound{': ' if meaning else ''}{meaning}; no standard error."
 
 
 def _unit(results: Results, case: str) -> str:
