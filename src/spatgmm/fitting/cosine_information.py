@@ -131,7 +131,9 @@ class _Scores:
         lost = Z.reshape(-1, Z.shape[2])
         scores = np.einsum("ig,igm->im", self._R, self._small)
         n_means = len(self._means) * len(self._means[0])
-        if len(lost) <= n_means:
+        if not n_means:
+            further = moved = 0.0
+        elif len(lost) <= n_means:
             further, moved = self._through_maps(uncertain, L, lost)
         else:
             further, moved = self._through_means(uncertain, L, Z)

@@ -1,0 +1,89 @@
+"""Kinds of means: what they can be, what they cost, and the best within them."""
+
+import numpy as np
+import pytest
+
+from spatgmm import SpatialGaussianMixture
+from spatgmm.common.locations import grid_coordinates
+from spatgmm.covariance.geometry import Geometry
+from spatgmm.fitting import means
+
+SHAPE = (6, 7)
+COORDINATES = grid_coordinates(SHAPE)
+START = np.arange(60) % 2
+
+
+@pytest.fixture(scope="module")
+def X(plain):
+    wave = np.cos(np.pi * (COORDINATES[:, 0] + 0.5) / 6)
+    components = [(0.5, wave, (1, -0.8, 0.6), 2.0), (0.5, -wave, (1, -0.4, 0.8), 5.0)]
+    return plain.draw(COORDINATES, 60, components, seed=5)[0]
+
+
+def fitted(X, mean, **options):
+    options = {"decay": "exponential", "init": START, "tol": 1e-6, **options}
+    return SpatialGaussianMixture(2, coordinates=SHAPE, mean=mean, **options).fit(X)
+
+
+@pytest.mark.parametrize("likelihood", ["exact", "cosine", "vecchia"])
+@pytest.mark.parametrize("mean", ["free", "constant", "common", "zero", "smooth"])
+def test_the_likelihood_never_falls_and_means_are_of_their_kind(X, mean, likelihood):
+    model = fitted(X, mean, likelihood=likelihood, n_neighbors=15)
+    assert np.diff(model.log_likelihood_trace_).min(initial=0) >= 0
+    assert model.likelihood_ == likelihood
+    assert model.mean_ == mean
+    if mean == "constant":
+        np.testing.assert_allclose(np.ptp(model.means_, axis=1), 0, atol=1e-9)
+    elif mean == "common":
+        np.testing.assert_allclose(model.means_[0], model.means_[1], atol=1e-7)
+    elif mean == "zero":
+        np.testing.assert_allclose(model.means_, 0, atol=1e-12)
+    table = model.standard_errors(X)
+    assert np.isfinite(table.loc[table["note"] == "", "std_error"]).all()
+
+
+def test_parameters_are_counted(X):
+    p, of_covariances = X.shape[1], 2 * 4 + 1
+    for mean, n in (("free", 2 * p), ("constant", 2), ("common", p), ("zero", 0)):
+        assert fitted(X, mean).n_parameters_ == n + of_covariances
+
+
+@pytest.mark.parametrize("mean", ["constant", "common", "smooth"])
+def test_no_mean_nearby_is_better(X, mean):
+    model = fitted(X, mean, tol=1e-9, max_iter=2000)
+    if mean == "common":
+        basis = np.random.default_rng(0).normal(size=(5, X.shape[1]))
+    else:
+        n_waves = getattr(model._model.mean, "n_waves", None)
+        (basis,) = means.of(mean, 2, n_waves).basis(Geometry(COORDINATES))
+    best = model.log_likelihood(X)
+    centre = model._centre.copy()
+    for direction in basis:
+        for size in (-0.02, 0.02):
+            # All means move together; moving the data's centre does just that.
+            model._centre = centre + size * direction
+            assert model.log_likelihood(X) < best
+    model._centre = centre
+
+
+def test_smooth_means_are_waves_and_bic_chooses_how_many(X):
+    model = fitted(X, "smooth")
+    assert model._model.mean.n_waves == 1
+    on_grid = model.means_.reshape(2, *SHAPE)
+    # One wave along the first axis and one along the second.
+    mixed = on_grid - on_grid.mean(axis=1, keepdims=True) - on_grid.mean(axis=2, keepdims=True)
+    np.testing.assert_allclose(mixed, -on_grid.mean(axis=(1, 2), keepdims=True) * np.ones(SHAPE))
+
+
+def test_auto_takes_the_mean_with_the_lowest_bic(X):
+    bic = {mean: fitted(X, mean).bic(X) for mean in ("free", "constant", "common", "smooth")}
+    model = fitted(X, "auto")
+    assert model.bic(X) == pytest.approx(min(bic.values()))
+    assert model.mean_ == min(bic, key=bic.get)
+    assert model.mean == "auto"
+
+
+def test_auto_chooses_a_metric_that_the_locations_allow(plain):
+    X, _ = plain.draw(np.arange(12.0)[:, None], 50, [(1.0, 0.0, (1, -0.8, 0.6), 3.0)], seed=1)
+    model = SpatialGaussianMixture(1, metric="auto", mean="constant").fit(X)
+    assert model.metric_ == "isotropic"
