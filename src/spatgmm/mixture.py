@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from spatgmm.common import checks, constraints
 from spatgmm.common.base import LikelihoodMixture, bic
-from spatgmm.common.em import Fit, Round, run_best
+from spatgmm.common.em import Fit, run_best
 from spatgmm.common.files import DamagedFile, read_arrays, write_arrays
 from spatgmm.covariance import decay as decays
 from spatgmm.covariance import metric as metrics
@@ -40,9 +40,6 @@ from spatgmm.fitting.search.starts import kmeans_responsibilities
 from spatgmm.fitting.state import MIN_MAPS, Mixture, Model, empty
 from spatgmm.reading import fill, memory
 from spatgmm.reading.stack import Stack, check_size
-
-#: Every distinct start gets some exact iterations; then the most promising few are finished.
-_N_TRIED, _ROUNDS = 20, (Round(n_iter=10, n_kept=4),)
 
 #: Condition number beyond which a covariance has lost all but a few digits.
 _NEARLY_SINGULAR = 1e9
@@ -355,8 +352,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
             return run_best(
                 SpatialProblem(maps, model, solver),
-                starts[:_N_TRIED],
-                _ROUNDS,
+                starts[: self._engine.n_tried],
+                self._engine.rounds,
                 tol=self.tol,
                 max_iter=self.max_iter,
                 progress=progress,

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from spatgmm.common.em import run
+from spatgmm.common.em import Round, run
 from spatgmm.common.threads import blas_threads, one_blas_thread
 from spatgmm.covariance.cosine import CosineFamily, CosineGeometry
 from spatgmm.covariance.decay import Decay
@@ -56,10 +56,16 @@ class Engine(ABC):
     ----------
     name : str
     family : Family
+    n_tried : int
+        Of the most promising distinct starts, how many get some iterations.
+    rounds : tuple of Round
+        How many, and which of them are finished.
     """
 
     name: str
     family: Family
+    n_tried = 20
+    rounds = (Round(n_iter=10, n_kept=4),)
 
     @abstractmethod
     def maps(self, X: np.ndarray) -> Maps:
@@ -226,6 +232,9 @@ class Vecchia(Engine):
     """
 
     name = "vecchia"
+    # An iteration costs seconds, and the search has ranked the starts by a likelihood like this.
+    n_tried = 4
+    rounds = (Round(n_iter=3, n_kept=2),)
 
     def __init__(self, coordinates: np.ndarray, decay: Decay, metric: Metric, n_neighbors: int):
         metric.check(coordinates.shape[1])
