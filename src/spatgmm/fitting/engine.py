@@ -45,9 +45,6 @@ _SMALLEST_IN_COSINES = 64
 #: Neighbours of a location under Vecchia's likelihood: within 0.2 nats a map of the exact one.
 N_NEIGHBORS = 60
 
-#: EM iterations of the single component that fills in missing pixels for the search.
-_ITERATIONS_TO_COMPLETE = 20
-
 
 class Engine(ABC):
     """What the estimator asks of a way to compute the likelihood.
@@ -60,12 +57,15 @@ class Engine(ABC):
         Of the most promising distinct starts, how many get some iterations.
     rounds : tuple of Round
         How many, and which of them are finished.
+    n_to_complete : int
+        Iterations of the single component that fills in missing pixels for the search.
     """
 
     name: str
     family: Family
     n_tried = 20
     rounds = (Round(n_iter=10, n_kept=4),)
+    n_to_complete = 20
 
     @abstractmethod
     def maps(self, X: np.ndarray) -> Maps:
@@ -82,7 +82,7 @@ class Engine(ABC):
         filled = self.maps(np.nan_to_num(self.back(maps.blocks)))
         start = solver.start(self, filled, np.ones((len(maps), 1)), model)
         problem = SpatialProblem(maps, model, solver)
-        fit = run(problem, start, tol=tol, max_iter=_ITERATIONS_TO_COMPLETE)
+        fit = run(problem, start, tol=tol, max_iter=self.n_to_complete)
         return self.maps(self.back(fit.parameters.filled(maps, 0)))
 
     @abstractmethod
@@ -235,6 +235,7 @@ class Vecchia(Engine):
     # An iteration costs seconds, and the search has ranked the starts by a likelihood like this.
     n_tried = 4
     rounds = (Round(n_iter=3, n_kept=2),)
+    n_to_complete = 2
 
     def __init__(self, coordinates: np.ndarray, decay: Decay, metric: Metric, n_neighbors: int):
         metric.check(coordinates.shape[1])
