@@ -9,8 +9,9 @@ likelihood of the observed values.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 
 from spatgmm.covariance.family import Covariance
 
@@ -129,6 +130,7 @@ class IncompleteMaps(Maps):
             for k, pattern in enumerate(patterns)
             if pattern.any()
         ]
+        self._batches = list(_batches(patterns, which))
         self._n_observed = (~missing).sum(axis=1)
 
     @property
@@ -146,16 +148,19 @@ class IncompleteMaps(Maps):
         only matrices of the size of what is missing are factored.
         """
         (W,), (mu,) = covariance.inverse, mean
-        residuals = self.blocks[0] - mu
+        residuals = np.nan_to_num(self.blocks[0] - mu)
+        pulled = residuals @ W
         conditional, log_det = [], np.zeros(len(self))
-        for rows, missing in self.patterns:
-            factor = cho_factor(W[np.ix_(missing, missing)], lower=True)
-            observed = residuals[rows]
-            observed[:, missing] = 0.0
-            pull = observed @ W[:, missing]
-            residuals[np.ix_(rows, missing)] = -cho_solve(factor, pull.T).T
-            conditional.append((rows, missing, cho_solve(factor, np.eye(len(missing)))))
-            log_det[rows] = 2 * np.log(np.diag(factor[0])).sum()
+        for rows, which, missing in self._batches:
+            among = W[missing[:, :, None], missing[:, None, :]]
+            factors = np.linalg.cholesky(among)
+            covariances = np.linalg.inv(among)
+            pull = pulled[rows[:, None], missing[which]]
+            filled = np.einsum("rkm,rm->rk", covariances[which], pull)
+            residuals[rows[:, None], missing[which]] = -filled
+            log_dets = 2 * np.log(np.einsum("ukk->uk", factors)).sum(axis=1)
+            log_det[rows] = log_dets[which]
+            conditional.append((rows, which, missing, covariances))
         return _CompletedMaps([residuals + mu], conditional, log_det, self._n_observed)
 
     def log_density(self, mean, covariance):
@@ -180,10 +185,48 @@ class _CompletedMaps(Maps):
 
     def moments(self, weights, centre):
         (S,) = super().moments(weights, centre)
-        total = weights.sum()
-        for rows, missing, covariance in self._conditional:
-            S[np.ix_(missing, missing)] += weights[rows].sum() / total * covariance
+        p, shares = len(S), weights / weights.sum()
+        for rows, which, missing, covariances in self._conditional:
+            of_pattern = np.bincount(which, shares[rows], len(missing))
+            places = missing[:, :, None] * p + missing[:, None, :]
+            added = of_pattern[:, None, None] * covariances
+            S += np.bincount(places.ravel(), added.ravel(), p * p).reshape(p, p)
         return [S]
+
+
+def _batches(
+    patterns: np.ndarray, which: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Patterns with as many missing pixels, some at a time, so that they are solved together.
+
+    Parameters
+    ----------
+    patterns : ndarray of bool, shape (u, p)
+    which : ndarray of shape (n,)
+        The pattern of each map.
+
+    Yields
+    ------
+    rows : ndarray of shape (r,)
+        Maps of these patterns.
+    which : ndarray of shape (r,)
+        The pattern of each of them, among these.
+    missing : ndarray of shape (b, k)
+        Missing columns of each pattern.
+    """
+    numbers = patterns.sum(axis=1)
+    rows_of = [np.flatnonzero(which == k) for k in range(len(patterns))]
+    for k in np.unique(numbers[numbers > 0]):
+        alike = np.flatnonzero(numbers == k)
+        # As many maps as their conditional covariances, one each, find room for.
+        ends = np.cumsum([len(rows_of[pattern]) for pattern in alike]) * k**2 // _CHUNK_VALUES
+        for some in np.split(alike, np.flatnonzero(np.diff(ends)) + 1):
+            rows = [rows_of[pattern] for pattern in some]
+            yield (
+                np.concatenate(rows),
+                np.repeat(np.arange(len(some)), [len(of_one) for of_one in rows]),
+                np.nonzero(patterns[some])[1].reshape(len(some), k),
+            )
 
 
 def _chunks(n: int, p: int) -> list[slice]:
