@@ -27,7 +27,7 @@ import numpy as np
 from spatgmm.covariance.family import N_COEFFICIENTS, NU, SHAPE, TAU, C
 from spatgmm.fitting.cosine import CosineMaps, free_cosines
 from spatgmm.fitting.estimates import Estimates, Uncertainty
-from spatgmm.fitting.information import inverse_block
+from spatgmm.fitting.information import inverse_block, merging
 from spatgmm.fitting.state import empty
 
 #: A map whose other components have less than this together is certain.
@@ -64,8 +64,8 @@ def cosine_uncertainty(estimates: Estimates, maps: CosineMaps) -> Uncertainty:
         return sandwich
     scores = _Scores(estimates, maps, responsibilities, present)
     information, effective = scores.profiled()
-    merge = _merging(scores.of_theta, estimates.model.shared)
-    inverse = inverse_block(merge.T @ information @ merge, list(range(merge.shape[1])))
+    merge = merging(scores.free, estimates.model.shared)
+    inverse = inverse_block(merge.T @ information @ merge, range(merge.shape[1]))
     observed = merge @ inverse @ merge.T
     moved = effective @ observed
     G = len(present)
@@ -89,6 +89,8 @@ class _Scores:
 
     Attributes
     ----------
+    free : list of list of int
+        Places in theta that are estimated, by component.
     of_theta : ndarray of shape (m, 2)
         Component and place in theta of each wanted parameter; -1 for a weight.
     """
@@ -99,7 +101,7 @@ class _Scores:
         self._R = responsibilities[:, present]
         mixture, G = estimates.mixture, len(present)
         weights = mixture.weights[present]
-        free = [estimates.family.free(estimates.held(g)) for g in present]
+        self.free = free = [estimates.family.free(estimates.held(g)) for g in present]
         self.of_theta = np.array(
             [(-1, -1)] * (G - 1) + [(g, k) for g, of in zip(present, free, strict=True) for k in of]
         )
@@ -241,15 +243,3 @@ def _square_roots(R: np.ndarray) -> np.ndarray:
         - 2 * axis[:, :, None] * axis[:, None, 1:] / ((axis**2).sum(axis=1)[:, None, None])
     )
     return roots[:, :, None] * reflected
-
-
-def _merging(of_theta: np.ndarray, shared: np.ndarray) -> np.ndarray:
-    """Which free parameter (columns) each component's parameter (rows) is; shared ones are one."""
-    keys = [
-        (0, 0, row) if g < 0 else (1, k, -1) if shared[k] else (2, k, g)
-        for row, (g, k) in enumerate(of_theta)
-    ]
-    places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
-    merge = np.zeros((len(keys), len(places)))
-    merge[np.arange(len(keys)), [places[key] for key in keys]] = 1.0
-    return merge

@@ -15,7 +15,7 @@ map ``i`` in component ``g``, with ``y = W (x - mu)``,
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -280,10 +280,11 @@ class _Component:
         information[p:, p:] += count * 0.5 * (hessian + hessian.T)
 
 
-def inverse_block(information: np.ndarray, wanted: list[int]) -> np.ndarray:
+def inverse_block(information: np.ndarray, wanted: Sequence[int]) -> np.ndarray:
     """Rows and columns `wanted` of the inverse, or NaN where the information is not positive."""
     # Parameters live on very different scales; unit diagonal makes the factorisation stable.
     scale = np.sqrt(np.maximum(np.diag(information), 0))
+    wanted = list(wanted)
     columns = np.eye(len(information))[:, wanted]
     try:
         if not scale.all():
@@ -299,3 +300,14 @@ def inverse_block(information: np.ndarray, wanted: list[int]) -> np.ndarray:
         return np.full((len(wanted), len(wanted)), np.nan)
     inverse = cho_solve(factor, columns)[wanted]
     return inverse / np.outer(scale[wanted], scale[wanted])
+
+
+def merging(free: list[list[int]], shared: np.ndarray) -> np.ndarray:
+    """Which free parameter (columns) each of all (rows) is: shared ones are one.
+
+    Rows are weights but the last, then what is `free` in theta of each component.
+    """
+    keys = [("weight", g) for g in range(len(free) - 1)]
+    keys += [(k,) if shared[k] else (k, g) for g, of in enumerate(free) for k in of]
+    places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+    return np.eye(len(places))[[places[key] for key in keys]]

@@ -16,13 +16,12 @@ the means is 0 in expectation, and taken as that.
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 
 from spatgmm.covariance.family import N_COEFFICIENTS, NU, TAU, C
 from spatgmm.covariance.vecchia import VecchiaCovariance
 from spatgmm.fitting.estimates import Estimates, Uncertainty
+from spatgmm.fitting.information import inverse_block, merging
 from spatgmm.fitting.state import empty
 from spatgmm.fitting.vecchia import VecchiaMaps
 
@@ -117,8 +116,8 @@ class VecchiaInformation:
         of_weights, small, complete = _assembled(components, mixture.weights[present], R)
         information, scores = _profiled(small, complete, R, uncertain, grams)
 
-        merge = _merging([free[g] for g in present], shared)
-        inverse = _inverse(merge.T @ information @ merge)
+        merge = merging([free[g] for g in present], shared)
+        inverse = inverse_block(merge.T @ information @ merge, range(merge.shape[1]))
         observed = merge @ inverse @ merge.T
         moved = scores @ observed
         for covariance, of_theta, of_weight in (
@@ -226,27 +225,3 @@ def _profiled(small, complete, R, uncertain, grams):
     m = Z.shape[1]
     scores = np.einsum("ig,igm->im", R, small)
     return complete - Z.T @ solved[:, :m], scores + solved[:, m:].T @ Z
-
-
-def _merging(free: list[list[int]], shared: np.ndarray) -> np.ndarray:
-    """Which free parameter (columns) each of all (rows) is: shared ones are one."""
-    keys = [("weight", g) for g in range(len(free) - 1)]
-    keys += [(k,) if shared[k] else (k, g) for g, of in enumerate(free) for k in of]
-    places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
-    return np.eye(len(places))[[places[key] for key in keys]]
-
-
-def _inverse(information: np.ndarray) -> np.ndarray:
-    """The inverse, or NaN where the information is not positive definite."""
-    scale = np.sqrt(np.abs(np.diag(information)))
-    try:
-        np.linalg.cholesky(information / np.outer(scale, scale))
-    except np.linalg.LinAlgError:
-        warnings.warn(
-            "standard errors: the observed information is not positive definite, so the fit is "
-            "not at a maximum of the likelihood; fit again with a smaller tol or more starts",
-            UserWarning,
-            stacklevel=2,
-        )
-        return np.full(information.shape, np.nan)
-    return np.linalg.inv(information / np.outer(scale, scale)) / np.outer(scale, scale)
