@@ -3,7 +3,6 @@
 The rows are those of a run on this machine, whatever happens to jobs or to Snakemake meanwhile.
 """
 
-import json
 import os
 import subprocess
 import time
@@ -16,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from spatgmm import study
 from spatgmm.cli import main
+from spatgmm.study import journal
 
 ROOT = Path(__file__).parents[2]
 TIMINGS = ["seconds", "peak_memory_mb"]
@@ -127,8 +127,7 @@ def wait_for_rows(folder, number):
     deadline = time.monotonic() + 90
     while True:
         journals = (folder / "results/slow/fits").rglob("*.rows")
-        lines = [line for path in journals for line in path.read_text().splitlines(True)]
-        complete = [json.loads(line) for line in lines if line.endswith("\n")]
+        complete = [row for path in journals for row in journal.read(path)]
         if len(complete) >= number:
             return {row["replicate"]: row for row in complete}
         assert time.monotonic() < deadline
