@@ -297,18 +297,18 @@ class SpatialGaussianMixture(LikelihoodMixture):
     def _fit_one(self, X, given, decay: Decay, metric: Metric, mean: Mean, random_state) -> None:
         """Fit one model, and take over what it estimates."""
         rng = checks.random_generator(random_state)
-        standardised = self._standardise(X, mean)
         self._engine = engine.choose(
             "exact" if self.solver == "gls" else self.likelihood,
             self._locations,
             decay,
             metric,
-            complete=not np.isnan(standardised).any(),
+            complete=not np.isnan(X).any(),
             alike=not scales.get(self.variance).differ,
             n_neighbors=self.n_neighbors,
         )
         with self._engine.threads():
-            maps = self._engine.maps(standardised)
+            # The standardised copy is let go once the engine has it in its own form.
+            maps = self._engine.maps(self._standardise(X, mean))
             fits = self._best_fit(maps, given, mean, rng)
         self._take(fits, maps, keep_order=given is not None)
 
@@ -630,7 +630,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 n_neighbors=self.n_neighbors,
             )
         if np.isnan(standardised).any():
-            chosen = chosen.with_gaps()
+            chosen = chosen.with_gaps(self.n_neighbors)
         mixture = self._mixture
         if chosen is not self._engine:
             mixture = self._engine.mixture_for(chosen, mixture)

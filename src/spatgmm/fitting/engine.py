@@ -42,9 +42,6 @@ _LARGEST_EXACT, _LARGEST_IN_BLOCKS = 1024, 128**2
 #: On fewer locations covariances are not diagonal enough in cosines to tell optima apart.
 _SMALLEST_IN_COSINES = 64
 
-#: Neighbours of a location under Vecchia's likelihood: within 0.2 nats a map of the exact one.
-N_NEIGHBORS = 60
-
 
 class Engine(ABC):
     """What the estimator asks of a way to compute the likelihood.
@@ -105,8 +102,11 @@ class Engine(ABC):
         """Covariances of the estimates."""
 
     @abstractmethod
-    def with_gaps(self) -> Engine:
-        """The engine for maps with missing pixels, at the same parameters; itself if it can."""
+    def with_gaps(self, n_neighbors: int) -> Engine:
+        """The engine for maps with missing pixels, at the same parameters; itself if it can.
+
+        `n_neighbors` is for Vecchia's likelihood, where it takes that.
+        """
 
     def mixture_for(self, other: Engine, mixture: Mixture) -> Mixture:
         """A mixture of this engine's in the terms of another one over the same locations."""
@@ -148,7 +148,7 @@ class Exact(Engine):
         geometry = Geometry(coordinates, symmetry, by_offset=metric.by_offset)
         self.family = SpatialCovariance(Kernel(geometry, decay, metric))
 
-    def with_gaps(self):
+    def with_gaps(self, n_neighbors):
         geometry, kernel = self.family.geometry, self.family.kernel
         if geometry.path == Geometry.DENSE:
             return self
@@ -198,9 +198,9 @@ class Cosine(Engine):
         metric.check(coordinates.shape[1])
         self.family = CosineFamily(Kernel(CosineGeometry(coordinates), decay, metric))
 
-    def with_gaps(self):
-        kernel = self.family.kernel
-        return Vecchia(self.family.geometry.coordinates, kernel.decay, kernel.metric, N_NEIGHBORS)
+    def with_gaps(self, n_neighbors):
+        coordinates, kernel = self.family.geometry.coordinates, self.family.kernel
+        return Vecchia(coordinates, kernel.decay, kernel.metric, n_neighbors)
 
     def maps(self, X):
         return CosineMaps(self.family.geometry.rotate(X))
@@ -243,7 +243,7 @@ class Vecchia(Engine):
             Kernel(NeighbourGeometry(coordinates, n_neighbors), decay, metric)
         )
 
-    def with_gaps(self):
+    def with_gaps(self, n_neighbors):
         return self
 
     def maps(self, X):
