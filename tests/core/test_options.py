@@ -413,6 +413,24 @@ def test_a_shared_step_is_uphill_on_the_total_and_keeps_what_is_shared(sharing):
     assert np.abs(list(slopes(found))).max() < 1e-3 * np.abs(list(slopes(thetas))).max()
 
 
+def test_scales_stay_where_no_component_has_maps():
+    family = SpatialCovariance(Kernel(Geometry(np.arange(4.0)[:, None]), decay.get("sigmoid")))
+    covariances = [family.at([0.2, 0.5, 0.5, 2.0])]
+    step = Mixture(np.ones(1), [[np.zeros(4)]], covariances, scales.LocationScales(np.ones(4)))
+    assert step.scales.improved(step, [None], np.zeros(1)) is step
+
+
+def test_scales_are_finite_where_most_pixels_are_constant():
+    X = np.zeros((40, 36))
+    X[:, :6] = np.random.default_rng(2).normal(size=(40, 6))
+    model = SpatialGaussianMixture(2, coordinates=(6, 6), variance="location", random_state=0)
+    with pytest.warns(UserWarning, match="30 of 36 columns are constant"):
+        model.fit(X)
+    assert np.isfinite(model.covariances_).all()
+    assert 1e-4 < model.scales_.min() <= model.scales_.max() < 1e4
+    assert np.diff(model.log_likelihood_trace_).min(initial=0) >= 0
+
+
 def test_scales_of_locations_go_where_the_slope_of_their_objective_vanishes():
     rng = np.random.default_rng(4)
     X = rng.normal(size=(60, 8)) * np.linspace(0.5, 2, 8)

@@ -35,7 +35,7 @@ _MAX_HALVINGS = 20
 #: none, and the likelihood no maximum.
 _LARGEST = np.log(1e3)
 
-#: Smallest starting scale, in units of the median: a constant column has no variance of its own.
+#: Smallest starting scale, in units of their root mean square: a constant column has no variance.
 _SMALLEST = 1e-2
 
 
@@ -151,7 +151,7 @@ class LocationScales(Scales):
     def start(self, maps):
         """Standard deviations of the locations (missing values left out)."""
         scales = np.nanstd(maps.blocks[0], axis=0)
-        scales = np.maximum(scales, _SMALLEST * np.median(scales) + 1e-300)
+        scales = np.maximum(scales, _SMALLEST * np.sqrt(np.mean(scales**2)))
         return LocationScales(scales / np.exp(np.log(scales).mean()))
 
     def n_parameters(self, n_locations):
@@ -179,6 +179,8 @@ class LocationScales(Scales):
         return LocationScales(np.exp(flat))
 
     def improved(self, step, moments, counts):
+        if all(scatter is None for scatter in moments):
+            return step
         M = sum(
             n * covariance.inverse[0] * scatter[0]
             for n, covariance, scatter in zip(counts, step.covariances, moments, strict=True)
