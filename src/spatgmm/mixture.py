@@ -264,7 +264,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         if len(points) > 1:
             self._fit_best(X, given, points)
         else:
-            self._fit_one(X, given, *points[0], self.random_state)
+            likelihood = self._likelihood(X, *points[0][:2])
+            self._fit_one(X, given, likelihood, *points[0], self.random_state)
         return self
 
     def _points(self, p: int) -> Iterator[tuple[Decay, Metric, Mean]]:
@@ -282,10 +283,11 @@ class SpatialGaussianMixture(LikelihoodMixture):
     def _fit_best(self, X, given, points) -> None:
         """The fit with the lowest BIC."""
         lowest, fitted, caught, parameters = np.inf, {}, [], self.get_params(deep=False)
+        likelihood = engine.for_all({self._likelihood(X, *point[:2]) for point in points})
         for point in points:
             with warnings.catch_warnings(record=True) as warned:
                 warnings.simplefilter("always")
-                self._fit_one(X, given, *point, deepcopy(self.random_state))
+                self._fit_one(X, given, likelihood, *point, deepcopy(self.random_state))
             criterion = bic(self.log_likelihood_, self.n_parameters_, len(X))
             if criterion < lowest:
                 lowest, caught = criterion, warned
@@ -294,11 +296,22 @@ class SpatialGaussianMixture(LikelihoodMixture):
             warnings.warn(warning.message, warning.category, stacklevel=3)
         vars(self).update(fitted)
 
-    def _fit_one(self, X, given, decay: Decay, metric: Metric, mean: Mean, random_state) -> None:
+    def _likelihood(self, X, decay: Decay, metric: Metric) -> str:
+        """The likelihood of a model of these data."""
+        if self.solver == "gls":
+            return "exact"
+        if self.likelihood != AUTO:
+            return self.likelihood
+        alike = not scales.get(self.variance).differ
+        return engine.automatic(self._locations, decay, metric, not np.isnan(X).any(), alike)
+
+    def _fit_one(
+        self, X, given, likelihood: str, decay: Decay, metric: Metric, mean: Mean, random_state
+    ) -> None:
         """Fit one model, and take over what it estimates."""
         rng = checks.random_generator(random_state)
         self._engine = engine.choose(
-            "exact" if self.solver == "gls" else self.likelihood,
+            likelihood,
             self._locations,
             decay,
             metric,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from itertools import product
 from numbers import Integral
@@ -36,8 +37,8 @@ def select(X, n_components=(1, 2, 3, 4, 5), decay="sigmoid", verbose=False, **op
     Returns
     -------
     pandas.DataFrame
-        One row per fit, the lowest BIC first: what was chosen, ``log_likelihood``,
-        ``n_parameters``, ``bic``, ``aic``, ``icl`` (smaller is better for all three),
+        One row per fit, the lowest BIC first: what was chosen, ``likelihood`` (how it was
+        computed), ``log_likelihood``, ``n_parameters``, ``bic``, ``aic``, ``icl`` (smaller is better for all three),
         ``converged``, ``empty_components`` (how many) and ``estimator``, the fit itself.
 
     Raises
@@ -67,11 +68,20 @@ def select(X, n_components=(1, 2, 3, 4, 5), decay="sigmoid", verbose=False, **op
     for point in tqdm(points, unit=" fits", disable=not verbose):
         model = SpatialGaussianMixture(**fixed, **point).fit(X)
         rows.append(_row(point, model, X))
-    return pd.DataFrame(rows).sort_values("bic", ignore_index=True)
+    table = pd.DataFrame(rows).sort_values("bic", ignore_index=True)
+    if table["likelihood"].nunique() > 1:
+        told = ", ".join(table["likelihood"].unique())
+        warnings.warn(
+            f"fits by different likelihoods ({told}) are not comparable by BIC: give likelihood=",
+            UserWarning,
+            stacklevel=2,
+        )
+    return table
 
 
 def _row(point: Mapping, model: SpatialGaussianMixture, X) -> dict:
     return dict(point) | {
+        "likelihood": model.likelihood_,
         "log_likelihood": model.log_likelihood_,
         "n_parameters": model.n_parameters_,
         "bic": model.bic(X),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from spatgmm import SpatialGaussianMixture
 from spatgmm.common.locations import grid_coordinates
 from spatgmm.covariance import decay, metric
 from spatgmm.fitting import engine
@@ -56,3 +57,27 @@ def test_a_choice_is_kept(name):
 def test_what_cannot_be_is_refused_with_the_way_out(likelihood, coordinates, options, message):
     with pytest.raises(ValueError, match=message):
         chosen(likelihood, coordinates, **options)
+
+
+@pytest.mark.parametrize(
+    ("names", "common"),
+    [
+        ({"exact"}, "exact"),
+        ({"cosine"}, "cosine"),
+        ({"exact", "cosine"}, "exact"),
+        ({"cosine", "vecchia"}, "vecchia"),
+        ({"exact", "vecchia", "cosine"}, "vecchia"),
+    ],
+)
+def test_bic_compares_fits_by_one_likelihood(names, common):
+    assert engine.for_all(names) == common
+
+
+def test_auto_fits_all_candidates_by_one_likelihood(monkeypatch):
+    monkeypatch.setattr(engine, "_LARGEST_EXACT", 20)
+    X = np.random.default_rng(1).normal(size=(20, 36))
+    model = SpatialGaussianMixture(
+        1, coordinates=(6, 6), decay="exponential", metric="auto", mean="constant", n_neighbors=8
+    )
+    assert model.fit(X).likelihood_ == "vecchia"
+    assert model.set_params(metric="axes").fit(X).likelihood_ == "cosine"

@@ -312,7 +312,7 @@ def choose(
         If `likelihood` cannot be had for such data.
     """
     if likelihood == "auto":
-        likelihood = _automatic(coordinates, decay, metric, complete, alike)
+        likelihood = automatic(coordinates, decay, metric, complete, alike)
     if likelihood == "exact":
         return Exact(coordinates, decay, metric, symmetric=complete and alike)
     if not alike:
@@ -329,7 +329,17 @@ def choose(
     return Cosine(coordinates, decay, metric)
 
 
-def _automatic(coordinates, decay: Decay, metric: Metric, complete: bool, alike: bool) -> str:
+def for_all(names: set[str]) -> str:
+    """One likelihood for models whose own would be these, so that BIC can compare them."""
+    (only, *others) = names
+    # Vecchia takes any model; exact and in cosines differ by the decay alone, which exact ignores.
+    return only if not others else "vecchia" if "vecchia" in names else "exact"
+
+
+def automatic(
+    coordinates: np.ndarray, decay: Decay, metric: Metric, complete: bool, alike: bool
+) -> str:
+    """What ``"auto"`` is for a model of such data; arguments as in :func:`choose`."""
     p = len(coordinates)
     if not alike or p <= _LARGEST_EXACT:
         return "exact"
