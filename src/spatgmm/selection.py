@@ -38,8 +38,9 @@ def select(X, n_components=(1, 2, 3, 4, 5), decay="sigmoid", verbose=False, **op
     -------
     pandas.DataFrame
         One row per fit, the lowest BIC first: what was chosen, ``likelihood`` (how it was
-        computed), ``log_likelihood``, ``n_parameters``, ``bic``, ``aic``, ``icl`` (smaller is better for all three),
-        ``converged``, ``empty_components`` (how many) and ``estimator``, the fit itself.
+        computed), ``log_likelihood``, ``n_parameters``, ``bic``, ``aic``, ``icl`` (smaller is
+        better for all three), ``converged``, ``empty_components`` (how many) and ``estimator``,
+        the fit itself.
 
     Raises
     ------
@@ -69,8 +70,9 @@ def select(X, n_components=(1, 2, 3, 4, 5), decay="sigmoid", verbose=False, **op
         model = SpatialGaussianMixture(**fixed, **point).fit(X)
         rows.append(_row(point, model, X))
     table = pd.DataFrame(rows).sort_values("bic", ignore_index=True)
-    if table["likelihood"].nunique() > 1:
-        told = ", ".join(table["likelihood"].unique())
+    used = table["likelihood"].unique()
+    if len(used) > 1:
+        told = ", ".join(used)
         warnings.warn(
             f"fits by different likelihoods ({told}) are not comparable by BIC: give likelihood=",
             UserWarning,
