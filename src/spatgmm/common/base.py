@@ -54,7 +54,11 @@ class LikelihoodMixture(ClusterMixin, DensityMixin, BaseEstimator):
 
         Biernacki, Celeux and Govaert, IEEE TPAMI 22 (2000).
         """
-        return float(self.bic(X) - 2 * np.log(self.predict_proba(X).max(axis=1)).sum())
+        joint = self._joint(X)
+        evidence = logsumexp(joint, axis=1)
+        of_own = joint.max(axis=1) - evidence  # log posterior of each row's component
+        criterion = bic(float(evidence.sum()), self.n_parameters_, len(joint))
+        return float(criterion - 2 * of_own.sum())
 
     def _warn_unless_converged(self, stacklevel: int) -> None:
         """Say so if EM stopped at `max_iter`; `stacklevel` as in the method that calls this."""
