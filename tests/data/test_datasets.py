@@ -15,7 +15,7 @@ from spatgmm.data import Dataset
 from spatgmm.datasets import climate, film, raman
 from spatgmm.datasets import texture as texture_module
 
-NAMES = ["climate", "film", "raman", "texture"]
+NAMES = ["climate", "faces", "film", "raman", "texture"]
 FOUR = {"months": ("Jan", "Apr", "Jul", "Oct")}
 
 
@@ -263,3 +263,13 @@ def test_group_means_say_all_about_the_climate_until_centred():
     assert kmeans_ari(datasets.load("climate")) == 1.0
     assert kmeans_ari(datasets.load("climate", **FOUR)) == pytest.approx(0.77, abs=0.02)
     assert abs(kmeans_ari(datasets.load("climate", centred=True))) < 0.05
+
+
+def test_faces_are_the_images_of_the_source():
+    data = datasets.load("faces")
+    assert data.X.shape == (200, 625) and data.shape == (25, 25)
+    assert data.X.min() >= 0 and data.X.max() <= 1
+    np.testing.assert_array_equal(np.bincount(data.labels), [100, 100])
+    alike = datasets.load("faces", standardise=True)
+    np.testing.assert_allclose(alike.X.mean(axis=1), 0, atol=1e-12)
+    np.testing.assert_allclose(alike.X.std(axis=1), 1)

@@ -15,6 +15,7 @@ from spatgmm import methods, simulate
 from spatgmm.common import agreement
 from spatgmm.covariance.geometry import scaled_distances
 from spatgmm.data import Dataset
+from spatgmm.methods import haralick
 
 
 def drawn(n=200, bump=0.0, grid=(10, 10)) -> Dataset:
@@ -207,3 +208,33 @@ def test_spatgmm_finds_what_differs_in_covariance_only(data):
     assert agreement.ari(data.labels, result.labels) > best - 0.05
     assert result.n_parameters == 1 + 2 * 100 + 8
     assert result.log_likelihood > run("truth", data).log_likelihood
+
+
+def test_texture_features_tell_smooth_images_from_rough_ones():
+    rng = np.random.default_rng(0)
+    rough = rng.standard_normal((80, 12, 12))
+    smooth = rough + np.roll(rough, 1, axis=1) + np.roll(rough, 1, axis=2)
+    smooth += np.roll(rough, (1, 1), axis=(1, 2))
+    X = np.concatenate([rough[:40], smooth[40:] / 2]).reshape(80, -1)
+    data = Dataset(X, np.indices((12, 12)).reshape(2, -1).T, shape=(12, 12))
+    found = run("haralick", data)
+    assert agreement.ari(np.repeat([0, 1], 40), found.labels) > 0.95
+    # Units and level of the maps play no part.
+    again = run("haralick", replace(data, X=1e6 + 1e3 * X))
+    np.testing.assert_array_equal(found.labels, again.labels)
+    # The likelihood would be that of the features, whose BIC compares with no other method's.
+    assert found.log_likelihood is None and found.n_parameters is None
+
+
+def test_texture_features_need_images():
+    line = Dataset(np.eye(6), np.arange(6)[:, None])
+    assert "needs images" in methods.get("haralick").supports(line, 2)
+
+
+def test_morans_i_is_that_of_the_definition():
+    z = np.random.default_rng(1).standard_normal((4, 5))
+    at = np.indices((4, 5)).reshape(2, -1).T
+    weights = np.abs(at[:, None] - at[None]).sum(axis=2) == 1
+    flat = z.ravel() - z.mean()
+    expected = 20 / weights.sum() * (flat @ weights @ flat) / (flat @ flat)
+    np.testing.assert_allclose(haralick._morans_i(z[None]), [[expected]])

@@ -103,10 +103,11 @@ def test_best_possible_ari_is_a_row_and_the_yardstick(results, build):
 def test_methods_of_one_plugin_are_told_apart_by_their_settings(made_up, tmp_path):
     raw = made_up.raw_config()
     raw["methods"] |= {"again": {"plugin": "kmeans"}}
+    raw["methods"] |= {"named": {"plugin": "spatgmm", "label": "By BIC", "decay": "auto"}}
     raw["studies"] = {
         "comparison": {
             "scenarios": ["grid"],
-            "methods": ["spatgmm", "spatgmm-rotated", "gls-single", "kmeans", "again"],
+            "methods": ["spatgmm", "spatgmm-rotated", "gls-single", "kmeans", "again", "named"],
         }
     }
     results = Results(*made_up.make_run(tmp_path, raw))
@@ -116,6 +117,7 @@ def test_methods_of_one_plugin_are_told_apart_by_their_settings(made_up, tmp_pat
         "SpatGMM, GLS",
         "k-means (kmeans)",
         "k-means (again)",
+        "By BIC",
     ]
 
 

@@ -15,25 +15,22 @@ ABSENT = "–"
 
 _UNSET = object()
 
-#: What the values of a loader's maps are; the unit of a user's own maps is not known.
-_VALUES = {
-    "film": "dose difference (Gy)",
-    "climate": "temperature (°C)",
-    "texture": "intensity (SD)",
-}
-
-#: The unit of a loader's coordinates.
-_DISTANCES = {"film": "mm", "climate": "km", "texture": "pixels"}
+#: Keys of a configured method that are no parameters of its plug-in's fit.
+_NOT_SETTINGS = ("plugin", "label", "time_limit")
 
 
 def methods(results: Results, fits: pd.DataFrame) -> dict[str, str]:
-    """Method variant -> label, from the plug-ins, in the order of `fits`.
+    """Method variant -> label, as configured or from the plug-ins, in the order of `fits`.
 
     Two methods of one plug-in are told apart by the settings in which they differ, or else by their
     ids; variants of one method by the parameters that a study varies.
     """
     variants = [results.design.methods[method] for method in fits["method"].unique()]
-    plain = {variant.base_method: results.plugin(variant.id).label for variant in variants}
+    configured = {id: method.get("label") for id, method in results.config["methods"].items()}
+    plain = {
+        variant.base_method: configured.get(variant.base_method) or results.plugin(variant.id).label
+        for variant in variants
+    }
     labels = {}
     for base_method, label in plain.items():
         alike = [other for other in plain if plain[other] == label]
@@ -99,4 +96,4 @@ def _pairs(settings: dict[str, Any]) -> str:
 def _settings(results: Results, base_method: str) -> dict[str, Any]:
     """What a configuration sets of a method, besides what does not show in its results."""
     settings = results.config["methods"].get(base_method, {})
-    return {name: v for name, v in settings.items() if name not in ("plugin", "time_limit")}
+    return {name: v for name, v in settings.items() if name not in _NOT_SETTINGS}

@@ -56,6 +56,7 @@ METHOD = Keys(
         "plugin": Parameter(
             ABSENT, Text(), "name of the plug-in, as `spatgmm methods` lists it (default: the id)"
         ),
+        "label": Parameter(ABSENT, Text(), "what tables call it (default: the plug-in's label)"),
         "n_components": Parameter(
             ABSENT, Integer(1), "number of components to fit (default: that of the true groups)"
         ),

@@ -274,7 +274,8 @@ def _case(plain: Case, point: vary.Point) -> Case:
 def _variant(config: Mapping, method: str, point: vary.Point) -> Variant:
     """A method of the configuration with the parameters of a point that it has."""
     plugin = _plugin(config, method)
-    parameters = {k: v for k, v in config["methods"].get(method, {}).items() if k != "plugin"}
+    configured = config["methods"].get(method, {})
+    parameters = {k: v for k, v in configured.items() if k not in ("plugin", "label")}
     varied = vary.of_methods(point)
     if varied:
         known = _parameters(plugin)
