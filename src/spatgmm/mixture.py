@@ -673,6 +673,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             brought.values,
             reset=reset,
             dtype=np.float64,
+            order="C",  # sums over the same values in another order differ in their last digits
             ensure_all_finite=False,
             ensure_min_samples=1,
         )

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
+import tempfile
 import time
 import traceback
 import warnings
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
+import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from spatgmm import SpatialGaussianMixture
 from spatgmm.common.locations import grid_coordinates
 from spatgmm.covariance import decay, metric
 from spatgmm.covariance.geometry import scaled_distances
+from spatgmm.covariance.grid import regular_grid
 
 #: A component with fewer expected maps than this is empty and has to be reported.
 _MIN_MAPS = 1.5
@@ -30,23 +34,36 @@ _MIN_MAPS = 1.5
 #: The largest fall of the log-likelihood that counts as rounding, relative to its size.
 _ROUNDING = 1e-8
 
-#: No more maps than this, to fit thousands of data sets in minutes.
-_MOST_MAPS = 250
+#: No more maps than this, to fit thousands of data sets in minutes; fewer of many neighbours.
+_MOST_MAPS, _MOST_FOR_VECCHIA = 250, 40
+
+#: How likely a data set is of each unusual kind.
+_TINY, _EXTREME, _OTHER_ENGINE, _CONTAINED = 0.05, 0.05, 0.4, 0.3
+
+#: Coefficients whose variances, their squares, are numbers.
+_SQUARED = (1e-120, 1e150)
+
+#: Condition numbers in two norms, and those of a likelihood and of its covariance, differ by this.
+_NORMS = 100
 
 
 @dataclass
 class Problem:
-    """A random data set and the settings to fit it with."""
+    """A random data set, the settings to fit it with, and what it is handed over in."""
 
     X: np.ndarray
     coordinates: np.ndarray
     n_components: int
     settings: dict
+    container: str
 
     def __str__(self) -> str:
         n, p = self.X.shape
         settings = {k: v if isinstance(v, str | int) else "array" for k, v in self.settings.items()}
-        return f"n={n} p={p} d={self.coordinates.shape[1]} G={self.n_components} {settings}"
+        return (
+            f"n={n} p={p} d={self.coordinates.shape[1]} G={self.n_components} {self.container} "
+            f"{settings}"
+        )
 
 
 def problem(seed: int) -> Problem:
@@ -57,6 +74,8 @@ def problem(seed: int) -> Problem:
     # Some fits have more components than the truth.
     truths = int(rng.integers(1, G + 1))
     n = int(np.clip(p * rng.choice([0.1, 0.3, 1, 3]), G + 2, _MOST_MAPS))
+    if rng.random() < _TINY:
+        n = G + 1
     labels = rng.choice(truths, size=n, p=rng.dirichlet(np.full(truths, 2.0)))
     X = np.empty((n, p))
     delta = scaled_distances(coordinates)
@@ -72,21 +91,42 @@ def problem(seed: int) -> Problem:
             rows = rng.integers(max(2, n // 4), size=n)
         X = X[rows]
     elif kind == 1:  # one map makes up a third of the data
-        X[1::3] = X[0]
-    X = X * 10.0 ** rng.integers(-6, 7) + rng.choice([0.0, 0.0, 1e6])
+        X[2::3] = X[0]
+    if rng.random() < _EXTREME:
+        X = X * 10.0 ** rng.integers(-145, 146)
+    else:
+        X = X * 10.0 ** rng.integers(-6, 7) + rng.choice([0.0, 0.0, 1e6])
     settings = {"random_state": seed, "n_init": int(rng.choice([1, 4, 10])), "max_iter": 200}
     settings["mean"] = str(rng.choice(["free", "free", "free", "constant"]))
-    init = rng.choice(["multistart", "multistart", "kmeans", "labels", "responsibilities"])
-    if init == "labels":
-        settings["init"] = np.concatenate([np.arange(G), rng.integers(G, size=n - G)])
-    elif init == "responsibilities":
-        settings["init"] = rng.dirichlet(np.full(G, rng.choice([0.05, 1.0])), size=n)
-        settings["init"][:G] = np.eye(G)
-    else:
-        settings["init"] = str(init)
+    settings["init"] = _init(rng, n, G)
     if rng.random() < 0.5:
         X = _beyond_the_paper(settings, X, coordinates.shape[1], rng)
-    return Problem(X, coordinates, G, settings)
+    if rng.random() < _OTHER_ENGINE:
+        X, coordinates = _other_engine(settings, X, coordinates, rng)
+    container = str(rng.choice(list(CONTAINERS))) if rng.random() < _CONTAINED else "array"
+    if container == "float32":
+        with np.errstate(over="ignore"):
+            rounded = X.astype(np.float32).astype(float)
+        if np.isinf(rounded).any() or (np.nanstd(rounded, axis=0) == 0).any():
+            container = "array"
+        else:
+            X = rounded
+    return Problem(X, coordinates, G, settings, container)
+
+
+def _init(rng: np.random.Generator, n: int, G: int) -> str | np.ndarray:
+    """Where to start from."""
+    kind = rng.choice(["multistart", "multistart", "kmeans", "labels", "responsibilities"])
+    if kind == "labels":
+        return np.concatenate([np.arange(G), rng.integers(G, size=n - G)])
+    if kind == "responsibilities":
+        shares = rng.dirichlet(np.full(G, rng.choice([0.05, 1.0])), size=n)
+        shares[:G] = np.eye(G)
+        if rng.random() < 0.3:  # one component has all but nothing
+            shares[:, 0] = 1e-12
+            shares /= shares.sum(axis=1, keepdims=True)
+        return shares
+    return str(kind)
 
 
 def _beyond_the_paper(settings: dict, X: np.ndarray, d: int, rng: np.random.Generator):
@@ -103,6 +143,34 @@ def _beyond_the_paper(settings: dict, X: np.ndarray, d: int, rng: np.random.Gene
         settings["missing"] = "em"
         return np.where(few, np.nan, X)
     return X
+
+
+def _other_engine(settings: dict, X: np.ndarray, coordinates: np.ndarray, rng):
+    """Another likelihood or mean; maps and locations, some left out of them, or of all maps."""
+    means = ["free", "constant", "common", "zero", "smooth", "auto"]
+    settings["mean"] = str(rng.choice(means, p=[0.25, 0.25, 0.2, 0.15, 0.1, 0.05]))
+    settings["likelihood"] = str(rng.choice(["auto", "cosine", "vecchia", "vecchia"]))
+    settings["n_neighbors"] = int(rng.choice([1, 3, 10, 60]))
+    settings["variance"] = "constant"
+    hole = np.linalg.norm(coordinates - coordinates[len(coordinates) // 3], axis=1)
+    hole = hole < rng.choice([0.0, 0.3]) * hole.max()
+    if rng.random() < 0.5 and (~hole).sum() > 2:
+        X, coordinates = X[:, ~hole], coordinates[~hole]
+    elif hole.any() and (~hole).sum() > 2:  # of no map
+        X, settings["missing"] = np.where(hole, np.nan, X), "em"
+        seen = ~np.isnan(X).all(axis=1)
+        X[~seen] = np.where(hole, np.nan, 0.0)
+    complete = settings.get("missing") != "em" and regular_grid(coordinates) is not None
+    if settings["likelihood"] == "cosine" and not (
+        complete and settings.get("metric") != "rotated"
+    ):
+        settings["likelihood"] = "vecchia"
+    if settings["likelihood"] == "vecchia" or settings["mean"] == "auto":
+        X = X[:_MOST_FOR_VECCHIA]
+        settings["n_init"] = min(settings["n_init"], 4)
+        if not isinstance(settings["init"], str):
+            settings["init"] = "kmeans"
+    return X, coordinates
 
 
 def _coordinates(rng: np.random.Generator) -> np.ndarray:
@@ -133,47 +201,113 @@ def _root(delta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return vectors * np.sqrt(np.maximum(values, 0))
 
 
+def _memory_mapped(X: np.ndarray) -> np.memmap:
+    with tempfile.TemporaryFile() as file:
+        mapped = np.memmap(file, dtype=float, shape=X.shape)
+    mapped[:] = X
+    return mapped
+
+
+def _read_only(X: np.ndarray) -> np.ndarray:
+    X = X.copy()
+    X.setflags(write=False)
+    return X
+
+
+#: What maps may come in, all with the same values.
+CONTAINERS: dict[str, Callable[[np.ndarray], object]] = {
+    "array": lambda X: X,
+    "list": lambda X: X.tolist(),
+    "objects": lambda X: X.astype(object),
+    "masked": np.ma.masked_invalid,
+    "frame": lambda X: pd.DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])]),
+    "fortran": np.asfortranarray,
+    "float32": lambda X: X.astype(np.float32),
+    "read-only": _read_only,
+    "memory-mapped": _memory_mapped,
+    "reversed": lambda X: X[::-1, ::-1].copy()[::-1, ::-1],
+}
+
+#: Warnings that a fit may give, and whether this one had a reason to.
+RIGHTFUL: dict[str, Callable[[SpatialGaussianMixture, np.ndarray], bool]] = {
+    r"did not converge": lambda model, X: not model.converged_,
+    r"hold fewer than": lambda model, X: bool(model.empty_components_),
+    r"nearly singular": lambda model, X: condition(model) > 1e9 / _NORMS / X.shape[1],
+    r"columns are constant": lambda model, X: bool((np.nanstd(X, axis=0) == 0).any()),
+}
+
+
+def condition(model: SpatialGaussianMixture) -> float:
+    """The largest condition number of the covariances, of maps divided by the scales."""
+    there = model.observed_locations_
+    scales = model.scales_[there]
+    if model.likelihood_ == "vecchia":  # its matrices are others
+        unit = np.eye(there.sum())
+        return max(np.linalg.cond(c.solve([unit])[0]) for c in model._mixture.covariances)
+    return max(
+        np.linalg.cond(matrix[np.ix_(there, there)] / np.outer(scales, scales))
+        for matrix in model.covariances_
+    )
+
+
 def check(problem: Problem) -> None:
     """Fit, and raise AssertionError (or whatever the fit raises) where it is not as it must be."""
-    model = SpatialGaussianMixture(
-        problem.n_components, coordinates=problem.coordinates, **problem.settings
-    )
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        model.fit(problem.X)
-    announced = [str(w.message) for w in caught if w.category is ConvergenceWarning]
-    stray = [str(w.message) for w in caught if w.category is not ConvergenceWarning]
-    assert not stray, f"warnings: {stray}"
+    model, caught = _fitted(problem, problem.container)
+    there = model.observed_locations_
+    announced = [str(w.message) for w in caught]
+    for text in announced:
+        kinds = [true for pattern, true in RIGHTFUL.items() if re.search(pattern, text)]
+        assert kinds, f"stray warning: {text}"
+        assert kinds[0](model, problem.X[:, there]), f"a warning that is not so: {text}"
 
     trace = model.log_likelihood_trace_
     falls = np.diff(trace) / np.maximum(np.abs(trace[1:]), 1)
     assert not (falls < -_ROUNDING).any(), f"the log-likelihood falls by {-falls.min():.3g}"
     assert model.converged_ or any("did not converge" in text for text in announced)
 
-    proba = model.predict_proba(problem.X)
+    X = CONTAINERS[problem.container](problem.X)
+    proba = model.predict_proba(X)
     empty = np.flatnonzero(proba.sum(axis=0) < _MIN_MAPS * (1 - 1e-9)).tolist()
     assert model.empty_components_ == empty, f"empty {empty}, said {model.empty_components_}"
     assert not empty or any(str(empty) in text for text in announced), f"{empty} without warning"
 
-    again = model.score_samples(problem.X).sum()
+    again = model.score_samples(X).sum()
     size = max(abs(again), problem.X.size)
     assert abs(again - model.log_likelihood_) <= _ROUNDING * size, "not the fit's log-likelihood"
+    if problem.container != "array":
+        plain, _ = _fitted(problem, "array")
+        assert plain.log_likelihood_ == model.log_likelihood_, "the container makes a difference"
+        assert (plain.labels_ == model.labels_).all(), "the container makes a difference"
 
     public = {name: value for name, value in vars(model).items() if name.endswith("_")}
-    public |= {"covariances_": model.covariances_, "distances_": model.distances_}
-    public |= {"predict_proba": proba, "score_samples": model.score_samples(problem.X)}
-    public |= {name: getattr(model, name)(problem.X) for name in ("bic", "aic", "icl", "score")}
-    public |= {"sample": model.sample(3)[0], "correlogram": model.correlogram().to_numpy()}
+    public |= {name: public[name][..., there] for name in ("means_", "scales_")}
+    public |= {"covariances_": model.covariances_[:, there][..., there]}
+    public |= {"distances_": model.distances_}
+    public |= {"predict_proba": proba, "score_samples": model.score_samples(X)}
+    public |= {name: getattr(model, name)(X) for name in ("bic", "aic", "icl", "score")}
+    public |= {"sample": model.sample(3)[0][:, there], "correlogram": model.correlogram()}
     if model.missing == "em":
-        public |= {"impute": model.impute(problem.X)}
+        public |= {"impute": model.impute(X)[:, there]}
     public |= {"geostatistics": model.geostatistics()["estimate"]}
     for name, value in public.items():
-        if np.asarray(value).dtype.kind != "U":
+        if np.asarray(value).dtype.kind not in "UO":
             assert np.isfinite(np.asarray(value, dtype=float)).all(), f"{name} is not finite"
-    _check_standard_errors(model, problem.X)
+    if _SQUARED[0] < np.abs(model.alpha_).max() < _SQUARED[1]:
+        _check_standard_errors(model, X)
 
 
-def _check_standard_errors(model: SpatialGaussianMixture, X: np.ndarray) -> None:
+def _fitted(problem: Problem, container: str) -> tuple[SpatialGaussianMixture, list]:
+    """The fit of maps in such a container, and the warnings that it gave."""
+    model = SpatialGaussianMixture(
+        problem.n_components, coordinates=problem.coordinates, **problem.settings
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(CONTAINERS[container](problem.X))
+    return model, caught
+
+
+def _check_standard_errors(model: SpatialGaussianMixture, X) -> None:
     """A standard error is a number, or a note or a warning says why there is none."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -287,13 +287,14 @@ def inverse_block(information: np.ndarray, wanted: Sequence[int]) -> np.ndarray:
     wanted = list(wanted)
     columns = np.eye(len(information))[:, wanted]
     try:
-        if not scale.all():
+        if not (scale.all() and np.isfinite(information).all()):
             raise np.linalg.LinAlgError("a parameter without information")
         factor = cho_factor(information / np.outer(scale, scale), overwrite_a=True)
     except np.linalg.LinAlgError:
         warnings.warn(
             "standard errors: the observed information is not positive definite, so the fit is "
-            "not at a maximum of the likelihood; fit again with a smaller tol or more starts",
+            "not at a maximum of the likelihood, or at the edge of where its covariance exists; "
+            "fit again with a smaller tol or more starts, or another decay",
             UserWarning,
             stacklevel=2,
         )

@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from itertools import product
 
 import numpy as np
+from scipy.linalg import qr
 from scipy.sparse.linalg import LinearOperator, cg
 
 from spatgmm.covariance.family import Covariance
@@ -24,6 +25,9 @@ from spatgmm.fitting.options import AUTO
 
 #: Waves per axis in the lowest, second, ... mean that ``"smooth"`` chooses from.
 SMOOTHNESS = (1, 2, 3, 4)
+
+#: What is left of a wave beside the others, relative to the largest, below which it is one of them.
+_DEPENDENT = 1e-6
 
 #: A common mean is solved for to this relative precision.
 _PRECISION = 1e-10
@@ -45,8 +49,8 @@ class Mean(ABC):
         """What to subtract from maps (n, p) before fitting, (p,); NaN are missing."""
 
     @abstractmethod
-    def n_parameters(self, n_components: int, n_locations: int) -> int:
-        """Free parameters of the means of all components."""
+    def n_parameters(self, n_components: int, basis: Blocks) -> int:
+        """Free parameters of the means of all components, within their :meth:`basis`."""
 
     @abstractmethod
     def basis(self, geometry: Geometry) -> Blocks:
@@ -75,8 +79,8 @@ class FreeMean(Mean):
     def centre(self, X):
         return X.mean(axis=0, where=observed(X))
 
-    def n_parameters(self, n_components, n_locations):
-        return n_components * n_locations
+    def n_parameters(self, n_components, basis):
+        return n_components * _n_locations(basis)
 
     def basis(self, geometry):
         return [np.empty((0, size)) for size in geometry.sizes]  # nothing confines it
@@ -95,8 +99,8 @@ class CommonMean(FreeMean):
     is_free = False
     is_common = True
 
-    def n_parameters(self, n_components, n_locations):
-        return n_locations
+    def n_parameters(self, n_components, basis):
+        return _n_locations(basis)
 
     def estimates(self, maps, weights, covariances, basis):
         centres = super().estimates(maps, weights, covariances, basis)
@@ -126,8 +130,8 @@ class ConstantMean(Mean):
     def centre(self, X):
         return np.full(X.shape[1], X.mean(where=observed(X)))
 
-    def n_parameters(self, n_components, n_locations):
-        return n_components
+    def n_parameters(self, n_components, basis):
+        return n_components * len(basis[0])
 
     def basis(self, geometry):
         return [u[None] for u in geometry.ones]
@@ -141,7 +145,7 @@ class ZeroMean(Mean):
     def centre(self, X):
         return np.zeros(X.shape[1])
 
-    def n_parameters(self, n_components, n_locations):
+    def n_parameters(self, n_components, basis):
         return 0
 
     def basis(self, geometry):
@@ -165,9 +169,6 @@ class SmoothMean(ConstantMean):
         waves = product(range(n_waves + 1), repeat=dimensions)
         self._waves = [of_axes for of_axes in waves if sum(of_axes) <= n_waves]
 
-    def n_parameters(self, n_components, n_locations):
-        return n_components * min(len(self._waves), n_locations)
-
     def basis(self, geometry):
         coordinates = geometry.coordinates
         low, high = coordinates.min(axis=0), coordinates.max(axis=0)
@@ -176,7 +177,7 @@ class SmoothMean(ConstantMean):
         margin = np.where(np.isfinite(steps), steps, 1.0) / 2
         along = np.pi * (coordinates - low + margin) / (high - low + 2 * margin)
         vectors = np.array([np.cos(along * waves).prod(axis=1) for waves in self._waves])
-        return geometry.rotate(vectors)
+        return geometry.rotate(vectors[_independent(vectors)])
 
 
 _MEANS = {mean.name: mean for mean in (FreeMean(), ConstantMean(), CommonMean(), ZeroMean())}
@@ -195,6 +196,17 @@ def candidates(name: str, dimensions: int) -> list[Mean]:
     if name == SmoothMean.name:
         return [of(name, dimensions, n_waves) for n_waves in SMOOTHNESS]
     return [of(name, dimensions)]
+
+
+def _n_locations(basis: Blocks) -> int:
+    return sum(block.shape[1] for block in basis)
+
+
+def _independent(vectors: np.ndarray) -> np.ndarray:
+    """Which rows are no combination of others: few locations along an axis carry few waves."""
+    _, R, order = qr(vectors.T, mode="economic", pivoting=True)
+    left = np.abs(np.diag(R))
+    return np.sort(order[: np.count_nonzero(left > _DEPENDENT * left[0])])
 
 
 def observed(X: np.ndarray) -> np.ndarray | bool:

@@ -53,7 +53,7 @@ class Model:
         """Free parameters of a mixture."""
         p = self.family.geometry.n_locations
         of_covariances = int(self.shared.sum() + n_components * (~self.shared).sum())
-        of_means = self.mean.n_parameters(n_components, p)
+        of_means = self.mean.n_parameters(n_components, self.basis)
         return n_components - 1 + of_means + of_covariances + self.scales.n_parameters(p)
 
     def tied(self, thetas: np.ndarray, counts: np.ndarray) -> np.ndarray:

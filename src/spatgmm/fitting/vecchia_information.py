@@ -31,6 +31,9 @@ _NEGLIGIBLE = 1e-10
 #: Relative step of the numerical derivative, and the smallest size it is relative to.
 _STEP, _SMALLEST = 1e-4, 0.05
 
+#: Steps that leave the cone are made ten times as short, so many times at most.
+_MOST_SHORTENED = 4
+
 #: A mean's answer to the score of a map is solved for up to so much log-likelihood.
 _ENOUGH = 1e-9
 
@@ -106,7 +109,8 @@ class VecchiaInformation:
         if not present.size:
             return
         R = responsibilities[:, present]
-        R = R / R.sum(axis=1, keepdims=True)
+        share = R.sum(axis=1, keepdims=True)
+        R = R / np.where(share > 0, share, 1.0)  # no share: a map of an empty component
         components = [
             _Component(maps, mixture.means[g], mixture.covariances[g], R[:, j], free[g])
             for j, g in enumerate(present)
@@ -149,20 +153,30 @@ class _Component:
 
     def _curvature(self) -> np.ndarray:
         """Minus the second derivatives of the weighted log-likelihood by the free parameters."""
-        theta, count = self._covariance.theta, self._weights.sum()
+        count = self._weights.sum()
         moments = self._maps.moments(self._weights, self._mean)
         rows = []
         for k in self._free:
-            step = np.zeros(len(theta))
-            step[k] = _STEP * max(abs(theta[k]), _SMALLEST)
-            ends = [self._covariance.family.at(theta + s * step) for s in (1, -1)]
+            step, ends = self._around(k)
             if None in ends:
                 return np.full((len(self._free),) * 2, np.nan)
             ahead, behind = (
                 _to_theta(end.theta) @ end.score_and_information(moments)[0] for end in ends
             )
-            rows.append(count * (behind - ahead)[self._free] / (2 * step[k]))
+            rows.append(count * (behind - ahead)[self._free] / (2 * step))
         return (np.array(rows) + np.array(rows).T) / 2
+
+    def _around(self, k: int) -> tuple[float, list[VecchiaCovariance | None]]:
+        """Covariances a step ahead and behind in one parameter; a small one where the cone ends."""
+        theta = self._covariance.theta
+        step = _STEP * max(abs(theta[k]), _SMALLEST)
+        for _ in range(_MOST_SHORTENED):
+            along = step * np.eye(len(theta))[k]
+            ends = [self._covariance.family.at(theta + s * along) for s in (1, -1)]
+            if None not in ends:
+                break
+            step /= 10
+        return step, ends
 
     def gram(self, uncertain: np.ndarray, basis: np.ndarray | None) -> np.ndarray:
         """``u_i' D^-1 u_j`` of scores by the mean, i uncertain and j any map."""
