@@ -28,6 +28,7 @@ from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.covariance.metric import Metric
 from spatgmm.fitting import engine, inference, means, options, scales
+from spatgmm.fitting.diagnostics import DiagnosticsWarning, View, diagnose
 from spatgmm.fitting.em import Solver, SpatialProblem
 from spatgmm.fitting.engine import Engine
 from spatgmm.fitting.estimates import Estimates, Uncertainty
@@ -448,7 +449,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
         """
         check_is_fitted(self)
         constraints.check_value("n_samples", n_samples, constraints.Integer(1))
-        rng = checks.random_generator(self.random_state)
+        return self._draw(n_samples, checks.random_generator(self.random_state))
+
+    def _draw(self, n_samples: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         labels = rng.choice(len(self.weights_), size=n_samples, p=self.weights_)
         X = np.empty((n_samples, len(self.coordinates_)))
         for g, covariance in enumerate(self._mixture.covariances):
@@ -608,6 +611,51 @@ class SpatialGaussianMixture(LikelihoodMixture):
         """
         check_is_fitted(self)
         return inference.correlogram(self._estimates, distances)
+
+    def diagnostics(self, X, n_simulations=199):
+        """What the maps show that the fitted model does not.
+
+        Parameters
+        ----------
+        X : array-like
+            The maps the model was fitted to.
+        n_simulations : int, default=199
+            Sets of maps drawn from the model, to compare with; at least 99.
+
+        Returns
+        -------
+        spatgmm.fitting.diagnostics.Diagnostics
+            ``checks`` says what was found: squared distances of the maps against their law,
+            correlation by distance, directions, variances by location; the numbers behind each,
+            with simulation bands, are tables of their own.
+
+        Warns
+        -----
+        DiagnosticsWarning
+            With what was found and what to try, for each check that the model does not pass.
+        """
+        check_is_fitted(self)
+        constraints.check_value("n_simulations", n_simulations, constraints.Integer(99))
+        X, _ = self._check_maps(X, reset=False)
+        model = self._model
+
+        def view(maps) -> View:
+            seen_by, mixture, maps = self._seen(maps)
+            with seen_by.threads():
+                return View.of(seen_by, replace(model, family=seen_by.family), mixture, maps)
+
+        found = diagnose(
+            view,
+            lambda rng: self._draw(len(X), rng)[0],
+            X,
+            self._locations,
+            directed=True,
+            n_simulations=n_simulations,
+            rng=checks.random_generator(self.random_state),
+        )
+        for finding in found.checks.loc[found.checks["flagged"], "finding"]:
+            warnings.warn(finding, DiagnosticsWarning, stacklevel=2)
+        return found
 
     def _uncertainty(self, X) -> Uncertainty:
         seen_by, mixture, maps = self._seen(X)
