@@ -46,12 +46,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from spatgmm.mixture import SpatialGaussianMixture, load
-    from spatgmm.selection import select
+    from spatgmm.selection import component_test, select
 
 __version__ = "0.1.0"
 __all__ = [
     "SpatialGaussianMixture",
     "baselines",
+    "component_test",
     "datasets",
     "load",
     "methods",
@@ -64,8 +65,8 @@ def __getattr__(name: str):
     # Lazy: `snakemake` and the command line start without scipy, pandas and scikit-learn.
     if name in ("SpatialGaussianMixture", "load"):
         return getattr(import_module("spatgmm.mixture"), name)
-    if name == "select":
-        return import_module("spatgmm.selection").select
+    if name in ("component_test", "select"):
+        return getattr(import_module("spatgmm.selection"), name)
     if name in __all__:
         return import_module(f"spatgmm.{name}")
     raise AttributeError(f"module 'spatgmm' has no attribute {name!r}")

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial.distance import pdist, squareform
 from scipy.special import logsumexp
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
@@ -27,7 +28,7 @@ from spatgmm.covariance.family import SpatialCovariance
 from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.covariance.metric import Metric
-from spatgmm.fitting import engine, inference, means, options, scales
+from spatgmm.fitting import bootstrap, engine, inference, means, options, scales
 from spatgmm.fitting.diagnostics import DiagnosticsWarning, View, diagnose
 from spatgmm.fitting.em import Solver, SpatialProblem
 from spatgmm.fitting.engine import Engine
@@ -557,22 +558,64 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
     # -- what it says about space --------------------------------------------------------------
 
-    def standard_errors(self, X):
-        """Standard errors and 95 % intervals from the observed information at `X`.
+    def standard_errors(self, X, method="information", n_bootstrap=200):
+        """Standard errors and 95 % intervals.
 
         Parameters
         ----------
         X : array-like
             The maps the model was fitted to.
+        method : {"information", "bootstrap"}, default="information"
+            ``"information"``: from the observed information at `X`; a parameter at a bound has no
+            standard error, and the note says why (:mod:`spatgmm.fitting.inference`).
+            ``"bootstrap"``: from refits to maps that the fitted mixture draws, with the missing
+            pixels of `X`; intervals also at bounds (:mod:`spatgmm.fitting.bootstrap`).
+        n_bootstrap : int, default=200
+            Number of these refits, each from the estimates.
 
         Returns
         -------
         pandas.DataFrame
             Columns component, parameter (weight, alpha1, alpha2, alpha3, beta), estimate,
-            std_error, lower, upper, note.  A parameter at a bound has no standard error; the
-            note says why.  See :mod:`spatgmm.fitting.inference`.
+            std_error, lower, upper, note.
         """
-        return inference.standard_errors(self._uncertainty(X))
+        constraints.check_value("method", method, constraints.Choice("information", "bootstrap"))
+        if method == "information":
+            return inference.standard_errors(self._uncertainty(X))
+        constraints.check_value("n_bootstrap", n_bootstrap, constraints.Integer(2))
+        check_is_fitted(self)
+        gaps = np.isnan(self._check_maps(X, reset=False)[0])
+        rng = checks.random_generator(self.random_state)
+        found = [
+            self._refit(np.where(gaps, np.nan, self._draw(len(gaps), rng)[0]))._by_component()
+            for _ in tqdm(range(n_bootstrap), unit=" refits", disable=not self.verbose)
+        ]
+        names = ["weight", *self.parameter_names_]
+        return bootstrap.standard_errors(self._by_component(), np.array(found), names)
+
+    def _by_component(self) -> np.ndarray:
+        """Weight, coefficients and shape of each component, (G, 4 + q); NaN where it is empty."""
+        values = np.column_stack([self.weights_, self.alpha_, self.shape_])
+        values[self.empty_components_] = np.nan
+        return values
+
+    def _refit(self, X) -> SpatialGaussianMixture:
+        """The same model fitted to other maps, from the estimates on; components keep their order.
+
+        What ``"auto"`` chose stays chosen.
+        """
+        again = clone(self).set_params(
+            decay=self.decay_,
+            mean=self.mean_,
+            metric=self.metric_,
+            likelihood=self.likelihood_,
+            init=self.predict_proba(X),
+            verbose=False,
+        )
+        with warnings.catch_warnings():
+            # Remarks on maps that nobody has.
+            warnings.simplefilter("ignore")
+            return again.fit(X)
 
     def geostatistics(self, X=None):
         """Each covariance in the words of geostatistics.

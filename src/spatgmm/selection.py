@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import product
 from numbers import Integral
 
 import pandas as pd
 from tqdm import tqdm
 
+from spatgmm.common import checks
+from spatgmm.common.constraints import Integer, check_value
 from spatgmm.covariance import decay as decays
+from spatgmm.fitting import bootstrap
 from spatgmm.mixture import AUTO, SpatialGaussianMixture
 
 #: Options whose one value may be a list.
 _ARRAYS = ("coordinates", "init")
+
+#: So many simulated ratios at least as large as the maps' own, and nothing is left to find.
+_ENOUGH = 10
 
 
 def select(X, n_components=(1, 2, 3, 4, 5), decay="sigmoid", verbose=False, **options):
@@ -79,6 +86,81 @@ def select(X, n_components=(1, 2, 3, 4, 5), decay="sigmoid", verbose=False, **op
             stacklevel=2,
         )
     return table
+
+
+@dataclass(frozen=True)
+class ComponentTest:
+    """A test of G components against one more.
+
+    Attributes
+    ----------
+    n_components : int
+        Under the hypothesis.
+    statistic : float
+        Twice the difference of the log-likelihoods.
+    p_value : float
+    """
+
+    n_components: int
+    statistic: float
+    p_value: float
+
+
+def component_test(
+    X, n_components, n_bootstrap=99, random_state=None, verbose=False, **options
+) -> ComponentTest:
+    """Whether maps need one component more, by parametric bootstrap of the likelihood ratio.
+
+    The ratio has no chi-square law, since under the hypothesis the further component has no
+    parameters; maps drawn from the fit with `n_components` say what is usual.  Simulation stops
+    early where the ratio is plainly usual.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, p), (n, r, c) or (n, r, c, s)
+        Complete maps.
+    n_components : int
+        G, tested against G + 1.
+    n_bootstrap : int, default=99
+        Simulated sets at most; two fits each.
+    random_state : int, Generator, RandomState or None, default=None
+    verbose : bool, default=False
+        Whether to show progress on standard error.
+    **options
+        Other parameters of :class:`spatgmm.SpatialGaussianMixture`.
+
+    Returns
+    -------
+    ComponentTest
+
+    References
+    ----------
+    McLachlan, "On Bootstrapping the Likelihood Ratio Test Statistic for the Number of Components
+    in a Normal Mixture", Applied Statistics 36 (1987).
+    """
+    check_value("n_bootstrap", n_bootstrap, Integer(19))
+    rng = checks.random_generator(random_state)
+
+    def fits(maps) -> list[SpatialGaussianMixture]:
+        return [
+            SpatialGaussianMixture(G, random_state=rng, **options).fit(maps)
+            for G in (n_components, n_components + 1)
+        ]
+
+    def ratio(smaller: SpatialGaussianMixture, larger: SpatialGaussianMixture) -> float:
+        return 2 * (larger.log_likelihood_ - smaller.log_likelihood_)
+
+    def simulated() -> Iterator[float]:
+        with warnings.catch_warnings():
+            # Maps that nobody has may well be one component short.
+            warnings.simplefilter("ignore")
+            for _ in tqdm(range(n_bootstrap), unit=" sets", disable=not verbose):
+                yield ratio(*fits(smaller.sample(n)[0]))
+
+    smaller, larger = fits(X)
+    n, statistic = len(smaller.labels_), ratio(smaller, larger)
+    p_value = bootstrap.exceeding(statistic, simulated(), n_bootstrap, _ENOUGH)
+    return ComponentTest(n_components, statistic, p_value)
 
 
 def _row(point: Mapping, model: SpatialGaussianMixture, X) -> dict:
