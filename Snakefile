@@ -37,7 +37,7 @@ onstart:
     LOCK = hold_run()
     check_user_files(workflow.dag)
     progress.follow(
-        logger, progress.Progress(DESIGN, RESULTS, batches_to_do(workflow.dag))
+        logger, progress.Progress(DESIGN, RESULTS, jobs_to_do(workflow.dag))
     )
     with atomic_path(CONFIG_FILE) as path:
         path.write_text(study.config.dump(CONFIG))

@@ -1,4 +1,4 @@
-"""How far a run is: a line per finished batch, from Snakemake's own events.
+"""How far a run is: a line per finished batch, from Snakemake's own events about jobs.
 
 The process that schedules the jobs says it, wherever they run, so that a cluster looks like a
 laptop.
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from spatgmm.study.design import Batch, Design, fits_path
+from spatgmm.study.design import Batch, Design, Job, fits_path
 from spatgmm.study.remaining import Remaining
 from spatgmm.study.rows import LOST, OK, STATUSES, ended
 
@@ -93,8 +93,8 @@ class Progress(logging.Handler):
     ----------
     design : Design
     results : Path
-    waiting : dict of Batch by job id
-        The batches that this run has to do.
+    waiting : dict of Job by Snakemake's id of it
+        What this run has to do.
     now : callable
         Seconds from any start.
 
@@ -108,14 +108,14 @@ class Progress(logging.Handler):
         self,
         design: Design,
         results: Path,
-        waiting: Mapping[int, Batch],
+        waiting: Mapping[int, Job],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
         self._results = results
         self._waiting = dict(waiting)
         self._total = sum(design.replicates().values())
-        self._left = sum(_size(batch) for batch in waiting.values())
+        self._left = sum(len(batch) for job in waiting.values() for batch in job)
         self._remaining = Remaining(design, self._waiting.values(), now)
         self._ended: Counter[str] = Counter()
         self._errors: list[str] = []
@@ -126,13 +126,13 @@ class Progress(logging.Handler):
         try:
             event = _event(record)
             if event == "job_started":
-                jobs = [self._waiting[job] for job in record.jobs if job in self._waiting]
+                jobs = [self._waiting[id] for id in record.jobs if id in self._waiting]
                 self._remaining.started(jobs)
             elif event == "job_finished" and record.job_id in self._waiting:
-                self._say(self._finished(self._waiting.pop(record.job_id)))
+                self._say("\n".join(self._finished(self._waiting.pop(record.job_id))))
             elif event == "job_error":
-                if batch := self._waiting.get(getattr(record, "jobid", None)):
-                    self._remaining.stopped(batch)
+                if job := self._waiting.get(getattr(record, "jobid", None)):
+                    self._remaining.stopped(job)
                 # The job's own log, or else what the cluster kept of it.
                 told = filter(None, map(_last_line, map(Path, record.log)))
                 nothing = "its log is empty: cancelled, killed, or no room on the disk"
@@ -149,22 +149,33 @@ class Progress(logging.Handler):
         text = f"Of {sum(self._ended.values()):,} fits without a result: {counts}"
         return text + (f" ({reasons(self._errors)})" if self._errors else "")
 
-    def _finished(self, batch: Batch) -> str:
+    def _finished(self, job: Job) -> list[str]:
+        """A line per batch."""
         from spatgmm.study import parquet
 
-        self._left -= _size(batch)
         columns = ["status", "error", "disturbed", "ari", "seconds"]
-        rows = parquet.read(fits_path(self._results, batch), columns).to_pylist()
-        self._remaining.finished(batch, sum(row["seconds"] or 0.0 for row in rows), len(rows))
+        rows = {
+            batch: parquet.read(fits_path(self._results, batch), columns).to_pylist()
+            for batch in job
+        }
+        self._remaining.finished(
+            job, {batch: sum(row["seconds"] or 0.0 for row in of) for batch, of in rows.items()}
+        )
+        lines = []
+        for batch, of in rows.items():
+            self._left -= len(batch)
+            self._count(of)
+            lines.append(f"{line(batch, of)}; {self._total - self._left:,}/{self._total:,} fits")
+        if self._left:
+            lines[-1] += f", {clock(self._remaining.seconds())} left"
+        return lines
+
+    def _count(self, rows: Iterable[Mapping[str, Any]]) -> None:
         for row in rows:
             self._ended[row["status"]] += 1
             if row["status"] in LOST:
                 self._errors.append(row["error"])
                 self.disturbed += bool(row["disturbed"])
-        told = f"{line(batch, rows)}; {self._total - self._left:,}/{self._total:,} fits"
-        if self._left:
-            told += f", {clock(self._remaining.seconds())} left"
-        return told
 
     def _say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -177,10 +188,6 @@ def _event(record: logging.LogRecord) -> str:
 def _worth_reading(record: logging.LogRecord) -> bool:
     noise = record.getMessage().startswith(("Select jobs", "Execute ", "Cannot restore"))
     return _event(record) not in ("job_finished", "progress") and not noise
-
-
-def _size(batch: Batch) -> int:
-    return batch.last - batch.first + 1
 
 
 def _last_line(path: Path) -> str:
