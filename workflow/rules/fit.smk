@@ -17,11 +17,11 @@ for name, job in JOBS.items():
             f"{RESULTS}/logs/fits/{job[0]}.log",
         benchmark:
             f"{RESULTS}/benchmarks/{job[0]}.tsv"
+        # The longest first, so that no core waits for one at the end.
+        priority: LENGTHS[job]
         conda:
             environment(job)
         threads: 1
-        # The longest first, so that no core waits for one at the end.
-        priority: LENGTHS[job]
         resources:
             mem_mb=lambda wildcards, attempt: 2000 * attempt,
             runtime=lambda wildcards, attempt: 60 * attempt,

@@ -68,7 +68,9 @@ def complete(
             for batch in sorted(job, key=str)
         }
         there = {batch: finished(results, design, batch, tell) for batch in job}
-        missing = [Fit(batch, r) for batch in job for r in batch.replicates if r not in there[batch]]
+        missing = [
+            Fit(batch, r) for batch in job for r in batch.replicates if r not in there[batch]
+        ]
         failures = []
         while missing:
             try:

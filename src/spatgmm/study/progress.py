@@ -58,13 +58,15 @@ def clock(seconds: float) -> str:
 
 
 def follow(logger: logging.Logger, progress: Progress) -> None:
-    """Say what became of batches instead of what jobs Snakemake starts, on the terminal."""
+    """Say what is ahead, and what became of batches instead of what jobs Snakemake starts."""
     for handler in logger.handlers:
         if isinstance(handler, logging.StreamHandler) and not isinstance(
             handler, logging.FileHandler
         ):
             handler.addFilter(_worth_reading)
     logger.addHandler(progress)
+    if told := progress.outlook():
+        print(told, file=sys.stderr, flush=True)
 
 
 def finish(logger: logging.Logger) -> str | None:
@@ -97,6 +99,8 @@ class Progress(logging.Handler):
         What this run has to do.
     now : callable
         Seconds from any start.
+    at_once : int
+        Jobs that may run at a time.
 
     Attributes
     ----------
@@ -110,13 +114,14 @@ class Progress(logging.Handler):
         results: Path,
         waiting: Mapping[int, Job],
         now: Callable[[], float] = time.monotonic,
+        at_once: int = 1,
     ) -> None:
         super().__init__()
         self._results = results
         self._waiting = dict(waiting)
         self._total = sum(design.replicates().values())
         self._left = sum(len(batch) for job in waiting.values() for batch in job)
-        self._remaining = Remaining(design, self._waiting.values(), now)
+        self._remaining = Remaining(design, self._waiting.values(), now, at_once)
         self._ended: Counter[str] = Counter()
         self._errors: list[str] = []
         self.disturbed = 0
@@ -139,6 +144,13 @@ class Progress(logging.Handler):
                 self._say(f"{record.rule_name} failed: {next(told, nothing)}")
         except Exception:  # a line that cannot be said must not end the run
             self.handleError(record)
+
+    def outlook(self) -> str:
+        """What this run is to fit, and how long that may take; empty where it is nothing."""
+        if not self._left:
+            return ""
+        fits = f"{self._left:,} fits in {len(self._waiting):,} jobs"
+        return f"{fits}: {clock(self._remaining.seconds())}, by what such fits usually take"
 
     def summary(self) -> str:
         """How many fits of this run have no result, and why; empty where all have one."""

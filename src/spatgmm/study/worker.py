@@ -91,9 +91,7 @@ def rows(work: Work, fits: Sequence[Fit], time_limit: float | None) -> Iterator[
 def _until_it_ends(work: Work, fits: list[Fit], limit: float | None) -> Iterator[Row]:
     """Rows by one process, the last of which may be about its end."""
     receiving, sending = _FORK.Pipe(duplex=False)
-    process = _FORK.Process(
-        target=_serve, args=(work, list(fits), receiving, sending), daemon=True
-    )
+    process = _FORK.Process(target=_serve, args=(work, list(fits), receiving, sending), daemon=True)
     process.start()
     sending.close()
     started, deadline = {}, None
