@@ -172,7 +172,7 @@ class _DenseBasis:
         first, inverse = _distinct(keys)
         self.offsets = np.zeros((len(first) + 1, d))
         self.offsets[1:] = coordinates[rows[first]] - coordinates[columns[first]]
-        # Of the size that numpy takes as it is: a matrix is gathered in each step of each component.
+        # Of the size that numpy takes as it is: every step of every component gathers a matrix.
         self._index = np.zeros((p, p), dtype=np.intp)
         self._index[rows, columns] = self._index[columns, rows] = inverse + 1
 
