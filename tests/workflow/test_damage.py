@@ -22,6 +22,7 @@ from spatgmm.study import again, aggregate, cases, fit, journal, loading, parque
 from spatgmm.study import batch as batches
 from spatgmm.study import config as study_config
 from spatgmm.study.design import Batch, fits_path
+from spatgmm.study.worker import Fit
 
 TIMINGS = ["seconds", "peak_memory_mb"]
 BATCH = Batch("grid", "kmeans-once", 0, 4)
@@ -129,7 +130,7 @@ def interrupted(folder, number=4):
     design = design_of(folder)
     path = fits_path(folder, BATCH).with_suffix(journal.SUFFIX)
     with journal.Journal(path) as kept:
-        for row in batches.fit(folder, design, BATCH, range(number)):
+        for row in batches.fit(folder, design, [Fit(BATCH, r) for r in range(number)]):
             kept.append(row)
     return path
 

@@ -333,7 +333,7 @@ class FactoredCovariance:
         inverses = []
         for factor in self.factors:
             lower, _ = lapack.dpotri(factor, lower=1)
-            inverse = lower + lower.T
+            inverse = lower.T + lower  # row-major, as moments are
             np.einsum("ii->i", inverse)[:] *= 0.5
             inverses.append(inverse)
         return inverses

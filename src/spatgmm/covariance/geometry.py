@@ -172,7 +172,8 @@ class _DenseBasis:
         first, inverse = _distinct(keys)
         self.offsets = np.zeros((len(first) + 1, d))
         self.offsets[1:] = coordinates[rows[first]] - coordinates[columns[first]]
-        self._index = np.zeros((p, p), dtype=np.int32)
+        # Of the size that numpy takes as it is: every step of every component gathers a matrix.
+        self._index = np.zeros((p, p), dtype=np.intp)
         self._index[rows, columns] = self._index[columns, rows] = inverse + 1
 
     def thinned(self, largest_block: int) -> np.ndarray | None:
@@ -180,7 +181,7 @@ class _DenseBasis:
         return None if p <= largest_block else np.arange(0, p, -(-p // largest_block))
 
     def assemble(self, values: np.ndarray) -> list[np.ndarray]:
-        return [values[self._index]]
+        return [np.take(values, self._index)]
 
     def rotate(self, X: np.ndarray) -> list[np.ndarray]:
         return [X]
