@@ -25,6 +25,9 @@ from spatgmm.fitting.options import AUTO
 #: Waves per axis in the lowest, second, ... mean that ``"smooth"`` chooses from.
 SMOOTHNESS = (1, 2, 3, 4)
 
+#: Cosines that add less than this share of their length to the span of others add rounding.
+_INDEPENDENT = 1e-8
+
 #: A common mean is solved for to this relative precision.
 _PRECISION = 1e-10
 
@@ -151,50 +154,60 @@ class ZeroMean(Mean):
 class SmoothMean(ConstantMean):
     """A few low cosines of the coordinates: up to `n_waves` half waves along each axis.
 
+    Waves that lower ones add up to at these locations, such as four along three rows, are left out.
+
     Parameters
     ----------
     n_waves : int
-    dimensions : int
-        Of the coordinates.
+    coordinates : ndarray of shape (p, d)
     """
 
     name = "smooth"
 
-    def __init__(self, n_waves: int, dimensions: int):
+    def __init__(self, n_waves: int, coordinates: np.ndarray):
         self.n_waves = n_waves
-        waves = product(range(n_waves + 1), repeat=dimensions)
-        self._waves = [of_axes for of_axes in waves if sum(of_axes) <= n_waves]
+        waves = product(range(n_waves + 1), repeat=coordinates.shape[1])
+        waves = [of_axes for of_axes in waves if sum(of_axes) <= n_waves]
+        lowest_first = sorted(range(len(waves)), key=lambda number: sum(waves[number]))
+        vectors = _cosines(coordinates, [waves[number] for number in lowest_first])
+        # What each adds to the span of those before it; numbers beyond p add nothing.
+        added = np.abs(np.diag(np.linalg.qr(vectors.T, mode="r")))
+        new = np.flatnonzero(added > _INDEPENDENT * np.sqrt(len(coordinates)))
+        self._waves = [waves[number] for number in sorted(lowest_first[i] for i in new)]
 
     def n_parameters(self, n_components, n_locations):
-        return n_components * min(len(self._waves), n_locations)
+        return n_components * len(self._waves)
 
     def basis(self, geometry):
-        coordinates = geometry.coordinates
-        low, high = coordinates.min(axis=0), coordinates.max(axis=0)
-        # Grid points are the middles of their cells, so that on a grid these are DCT-II's cosines.
-        steps = [np.diff(np.unique(column)).min(initial=np.inf) for column in coordinates.T]
-        margin = np.where(np.isfinite(steps), steps, 1.0) / 2
-        along = np.pi * (coordinates - low + margin) / (high - low + 2 * margin)
-        vectors = np.array([np.cos(along * waves).prod(axis=1) for waves in self._waves])
-        return geometry.rotate(vectors)
+        return geometry.rotate(_cosines(geometry.coordinates, self._waves))
+
+
+def _cosines(coordinates: np.ndarray, waves: list[tuple[int, ...]]) -> np.ndarray:
+    """Products of cosines with these numbers of half waves along the axes, a row each."""
+    low, high = coordinates.min(axis=0), coordinates.max(axis=0)
+    # Grid points are the middles of their cells, so that on a grid these are DCT-II's cosines.
+    steps = [np.diff(np.unique(column)).min(initial=np.inf) for column in coordinates.T]
+    margin = np.where(np.isfinite(steps), steps, 1.0) / 2
+    along = np.pi * (coordinates - low + margin) / (high - low + 2 * margin)
+    return np.array([np.cos(along * of_axes).prod(axis=1) for of_axes in waves])
 
 
 _MEANS = {mean.name: mean for mean in (FreeMean(), ConstantMean(), CommonMean(), ZeroMean())}
 
 
-def of(name: str, dimensions: int, n_waves: int | None = None) -> Mean:
-    """One mean by its name, a smooth one with its number of waves."""
-    return _MEANS[name] if n_waves is None else SmoothMean(n_waves, dimensions)
+def of(name: str, coordinates: np.ndarray, n_waves: int | None = None) -> Mean:
+    """One mean by its name, a smooth one with its number of waves, at coordinates (p, d)."""
+    return _MEANS[name] if n_waves is None else SmoothMean(n_waves, coordinates)
 
 
-def candidates(name: str, dimensions: int) -> list[Mean]:
+def candidates(name: str, coordinates: np.ndarray) -> list[Mean]:
     """The means that ``mean=name`` stands for, among which BIC chooses."""
     if name == AUTO:
         names = ("free", "constant", "common", "smooth")
-        return [mean for one in names for mean in candidates(one, dimensions)]
+        return [mean for one in names for mean in candidates(one, coordinates)]
     if name == SmoothMean.name:
-        return [of(name, dimensions, n_waves) for n_waves in SMOOTHNESS]
-    return [of(name, dimensions)]
+        return [of(name, coordinates, n_waves) for n_waves in SMOOTHNESS]
+    return [of(name, coordinates)]
 
 
 def observed(X: np.ndarray) -> np.ndarray | bool:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.lib import format as npy
 
 from spatgmm.common.errors import UsageError
+from spatgmm.common.words import shown
 from spatgmm.reading.stack import Stack
-from spatgmm.reading.words import first_line, listed, missing_hint, shown
+from spatgmm.reading.words import first_line, listed, missing_hint
 
 #: Maps, rows, columns, slices.
 _MOST_AXES = 4

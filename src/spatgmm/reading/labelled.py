@@ -6,6 +6,7 @@ Both libraries are extras of this package, imported where a file needs them.
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -120,7 +121,8 @@ def _from_dataset(path: str, name: str | None, extra: str, options: dict) -> Sta
     if extra == "zarr":
         _library("zarr", path, extra)
     try:
-        with xarray.open_dataset(path, **options) as data:
+        # Whether a store keeps a summary of its parts matters to its speed alone.
+        with warnings.catch_warnings(action="ignore"), xarray.open_dataset(path, **options) as data:
             maps = [key for key, values in data.data_vars.items() if values.ndim > 1]
             return from_labelled(data[pick(path, name, maps, "variable")], path)
     except (UsageError, MemoryError):
@@ -141,7 +143,9 @@ def from_geotiff(path: str, name: str | None) -> Stack:
     except Exception as error:  # rasterio and GDAL raise errors of many kinds
         raise ValueError(f"{path}: cannot be read as GeoTIFF: {first_line(error)}") from None
     row, column = _indices(values.shape[1:])
-    x, y = transform * (column + 0.5, row + 0.5)
+    row, column = row + 0.5, column + 0.5
+    x = transform.a * column + transform.b * row + transform.c
+    y = transform.d * column + transform.e * row + transform.f
     return Stack(
         values.reshape(len(values), -1),
         values.shape[1:],
