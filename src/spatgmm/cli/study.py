@@ -38,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fit = add("fit", _fit, "fit replicates of a case by a method")
     fit.add_argument("--case", required=True, help="id of the case")
     fit.add_argument("--method", required=True, help="id of the method")
-    fit.add_argument("--replicates", required=True, help="FIRST-LAST, counted from 0, or one")
+    fit.add_argument(
+        "--replicates", type=_replicates, required=True, help="FIRST-LAST, counted from 0, or one"
+    )
     fit.add_argument("--show", action="store_true", help="print the rows instead of storing them")
     add("check", _check, "name everything that is wrong with the configuration, and do nothing")
     add("design", _design, "write the table of the design")
@@ -46,6 +48,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in ("table", "figure"):
         add(name, _table_or_figure, f"write a {name}").add_argument("name", help=f"{name}1, ...")
     add("summary", _summary, "write summary.md")
+
+
+def _replicates(text: str) -> tuple[int, int]:
+    first, _, last = text.partition("-")
+    last = last or first
+    if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number nor a range such as 0-9")
+    return int(first), int(last)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -112,8 +122,7 @@ def _fit(arguments: argparse.Namespace) -> None:
     _, design, results = _load(arguments)
     _known(design.cases, arguments.case, "case")
     _known(design.methods, arguments.method, "method")
-    first, _, last = arguments.replicates.partition("-")
-    batch = Batch(arguments.case, arguments.method, int(first), int(last or first))
+    batch = Batch(arguments.case, arguments.method, *arguments.replicates)
 
     def on_row(row: Mapping[str, Any]) -> None:
         if row["status"] in LOST:

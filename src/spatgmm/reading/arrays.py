@@ -53,6 +53,8 @@ def pick(path: str, name: str | None, known, kind: str) -> str:
         return name
     if name is None and len(known) == 1:
         return known[0]
+    if not known:
+        raise ValueError(f"{path}: holds no {kind} of maps")
     missing = f"has no {kind} {shown(name)}" if name else f"holds {len(known)} {kind}s"
     raise UsageError(f"{path}: {missing}; choose {path}:NAME, NAME one of {listed(known)}")
 
