@@ -128,6 +128,8 @@ class Dataset:
             object.__setattr__(self, "labels", self._checked_labels())
 
     def _checked_labels(self) -> np.ndarray:
+        if np.ma.is_masked(self.labels):
+            raise ValueError("labels: some are masked; a group that nobody knows is none")
         labels, groups = np.asarray(self.labels), len(self.label_names)
         if labels.shape != (len(self.X),) or not np.issubdtype(labels.dtype, np.integer):
             raise ValueError(

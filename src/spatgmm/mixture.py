@@ -17,9 +17,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 
 from spatgmm.common import checks, constraints
-from spatgmm.common.base import LikelihoodMixture, bic
+from spatgmm.common.base import LikelihoodMixture, bic, kept_if_refused
 from spatgmm.common.em import Fit, run_best
 from spatgmm.common.files import DamagedFile, read_arrays, write_arrays
+from spatgmm.common.values import check_size
 from spatgmm.covariance import decay as decays
 from spatgmm.covariance import metric as metrics
 from spatgmm.covariance.decay import Decay
@@ -39,7 +40,7 @@ from spatgmm.fitting.scoring import SHARED, Scoring
 from spatgmm.fitting.search.starts import kmeans_responsibilities
 from spatgmm.fitting.state import MIN_MAPS, Mixture, Model, empty
 from spatgmm.reading import fill, memory
-from spatgmm.reading.stack import Stack, check_size
+from spatgmm.reading.stack import Stack
 
 #: Condition number beyond which a covariance has lost all but a few digits.
 _NEARLY_SINGULAR = 1e9
@@ -232,14 +233,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
             If ``solver="gls"`` loses a component.
         """
         options.check(self.get_params(deep=False))
-        before = dict(vars(self))
-        try:
+        with kept_if_refused(self):
             return self._fit(X)
-        except Exception:
-            # A refused refit leaves the old fit as it was.
-            vars(self).clear()
-            vars(self).update(before)
-            raise
 
     def _fit(self, X) -> SpatialGaussianMixture:
         X, brought = self._check_maps(X, reset=True)
@@ -677,7 +672,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             ensure_all_finite=False,
             ensure_min_samples=1,
         )
-        checks.check_finite(X, missing_allowed=self.missing == "em")
+        checks.check_finite(X, missing=self.missing == "em")
         check_size(X)
         if reset:
             fill.warn_of_fill_values(X, stacklevel=4)
@@ -714,8 +709,8 @@ def load(path) -> SpatialGaussianMixture:
         alike=not of_locations.differ,
         n_neighbors=model.n_neighbors,
     )
-    family, d = model._engine.family, model.coordinates_.shape[1]
-    mean = means.of(settings["mean_"], d, settings["n_waves"])
+    family = model._engine.family
+    mean = means.of(settings["mean_"], model.coordinates_.shape[1], settings["n_waves"])
     model._model = Model(family, mean, of_locations, family.members(SHARED[model.sharing]))
     blocks = family.geometry.rotate(arrays["means"])
     model._publish(

@@ -115,8 +115,8 @@ def _fit(arguments: argparse.Namespace) -> None:
     from spatgmm.study.rows import LOST
     from spatgmm.study.worker import Fit, ReplicateError
 
-    _, design, results = _load(arguments)
     job = _job(arguments)
+    _, design, results = _load(arguments)
     for batch in job:
         _known(design.cases, batch.case, "case")
         _known(design.methods, batch.method, "method")
@@ -165,8 +165,8 @@ def _job(arguments: argparse.Namespace) -> Job:
         raise UsageError("study fit: either --case, --method and --replicates, or --batches")
     try:
         return tuple(map(Batch.parse, names))
-    except ValueError:
-        raise UsageError(f"replicates are FIRST-LAST, or one: {' '.join(names)}") from None
+    except ValueError as error:
+        raise UsageError(f"study fit: {error}") from None
 
 
 def _one(config: str, case: str, method: str, replicate: int) -> str:

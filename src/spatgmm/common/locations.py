@@ -48,7 +48,13 @@ def check_coordinates(coordinates, n_locations: int) -> np.ndarray:
     """
     if is_grid_shape(coordinates):
         return _checked_grid(coordinates, n_locations)
-    values = np.asarray(coordinates)
+    try:
+        values = np.asarray(coordinates)
+    except ValueError:
+        raise ValueError("coordinates must be an array; its rows differ in length") from None
+    if np.ma.is_masked(coordinates):
+        row = np.argwhere(np.ma.getmaskarray(coordinates))[0][0]
+        raise ValueError(f"coordinates row {row} is masked: every location needs its place")
     if values.dtype.kind in "mM":
         raise ValueError("coordinates must be numbers, got dates or times; count them in a unit")
     try:

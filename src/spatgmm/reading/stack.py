@@ -12,9 +12,6 @@ from spatgmm.common.locations import check_coordinates, grid_coordinates
 from spatgmm.reading import places
 from spatgmm.reading.grids import check_grid, row_length
 
-#: Beyond it the squares of values overflow.
-_LARGEST = 1e150
-
 #: Fewer values are not taken for a flattened square.
 _SMALLEST_SQUARE = 16
 
@@ -103,15 +100,3 @@ class Stack:
 def _unitless(coordinates: np.ndarray) -> np.ndarray:
     span = np.ptp(coordinates, axis=0)
     return (coordinates - coordinates.min(axis=0)) / np.where(span > 0, span, 1)
-
-
-def check_size(values: np.ndarray, name: str = "X") -> None:
-    """Refuse numbers whose squares overflow, naming the first; NaN and infinity pass."""
-    with np.errstate(invalid="ignore"):
-        bad = np.argwhere((np.abs(values) > _LARGEST) & np.isfinite(values))
-    if bad.size:
-        row, column = bad[0]
-        raise ValueError(
-            f"{name} has {values[row, column]:.3g} at row {row}, column {column}: beyond "
-            f"{_LARGEST:g} its square overflows; take another unit"
-        )

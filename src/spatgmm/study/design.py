@@ -100,7 +100,10 @@ class Batch:
         """The batch of which `text` is the str; ValueError if it is that of none."""
         case, method, replicates = text.split("/")
         first, _, last = replicates.partition("-")
-        return cls(case, method, int(first), int(last or first))
+        last = last or first
+        if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+            raise ValueError(f"{replicates!r} is neither a number nor a range such as 0-9")
+        return cls(case, method, int(first), int(last))
 
 
 #: Batches that one process fits, one after the other.

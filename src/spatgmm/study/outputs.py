@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spatgmm.common.constraints import suggest
+from spatgmm.common.errors import UsageError
 from spatgmm.study import vary
 
 KINDS = ("table", "figure")
@@ -252,7 +253,7 @@ def _short(name: str) -> Output:
     """``table2``: the second table of the catalogue."""
     known = {f"{output.kind}{_position(output)}": output for output in CATALOGUE}
     if name not in known:
-        raise ValueError(f"unknown table or figure {name!r}; {suggest(name, known)}")
+        raise UsageError(f"unknown table or figure {name!r}; {suggest(name, known)}")
     return known[name]
 
 
