@@ -51,9 +51,9 @@ def remarks(
             "duplicated locations or columns, maps standardised one by one, or maps too smooth "
             "for a nugget? Leave out what repeats, or try a rougher decay (exponential)"
         )
-    else:
+    elif len(present) == len(counts):  # too many components are the first thing to mend
         yield from _at_the_edge(estimates, present)
-    yield from _at_bounds(estimates, present)
+        yield from _at_bounds(estimates, present)
     yield from _reached_once(fits)
 
 
