@@ -28,7 +28,7 @@ from spatgmm.covariance.family import SpatialCovariance
 from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.covariance.metric import Metric
-from spatgmm.fitting import engine, inference, means, options, scales
+from spatgmm.fitting import engine, inference, means, options, scales, soundness
 from spatgmm.fitting.em import Solver, SpatialProblem
 from spatgmm.fitting.engine import Engine
 from spatgmm.fitting.estimates import Estimates, Uncertainty
@@ -41,9 +41,6 @@ from spatgmm.fitting.search.starts import kmeans_responsibilities
 from spatgmm.fitting.state import MIN_MAPS, Mixture, Model, empty
 from spatgmm.reading import fill, memory
 from spatgmm.reading.stack import Stack
-
-#: Condition number beyond which a covariance has lost all but a few digits.
-_NEARLY_SINGULAR = 1e9
 
 #: From so many locations on, only decays that are a covariance at any size are tried.
 _LARGE = 1000
@@ -145,7 +142,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
     converged_ : bool
     starts_ : pandas.DataFrame
         A row for each start that was finished, the best first: log_likelihood, n_iter, converged,
-        all_components (whether none ended empty).
+        all_components (whether none ended empty), n_starts (how many of all starts led to this
+        clustering: those that fall in with a better one are not finished).
     n_optima_ : int
         Finished starts within `tol` of the best log-likelihood.
     n_parameters_ : int
@@ -350,7 +348,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             if given is None:
                 flat = np.concatenate(model.scales.divide(complete).blocks, axis=1)
                 given = kmeans_responsibilities(flat, G, rng)
-            starts = [solver.start(self._engine, complete, given, model)]
+            starts = [(solver.start(self._engine, complete, given, model), 1)]
         with tqdm(desc="EM", unit=" iterations", disable=not self.verbose) as bar:
 
             def progress(log_likelihood: float) -> None:
@@ -358,10 +356,12 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 bar.set_postfix_str(f"log-likelihood {log_likelihood:.3f}", refresh=False)
                 bar.update()
 
+            starts, n_starts = zip(*starts[: self._engine.n_tried], strict=True)
             return run_best(
                 SpatialProblem(maps, model, solver),
-                starts[: self._engine.n_tried],
+                starts,
                 self._engine.rounds,
+                n_starts=n_starts,
                 tol=self.tol,
                 max_iter=self.max_iter,
                 progress=progress,
@@ -386,20 +386,16 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 "n_iter": [one.n_iter for one in fits],
                 "converged": [one.converged for one in fits],
                 "all_components": [one.sound for one in fits],
+                "n_starts": [one.n_starts for one in fits],
             }
         )
         below = self.log_likelihood_ - self.starts_["log_likelihood"]
         self.n_optima_ = int((below <= self.tol).sum())
         self.empty_components_ = np.flatnonzero(empty(responsibilities.sum(axis=0))).tolist()
         self._warn_unless_converged(stacklevel=3)
-        if self.condition_number_ > _NEARLY_SINGULAR:
-            warnings.warn(
-                f"a covariance is nearly singular (condition number {self.condition_number_:.1e}): "
-                "duplicated locations or columns, maps standardised one by one, or maps too smooth "
-                "for a nugget? Leave out what repeats, or try a rougher decay (exponential)",
-                UserWarning,
-                stacklevel=3,
-            )
+        counts = responsibilities.sum(axis=0)
+        for remark in soundness.remarks(self._estimates, counts, self.condition_number_, fits):
+            warnings.warn(remark, UserWarning, stacklevel=3)
         if self.empty_components_:
             warnings.warn(
                 f"components {self.empty_components_} hold fewer than {MIN_MAPS} maps; "

@@ -31,6 +31,9 @@ PIVOT_FLOOR = 1e-10
 #: Smallest |tau|, in units of the data's variance: at 0 the shape would vanish from the model.
 _SMALLEST_TAU = 1e-6
 
+#: Of a vector that is multiplied by the inverse of a block: enough for ten percent.
+_INVERSE_ITERATIONS = 12
+
 #: The coefficients of a covariance, as the paper and tables name them.
 COEFFICIENTS = ("alpha1", "alpha2", "alpha3")
 
@@ -78,6 +81,9 @@ class Covariance(Protocol):
 
     def condition_number(self) -> float:
         """``||Xi|| ||Xi^-1||``, an estimate."""
+
+    def smallest_eigenvalue(self) -> float:
+        """Of Xi, to some percent; never too small by more than rounding."""
 
 
 class Family(ABC):
@@ -350,6 +356,17 @@ class FactoredCovariance:
             reciprocal, _ = lapack.dpocon(factor, norms[-1], uplo="L")
             inverse_norms.append(1 / max(reciprocal * norms[-1], 1e-300))
         return float(max(norms) * max(inverse_norms))
+
+    def smallest_eigenvalue(self) -> float:
+        """By a few inverse iterations in each block, O(p^2): Rayleigh's quotient, from above."""
+        smallest = np.inf
+        for factor in self.factors:
+            v = np.cos(np.arange(1.0, len(factor) + 1))
+            for _ in range(_INVERSE_ITERATIONS):
+                solved, _ = lapack.dpotrs(factor, v / np.linalg.norm(v), lower=1)
+                v, before = solved, v / np.linalg.norm(v)
+            smallest = min(smallest, float(1 / (before @ solved)))
+        return smallest
 
     def mahalanobis(self, residuals: list[np.ndarray]) -> np.ndarray:
         """``(x - mu)' Xi^-1 (x - mu)`` per row of rotated residuals; they are overwritten."""

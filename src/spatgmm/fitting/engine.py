@@ -85,8 +85,11 @@ class Engine(ABC):
     @abstractmethod
     def starts(
         self, maps: Maps, model: Model, n_components: int, n_init: int, rng: np.random.Generator
-    ) -> list[Mixture]:
-        """Distinct places from where to finish, the most promising first."""
+    ) -> list[tuple[Mixture, int]]:
+        """Distinct places from where to finish, and how many starts led to each.
+
+        The most promising comes first.
+        """
 
     @abstractmethod
     def profile(
@@ -167,12 +170,12 @@ class Exact(Engine):
             found = cosine_search.multistart(*in_cosines, n_components, n_init, rng)
         # Where what cosines take for a covariance is none, they have looked in the wrong place.
         if not found or any(
-            self.family.at(theta) is None for _, thetas in found for theta in thetas
+            self.family.at(theta) is None for _, thetas, _ in found for theta in thetas
         ):
             found = search.multistart(
                 divided.blocks, self.family, n_components, n_init, rng, model.mean
             )
-        return [model.mixture(maps, R, of_start) for R, of_start in found]
+        return [(model.mixture(maps, R, of_start), led) for R, of_start, led in found]
 
     def profile(self, maps, model, responsibilities, shapes=None):
         blocks = model.scales.divide(maps).blocks
@@ -207,7 +210,7 @@ class Cosine(Engine):
 
     def starts(self, maps, model, n_components, n_init, rng):
         found = cosine_search.multistart(maps, model, n_components, n_init, rng)
-        return [model.mixture(maps, responsibilities, thetas) for responsibilities, thetas in found]
+        return [(model.mixture(maps, R, of_start), led) for R, of_start, led in found]
 
     def profile(self, maps, model, responsibilities, shapes=None):
         return cosine_search.profile(maps, model, responsibilities, shapes)
@@ -256,7 +259,7 @@ class Vecchia(Engine):
         else:
             blocks, family = self._thinned(maps)
             found = search.multistart(blocks, family, n_components, n_init, rng, model.mean)
-        return [model.mixture(maps, responsibilities, thetas) for responsibilities, thetas in found]
+        return [(model.mixture(maps, R, of_start), led) for R, of_start, led in found]
 
     def profile(self, maps, model, responsibilities, shapes=None):
         blocks, family = self._thinned(maps)

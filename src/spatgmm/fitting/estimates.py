@@ -46,12 +46,20 @@ class Estimates:
 
     def held(self, g: int) -> list[str]:
         """Why each shape parameter of component `g` is taken as known; empty where it is not."""
+        kernel = self.family.kernel
+        effects = np.abs(kernel.derivatives(self.shapes()[g])).max(axis=1, initial=0)
+        return [
+            note or ("" if effect > _NO_EFFECT else _IDLE_NOTE)
+            for note, effect in zip(self.at_bounds(g), effects, strict=True)
+        ]
+
+    def at_bounds(self, g: int) -> list[str]:
+        """What it means of each shape parameter of component `g` at a bound, else nothing."""
         kernel, shape = self.family.kernel, self.shapes()[g]
         bounds = at_bounds(shape, kernel.lower, kernel.upper)
-        effects = np.abs(kernel.derivatives(shape)).max(axis=1, initial=0)
         return [
-            self._bound_note(name, bound) if bound else "" if effect > _NO_EFFECT else _IDLE_NOTE
-            for name, bound, effect in zip(kernel.parameter_names, bounds, effects, strict=True)
+            self._bound_note(name, bound) if bound else ""
+            for name, bound in zip(kernel.parameter_names, bounds, strict=True)
         ]
 
     def directions(self, g: int) -> dict[str, float]:

@@ -521,4 +521,26 @@ CATALOGUE = (
         "Columns of panels: the second key; rows: further ones.",
         studies=("sweep",),
     ),
+    Output(
+        "table",
+        "scale",
+        "What a fit costs as maps grow",
+        "One fit by number of pixels and method: median seconds (search for starts and standard "
+        "errors included), median peak memory of the process that fits (data included), mean ARI "
+        "(standard error of the mean), fits that succeeded / failed.",
+        studies=("scale", "scale-exact"),
+        each=SIMULATED,
+        several=True,
+    ),
+    Output(
+        "figure",
+        "scale",
+        "Cost and ARI by number of pixels",
+        "Median seconds of one fit (logarithmic scales), median peak memory of its process (data "
+        "included) and mean ARI against the number of pixels, a line per method. A line ends "
+        "where a method was not asked to go further.",
+        studies=("scale", "scale-exact"),
+        each=SIMULATED,
+        several=True,
+    ),
 )
