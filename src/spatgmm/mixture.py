@@ -22,6 +22,7 @@ from spatgmm.common.em import Fit, run_best
 from spatgmm.common.files import DamagedFile, read_arrays, write_arrays
 from spatgmm.covariance import decay as decays
 from spatgmm.covariance import metric as metrics
+from spatgmm.covariance import space as spaces
 from spatgmm.covariance.decay import Decay
 from spatgmm.covariance.family import SpatialCovariance
 from spatgmm.covariance.geometry import Geometry
@@ -75,10 +76,10 @@ class SpatialGaussianMixture(LikelihoodMixture):
         cosines of the coordinates for each component (how many by BIC); ``"auto"``: whichever BIC
         takes.  A free mean has ``p`` parameters, which BIC never grants a second component on
         large maps (:mod:`spatgmm.fitting.means`).
-    metric : {"isotropic", "axes", "rotated", "auto"}, default="isotropic"
+    metric : {"isotropic", "axes", "rotated", "additive", "auto"}, default="isotropic"
         Whether distance counts alike in all directions, has a stretch for each axis, or (2-D) for
-        two orthogonal directions that each component chooses (:mod:`spatgmm.covariance.metric`);
-        ``"auto"``: whichever BIC takes.
+        two orthogonal directions that each component chooses, or whether a decay for each axis is
+        added (:mod:`spatgmm.covariance.metric`); ``"auto"``: whichever BIC takes.
     variance : {"constant", "location"}, default="constant"
         ``"location"``: ``Xi_g = diag(s) C_g diag(s)`` with a scale for each location that all
         components share (:mod:`spatgmm.fitting.scales`).
@@ -96,6 +97,12 @@ class SpatialGaussianMixture(LikelihoodMixture):
         ``"auto"``: exact while that is fast, cosines for large grids, else Vecchia.
     n_neighbors : int, default=60
         Neighbours of a location under ``likelihood="vecchia"``.
+    space : {"plane", "sphere"}, default="plane"
+        ``"sphere"``: coordinates are (longitude, latitude) in degrees, and distances run straight
+        through the earth, in km (:mod:`spatgmm.covariance.space`).
+    period : float, sequence of float or None, or None, default=None
+        Circumference of each axis, in the unit of the coordinates, None for an open one; one number
+        is that of every axis.  Distances along a closed axis are chords of a circle.
     solver : {"scoring", "gls"}, default="scoring"
         ``"scoring"``: Fisher scoring inside the positive-definite cone; the log-likelihood never
         falls.  ``"gls"``: the paper's algorithm, faithful, failures included.
@@ -121,9 +128,11 @@ class SpatialGaussianMixture(LikelihoodMixture):
         Components are numbered by falling weight, or as in `init` where that is an array.
     means_ : ndarray of shape (G, p)
     alpha_ : ndarray of shape (G, 3)
-        ``(a1, a2, a3)``, J all ones, in squared units of ``X``.
+        ``(a1, a2, a3)``, J all ones, in squared units of ``X``; with ``metric="additive"``
+        ``Xi = a1*J + a2*(D_1 + ... + D_d) + a3*I``.
     beta_ : ndarray of shape (G,)
-        The decay's parameter; (G, m) for ``"ispline"``, which has m.
+        The decay's parameter; (G, m) for ``"ispline"``, which has m, and for
+        ``metric="additive"``, which has a decay for each of m axes.
     shape_ : ndarray of shape (G, q)
         The parameters of the decay, then those of the metric.
     parameter_names_ : tuple of str
@@ -154,6 +163,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
     observed_locations_ : ndarray of bool, shape (p,)
         Locations that some map has, with ``missing="em"``: others, such as a mask that all maps
         share, are left out, and means, scales, covariances and imputed maps are NaN there.
+    space_ : spatgmm.covariance.space.Space
+        Where the locations are: distances are those of ``space_.embedded(coordinates_)``.
     distances_ : ndarray of shape (p, p)
         Scaled to [0, 2]; computed when asked for.
     path_ : str
@@ -181,6 +192,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         missing="error",
         likelihood="auto",
         n_neighbors=60,
+        space="plane",
+        period=None,
         solver="scoring",
         init="multistart",
         n_init=10,
@@ -200,6 +213,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self.missing = missing
         self.likelihood = likelihood
         self.n_neighbors = n_neighbors
+        self.space = space
+        self.period = period
         self.solver = solver
         self.init = init
         self.n_init = n_init
@@ -245,6 +260,10 @@ class SpatialGaussianMixture(LikelihoodMixture):
         X, brought = self._check_maps(X, reset=True)
         checks.check_some_values(X)
         self.coordinates_ = brought.locations(self.coordinates)
+        self.space_ = spaces.of(self.space, self.period, self.coordinates_.shape[1])
+        self.space_.check(self.coordinates_)
+        if self.space_.is_flat:
+            brought.warn_of_degrees(self.coordinates, self.coordinates_, stacklevel=4)
         # A pixel that no map has is outside of them all: beyond a mask, over land, a dead sensor.
         self.observed_locations_ = ~np.isnan(X).all(axis=0)
         X = X[:, self.observed_locations_] if not self.observed_locations_.all() else X
@@ -275,9 +294,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
         if self.decay == AUTO:
             decay_names = decays.names(valid=p >= _LARGE)
         if self.metric == AUTO:
-            metric_names = metrics.names(dimensions=d)
+            metric_names = metrics.names(d, self.space_)
         for decay, metric in product(map(decays.get, decay_names), map(metrics.get, metric_names)):
-            for mean in means.candidates(self.mean, d):
+            for mean in means.candidates(self.mean, d, self.space_):
                 yield decay, metric, mean
 
     def _fit_best(self, X, given, points) -> None:
@@ -303,7 +322,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         if self.likelihood != AUTO:
             return self.likelihood
         alike = not scales.get(self.variance).differ
-        return engine.automatic(self._locations, decay, metric, not np.isnan(X).any(), alike)
+        complete = not np.isnan(X).any()
+        return engine.automatic(self._locations, decay, metric, complete, alike, self.space_)
 
     def _fit_one(
         self, X, given, likelihood: str, decay: Decay, metric: Metric, mean: Mean, random_state
@@ -318,6 +338,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             complete=not np.isnan(X).any(),
             alike=not scales.get(self.variance).differ,
             n_neighbors=self.n_neighbors,
+            space=self.space_,
         )
         with self._engine.threads():
             # The standardised copy is let go once the engine has it in its own form.
@@ -429,7 +450,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self.decay_, self.metric_ = decay.name, family.kernel.metric.name
         self.mean_, self.likelihood_ = self._model.mean.name, self._engine.name
         self.parameter_names_ = family.names
-        self.beta_ = self.shape_[:, : len(decay.parameter_names)]
+        self.beta_ = self.shape_[:, family.kernel.of_decays]
         if self.beta_.shape[1] == 1:
             self.beta_ = self.beta_[:, 0]
         self.n_parameters_ = self._model.n_parameters(self.n_components)
@@ -500,7 +521,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         """``Xi_g = a1*J + a2*D + a3*I``, with scales ``s`` ``diag(s) Xi_g diag(s)``: (G, p, p)."""
         check_is_fitted(self)
         kernel = self._engine.family.kernel
-        geometry = Geometry(self._locations, False, by_offset=kernel.metric.by_offset)
+        by_offset = kernel.metric.by_offset
+        geometry = Geometry(self._locations, False, by_offset=by_offset, space=self.space_)
         dense = SpatialCovariance(Kernel(geometry, kernel.decay, kernel.metric))
         matrices = np.array([dense.matrix(theta)[0] for theta in self._mixture.thetas])
         units = self._scale**2 * np.outer(self.scales_, self.scales_)
@@ -512,7 +534,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         """Scaled distances, shape (p, p)."""
         check_is_fitted(self)
         geometry = self._engine.family.geometry
-        return squareform(pdist(self.coordinates_)) / geometry.unit
+        return squareform(pdist(self.space_.embedded(self.coordinates_))) / geometry.unit
 
     def save(self, path) -> None:
         """Write the fitted parameters to one ``.npz`` file, without pickles; :func:`load` reads it.
@@ -531,7 +553,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 name: value
                 for name, value in plain.items()
                 if value is None or isinstance(value, bool | int | float | str)
-            },
+            }
+            | ({} if self.period is None else {"period": self.space_.circumferences}),
             "likelihood_": self.likelihood_,
             "n_waves": getattr(self._model.mean, "n_waves", None),
             "scale": self._scale,
@@ -585,7 +608,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
             Columns component, quantity, estimate and, with `X`, std_error, lower, upper.
             Quantities: baseline (covariance at the largest distance), partial_sill, nugget, sill
             (partial sill and nugget) in squared units of ``X``; effective_range, the distance at
-            which 95 % of the partial sill is lost, in the units of the coordinates.
+            which 95 % of the partial sill is lost, in the units of the coordinates, with
+            ``space="sphere"`` in km; with ``metric="additive"`` effective_range_axis1 and so on,
+            of each axis' share of the partial sill.
         """
         check_is_fitted(self)
         if X is None:
@@ -598,13 +623,16 @@ class SpatialGaussianMixture(LikelihoodMixture):
         Parameters
         ----------
         distances : array-like, optional
-            In the units of the coordinates; by default 200 from 0 to the largest.
+            In the units of the coordinates (km with ``space="sphere"``), straight through where
+            space is closed; by default 200 from 0 to the largest.
 
         Returns
         -------
         pandas.DataFrame
             Columns component, distance, scaled_distance, correlation.  At distance 0 it is 1;
-            the nugget makes it jump right after.
+            the nugget makes it jump right after.  With ``metric="additive"`` there is a column
+            axis, from 1, after component: correlation of places that differ along that axis alone,
+            by distances up to its length.
         """
         check_is_fitted(self)
         return inference.correlogram(self._estimates, distances)
@@ -641,6 +669,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 complete=not np.isnan(standardised).any(),
                 alike=not self._mixture.scales.differ,
                 n_neighbors=self.n_neighbors,
+                space=self.space_,
             )
         if np.isnan(standardised).any():
             chosen = chosen.with_gaps(self.n_neighbors)
@@ -699,6 +728,7 @@ def load(path) -> SpatialGaussianMixture:
     model = SpatialGaussianMixture(**settings["options"])
     model.coordinates_ = arrays["coordinates"]
     model.observed_locations_ = arrays["observed_locations"]
+    model.space_ = spaces.of(model.space, model.period, model.coordinates_.shape[1])
     model._centre, model._scale = arrays["centre"], settings["scale"]
     model.n_features_in_ = len(model.coordinates_)
     if "feature_names_in" in arrays:
@@ -712,6 +742,7 @@ def load(path) -> SpatialGaussianMixture:
         complete=model.missing == "error",
         alike=not of_locations.differ,
         n_neighbors=model.n_neighbors,
+        space=model.space_,
     )
     family, d = model._engine.family, model.coordinates_.shape[1]
     mean = means.of(settings["mean_"], d, settings["n_waves"])

@@ -19,6 +19,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 
 from spatgmm.covariance.family import Covariance
 from spatgmm.covariance.geometry import Geometry
+from spatgmm.covariance.space import PLANE, Space
 from spatgmm.fitting.maps import Blocks, Maps
 from spatgmm.fitting.options import AUTO
 
@@ -187,11 +188,23 @@ def of(name: str, dimensions: int, n_waves: int | None = None) -> Mean:
     return _MEANS[name] if n_waves is None else SmoothMean(n_waves, dimensions)
 
 
-def candidates(name: str, dimensions: int) -> list[Mean]:
-    """The means that ``mean=name`` stands for, among which BIC chooses."""
+def candidates(name: str, dimensions: int, space: Space = PLANE) -> list[Mean]:
+    """The means that ``mean=name`` stands for, among which BIC chooses.
+
+    Raises
+    ------
+    ValueError
+        If there is no such mean in that space.
+    """
     if name == AUTO:
-        names = ("free", "constant", "common", "smooth")
+        names = ("free", "constant", "common", *(["smooth"] if space.is_flat else []))
         return [mean for one in names for mean in candidates(one, dimensions)]
+    if name == SmoothMean.name and not space.is_flat:
+        option = "period" if space.has_axes else f"space={space.name!r}"
+        raise ValueError(
+            f"mean='smooth' is made of cosines, which do not close: not with {option}; use "
+            "mean='free' or 'constant'"
+        )
     if name == SmoothMean.name:
         return [of(name, dimensions, n_waves) for n_waves in SMOOTHNESS]
     return [of(name, dimensions)]

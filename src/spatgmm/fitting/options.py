@@ -12,10 +12,12 @@ from typing import Any
 from spatgmm.common import constraints
 from spatgmm.common.constraints import (
     FLAG,
+    NOTHING,
     SEED,
     Choice,
     Either,
     Integer,
+    List,
     Number,
     Parameter,
     given,
@@ -57,8 +59,8 @@ OPTIONS = {
     ),
     "metric": Parameter(
         "isotropic",
-        Choice("isotropic", "axes", "rotated", AUTO),
-        "whether correlation has a direction",
+        Choice("isotropic", "axes", "rotated", "additive", AUTO),
+        "whether correlation has a direction, or decays along axes are added",
     ),
     "variance": Parameter(
         "constant", Choice("constant", "location"), "whether the variance differs by location"
@@ -77,6 +79,16 @@ OPTIONS = {
         "exact, in cosines (large grids), or by nearest neighbours (any large set of locations)",
     ),
     "n_neighbors": Parameter(60, Integer(1), "neighbours of a location, for vecchia"),
+    "space": Parameter(
+        "plane",
+        Choice("plane", "sphere"),
+        "plane, or sphere: coordinates are longitude and latitude in degrees, lengths in km",
+    ),
+    "period": Parameter(
+        None,
+        Either(Number(above=0), List(optional(Number(above=0)), 1, 3), NOTHING),
+        "circumference of each axis that closes, in the unit of the coordinates",
+    ),
     "solver": Parameter("scoring", Choice("scoring", "gls"), "Fisher scoring, or the paper's GLS"),
     "init": Parameter(
         "multistart",
@@ -111,6 +123,8 @@ def check(values: Mapping[str, Any]) -> None:
         With everything that is wrong, each by its name.
     """
     constraints.check(constraints.Keys(OPTIONS), values)
+    if values["space"] == "sphere" and values["period"] is not None:
+        raise ValueError("period: a sphere (space='sphere') is closed already; leave period out")
     if values["solver"] == "gls":
         for name, rule in PAPER_ONLY.items():
             for problem in rule.problems(values[name]):

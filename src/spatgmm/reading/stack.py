@@ -7,6 +7,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from spatgmm.common.locations import check_coordinates, grid_coordinates
 from spatgmm.reading import places
@@ -35,6 +36,8 @@ class Stack:
         Of the maps.
     places : list or None
         Names of the places: the columns of a table.
+    axes : list of str or None
+        Names of the columns of `coordinates`.
     """
 
     values: np.ndarray
@@ -42,6 +45,7 @@ class Stack:
     coordinates: np.ndarray | None = None
     names: list[str] | None = None
     places: list | None = None
+    axes: list[str] | None = None
 
     def locations(self, given=None) -> np.ndarray:
         """Coordinates (p, d) of the places.
@@ -63,6 +67,26 @@ class Stack:
         if self.shape is not None:
             check_grid(self.shape, coordinates)
         return coordinates
+
+    def warn_of_degrees(self, given, coordinates: np.ndarray, stacklevel: int) -> None:
+        """Warn where the names of coordinates say that they are degrees, not places in a plane.
+
+        Parameters
+        ----------
+        given : as for :meth:`locations`
+        coordinates : ndarray of shape (p, d)
+            What became of it.
+        """
+        names = list(given.columns) if isinstance(given, pd.DataFrame) else None
+        told = places.degrees(self.axes if given is None else names, coordinates)
+        if told is not None:
+            warnings.warn(
+                f"coordinates: {told} were taken for a plane. If they are degrees, say "
+                "space='sphere': distances are then those on the earth, in km. If a plane is "
+                "meant, pass the numbers without names (an array) to be spared this warning",
+                UserWarning,
+                stacklevel=stacklevel + 1,
+            )
 
     def _own(self, p: int) -> np.ndarray:
         if self.coordinates is not None:
