@@ -20,6 +20,7 @@ from spatgmm.common import checks, constraints
 from spatgmm.common.base import LikelihoodMixture, bic
 from spatgmm.common.em import Fit, run_best
 from spatgmm.common.files import DamagedFile, read_arrays, write_arrays
+from spatgmm.common.locations import check_places
 from spatgmm.covariance import decay as decays
 from spatgmm.covariance import metric as metrics
 from spatgmm.covariance import space as spaces
@@ -33,6 +34,7 @@ from spatgmm.fitting.em import Solver, SpatialProblem
 from spatgmm.fitting.engine import Engine
 from spatgmm.fitting.estimates import Estimates, Uncertainty
 from spatgmm.fitting.gls import GLS
+from spatgmm.fitting.interpolation import expected_elsewhere
 from spatgmm.fitting.maps import Maps
 from spatgmm.fitting.means import Mean
 from spatgmm.fitting.options import AUTO
@@ -40,6 +42,7 @@ from spatgmm.fitting.scoring import SHARED, Scoring
 from spatgmm.fitting.search.starts import kmeans_responsibilities
 from spatgmm.fitting.state import MIN_MAPS, Mixture, Model, empty
 from spatgmm.reading import fill, memory
+from spatgmm.reading.places import from_frame
 from spatgmm.reading.stack import Stack, check_size
 
 #: Condition number beyond which a covariance has lost all but a few digits.
@@ -500,6 +503,51 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 for g, r in enumerate(responsibilities.T)
             )
         return self._everywhere(self._centre + self._scale * filled)
+
+    def interpolate(self, X, coordinates):
+        """Every map's expectation at other places, given its values.
+
+        ``sum_g r_g E[x(place) | x, component g]`` with responsibilities ``r``, by kriging
+        (:mod:`spatgmm.fitting.interpolation`).  A free mean is interpolated like the maps, around
+        its level.  At a location of the fit a map's own value comes back (as the nugget is taken
+        for variation, not for noise), where that is missing what :meth:`impute` says.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p), (n, r, c) or (n, r, c, s)
+        coordinates : array-like or DataFrame of shape (m, d)
+            Places, in the unit and order of the coordinates of the fit.
+
+        Returns
+        -------
+        ndarray of shape (n, m)
+
+        Raises
+        ------
+        ValueError
+            If a place does not lie where the maps are, or variances differ by location
+            (``variance="location"``): those of other places are not known.
+        """
+        seen_by, mixture, maps = self._seen(X)
+        if mixture.scales.differ:
+            raise ValueError(
+                "interpolate needs variance='constant': with variance='location' nothing is known "
+                "of the scale of other places"
+            )
+        wanted = check_places(from_frame(coordinates, None), self.coordinates_.shape[1])
+        self.space_.check_each(wanted)
+        with seen_by.threads():
+            _, responsibilities = mixture.expectation(maps)
+            X = self._check_maps(X, reset=False)[0][:, self.observed_locations_]
+            return expected_elsewhere(
+                X,
+                responsibilities,
+                self.means_[:, self.observed_locations_],
+                replace(self._model, family=seen_by.family),
+                mixture,
+                wanted,
+                self.n_neighbors,
+            )
 
     def log_likelihood(self, X, likelihood=None):
         """Total log-likelihood of maps, natural logarithm.

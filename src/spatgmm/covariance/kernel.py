@@ -11,7 +11,7 @@ import numpy as np
 
 from spatgmm.covariance.decay import Decay
 from spatgmm.covariance.geometry import Geometry
-from spatgmm.covariance.metric import Curve, Isotropic, Metric
+from spatgmm.covariance.metric import Curve, Isotropic, Metric, Pairs
 
 #: Relative step of the numerical second derivatives.
 _STEP = 1e-4
@@ -59,6 +59,19 @@ class Kernel:
     def value(self, shape: np.ndarray) -> np.ndarray:
         """``K`` at the geometry's offsets, shape (m,)."""
         return 1 - self.metric.lost(self.decay, self.geometry, shape)
+
+    def between(self, ones: np.ndarray, others: np.ndarray, shape: np.ndarray) -> np.ndarray:
+        """``K`` between pairs of any places (m, d), shape (m,)."""
+        geometry = self.geometry
+        offsets = geometry.space.offsets(ones, others) / geometry.unit
+        pairs = Pairs(
+            np.sqrt((offsets**2).sum(axis=1)),
+            offsets,
+            geometry.extents,
+            geometry.unit,
+            geometry.smallest_distance,
+        )
+        return 1 - self.metric.lost(self.decay, pairs, shape)
 
     def derivatives(self, shape: np.ndarray) -> np.ndarray:
         """``dK/dshape``, shape (q, m)."""

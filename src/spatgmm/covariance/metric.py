@@ -72,6 +72,16 @@ class Lags(Protocol):
     smallest_distance: float
 
 
+class Pairs(NamedTuple):
+    """Some pairs of places, as :class:`Lags`."""
+
+    delta: np.ndarray
+    offsets: np.ndarray
+    extents: np.ndarray
+    unit: float
+    smallest_distance: float
+
+
 class Curve(NamedTuple):
     """A decay along some distance.
 

@@ -58,6 +58,10 @@ class Space(ABC):
     def check(self, coordinates: np.ndarray) -> None:
         """Raise ValueError, by name, for coordinates (p, d) that do not lie in this space."""
 
+    def check_each(self, coordinates: np.ndarray) -> None:
+        """Raise ValueError, by row, for a place that does not lie in this space."""
+        return None
+
     @abstractmethod
     def axes(self, coordinates: np.ndarray) -> list[np.ndarray]:
         """The embedding of coordinates (p, d): for each of its axes, (p, 1), or (p, 2) a circle."""
@@ -166,6 +170,13 @@ class Sphere(Space):
                 "space='sphere' needs coordinates of 2 columns, longitude and latitude in degrees, "
                 f"got {coordinates.shape[1]}"
             )
+        self.check_each(coordinates)
+        if len(coordinates) > 1 and np.ptp(self.embedded(coordinates), axis=0).max() < (
+            _ROUNDING * EARTH_RADIUS
+        ):
+            raise ValueError("space='sphere': coordinates are all on one spot of the earth")
+
+    def check_each(self, coordinates):
         latitude = coordinates[:, 1]
         bad = np.flatnonzero(np.abs(latitude) > 90 + _ROUNDING)
         if bad.size:
@@ -173,10 +184,6 @@ class Sphere(Space):
                 f"space='sphere': coordinates row {bad[0]} has latitude {latitude[bad[0]]:g}; "
                 "columns are longitude, then latitude from -90 to 90 degrees"
             )
-        if len(coordinates) > 1 and np.ptp(self.embedded(coordinates), axis=0).max() < (
-            _ROUNDING * EARTH_RADIUS
-        ):
-            raise ValueError("space='sphere': coordinates are all on one spot of the earth")
 
     def axes(self, coordinates):
         longitude, latitude = np.radians(coordinates.T)

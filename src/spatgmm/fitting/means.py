@@ -53,6 +53,15 @@ class Mean(ABC):
     def basis(self, geometry: Geometry) -> Blocks:
         """The maps that span a mean, (k, p_b) block by block."""
 
+    def trend(
+        self, coordinates: np.ndarray, elsewhere: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What is known of a mean beyond its own locations: maps (k, p) there and (k, m) elsewhere.
+
+        A mean that is known at its locations alone has a level, by default.
+        """
+        return np.ones((1, len(coordinates))), np.ones((1, len(elsewhere)))
+
     def estimates(
         self,
         maps: list[Maps],
@@ -148,6 +157,9 @@ class ZeroMean(Mean):
     def basis(self, geometry):
         return [np.empty((0, size)) for size in geometry.sizes]
 
+    def trend(self, coordinates, elsewhere):
+        return np.empty((0, len(coordinates))), np.empty((0, len(elsewhere)))
+
 
 class SmoothMean(ConstantMean):
     """A few low cosines of the coordinates: up to `n_waves` half waves along each axis.
@@ -170,14 +182,18 @@ class SmoothMean(ConstantMean):
         return n_components * min(len(self._waves), n_locations)
 
     def basis(self, geometry):
-        coordinates = geometry.coordinates
+        return geometry.rotate(self.trend(geometry.coordinates, geometry.coordinates[:0])[0])
+
+    def trend(self, coordinates, elsewhere):
         low, high = coordinates.min(axis=0), coordinates.max(axis=0)
         # Grid points are the middles of their cells, so that on a grid these are DCT-II's cosines.
         steps = [np.diff(np.unique(column)).min(initial=np.inf) for column in coordinates.T]
         margin = np.where(np.isfinite(steps), steps, 1.0) / 2
-        along = np.pi * (coordinates - low + margin) / (high - low + 2 * margin)
-        vectors = np.array([np.cos(along * waves).prod(axis=1) for waves in self._waves])
-        return geometry.rotate(vectors)
+        found = []
+        for places in (coordinates, elsewhere):
+            along = np.pi * (places - low + margin) / (high - low + 2 * margin)
+            found.append(np.array([np.cos(along * waves).prod(axis=1) for waves in self._waves]))
+        return found[0], found[1]
 
 
 _MEANS = {mean.name: mean for mean in (FreeMean(), ConstantMean(), CommonMean(), ZeroMean())}
