@@ -104,6 +104,14 @@ class Family(ABC):
             covariance = self.at(theta)
         return covariance
 
+    def between(self, ones: np.ndarray, others: np.ndarray, theta: np.ndarray) -> np.ndarray:
+        """``c + tau K`` between pairs of any places (m, d), shape (m,): all but the nugget."""
+        return theta[C] + theta[TAU] * self.kernel.between(ones, others, theta[SHAPE])
+
+    def nugget(self, theta: np.ndarray) -> float:
+        """``nu``."""
+        return float(theta[NU])
+
     # -- theta ---------------------------------------------------------------------------------
 
     @property

@@ -29,8 +29,7 @@ import numpy as np
 from scipy.linalg import solve
 from scipy.spatial import cKDTree
 
-from spatgmm.covariance.family import NU, SHAPE, TAU, C
-from spatgmm.covariance.kernel import Kernel
+from spatgmm.covariance.family import Family
 from spatgmm.fitting.state import Mixture, Model
 
 #: So many locations are taken together: beyond, the cube of their number costs more than windows.
@@ -71,7 +70,7 @@ def expected_elsewhere(
     geometry = model.family.geometry
     here, there = model.mean.trend(geometry.coordinates, wanted)
     basis = geometry.rotate(here)
-    kriging = Interpolation(model.family.kernel, geometry.coordinates, wanted, n_neighbors)
+    kriging = Interpolation(model.family, geometry.coordinates, wanted, n_neighbors)
     expected = np.zeros((len(X), len(wanted)))
     for r, mean, covariance in zip(responsibilities.T, means, mixture.covariances, strict=True):
         # b = (Phi' W Phi)^-1 Phi' W mu: where the mean is a trend, that trend.
@@ -89,7 +88,7 @@ class Interpolation:
 
     Parameters
     ----------
-    kernel : Kernel
+    family : Family
         Of the fit.
     coordinates : ndarray of shape (p, d)
         Locations of the maps.
@@ -99,11 +98,11 @@ class Interpolation:
     """
 
     def __init__(
-        self, kernel: Kernel, coordinates: np.ndarray, wanted: np.ndarray, n_neighbors: int
+        self, family: Family, coordinates: np.ndarray, wanted: np.ndarray, n_neighbors: int
     ):
-        self._kernel = kernel
+        self._family = family
         self._known, self._wanted = coordinates, wanted
-        space = kernel.geometry.space
+        space = family.geometry.space
         self._points, self._targets = space.embedded(coordinates), space.embedded(wanted)
         self._n_neighbors = n_neighbors
 
@@ -131,15 +130,15 @@ class Interpolation:
         """Expectations at some places at a time, from all of the locations seen."""
         p, known = len(seen), self._known[seen]
         one, other = (index.ravel() for index in np.indices((p, p)))
-        Xi = self._covariance(known[one], known[other], theta).reshape(p, p)
-        np.einsum("ii->i", Xi)[:] += theta[NU]
+        Xi = self._family.between(known[one], known[other], theta).reshape(p, p)
+        np.einsum("ii->i", Xi)[:] += self._family.nugget(theta)
         weighted = solve(Xi, values.T, assume_a="sym")
         near, same = self._coinciding(seen)
         for places in _chunks(len(self._wanted), p):
             one, other = (index.ravel() for index in np.indices((len(places), p)))
-            k = self._covariance(self._wanted[places][one], known[other], theta)
+            k = self._family.between(self._wanted[places][one], known[other], theta)
             k = k.reshape(len(places), p)
-            k[same[places], near[places][same[places]]] += theta[NU]
+            k[same[places], near[places][same[places]]] += self._family.nugget(theta)
             yield places, (k @ weighted).T
 
     def _nearest(self, seen, values, theta) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -154,23 +153,19 @@ class Interpolation:
             shape = (len(places), width, width, known.shape[-1])
             one = np.broadcast_to(known[:, :, None], shape).reshape(-1, shape[-1])
             other = np.broadcast_to(known[:, None], shape).reshape(-1, shape[-1])
-            Xi = self._covariance(one, other, theta).reshape(shape[:-1])
-            np.einsum("gii->gi", Xi)[:] += theta[NU]
+            Xi = self._family.between(one, other, theta).reshape(shape[:-1])
+            np.einsum("gii->gi", Xi)[:] += self._family.nugget(theta)
             wanted = np.repeat(self._wanted[places], width, axis=0)
-            k = self._covariance(wanted, known.reshape(len(wanted), -1), theta)
+            k = self._family.between(wanted, known.reshape(len(wanted), -1), theta)
             k = k.reshape(len(places), width)
-            k[same[places], 0] += theta[NU]
+            k[same[places], 0] += self._family.nugget(theta)
             weights = np.linalg.solve(Xi, k[:, :, None])[:, :, 0]
             yield places, np.einsum("gk,ngk->ng", weights, values[:, these])
-
-    def _covariance(self, ones, others, theta) -> np.ndarray:
-        """``c + tau K`` between pairs of places (m, d), shape (m,)."""
-        return theta[C] + theta[TAU] * self._kernel.between(ones, others, theta[SHAPE])
 
     def _coinciding(self, seen) -> tuple[np.ndarray, np.ndarray]:
         """The nearest of the locations seen to each wanted place, and whether it is the same."""
         distance, near = cKDTree(self._points[seen]).query(self._targets)
-        return near, distance <= _SAME * self._kernel.geometry.unit
+        return near, distance <= _SAME * self._family.geometry.unit
 
 
 def _patterns(residuals: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
