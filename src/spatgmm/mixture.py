@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from itertools import product
@@ -33,6 +33,7 @@ from spatgmm.fitting import engine, inference, means, options, scales
 from spatgmm.fitting.em import Solver, SpatialProblem
 from spatgmm.fitting.engine import Engine
 from spatgmm.fitting.estimates import Estimates, Uncertainty
+from spatgmm.fitting.given import GivenParameters
 from spatgmm.fitting.gls import GLS
 from spatgmm.fitting.interpolation import expected_elsewhere
 from spatgmm.fitting.maps import Maps
@@ -109,8 +110,10 @@ class SpatialGaussianMixture(LikelihoodMixture):
     solver : {"scoring", "gls"}, default="scoring"
         ``"scoring"``: Fisher scoring inside the positive-definite cone; the log-likelihood never
         falls.  ``"gls"``: the paper's algorithm, faithful, failures included.
-    init : {"multistart", "kmeans"} or array-like, default="multistart"
-        Labels (n,) or responsibilities (n, G) give one start, from exactly them.
+    init : {"multistart", "kmeans"}, array-like or dict, default="multistart"
+        Labels (n,) or responsibilities (n, G) give one start, from exactly them; so does a dict of
+        parameters: ``means`` (G, p), or ``alpha`` (G, 3) and ``shape`` (G, q), or all of them, and
+        ``weights`` (G,), as attributes of a fit have them.
     n_init : int, default=10
         Starts per round of the global search (``init="multistart"``); rounds go on, four at
         most, while they keep finding new optima.
@@ -128,7 +131,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
     Attributes
     ----------
     weights_ : ndarray of shape (G,)
-        Components are numbered by falling weight, or as in `init` where that is an array.
+        Components are numbered by falling weight, or as in `init` where that is an array or dict.
     means_ : ndarray of shape (G, p)
     alpha_ : ndarray of shape (G, 3)
         ``(a1, a2, a3)``, J all ones, in squared units of ``X``; with ``metric="additive"``
@@ -278,7 +281,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
         if p < 2:
             raise ValueError(f"X has {p} feature(s); a spatial covariance needs 2 locations")
         given = None
-        if not isinstance(self.init, str):
+        if isinstance(self.init, Mapping):
+            given = GivenParameters(self.init, self.n_components, self.observed_locations_)
+        elif not isinstance(self.init, str):
             given = checks.responsibilities_from(self.init, n, self.n_components)
         checks.check_rows_differ(X)
         checks.warn_constant_columns(X)
@@ -375,6 +380,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
         complete = self._engine.completed(maps, model, self.tol)
         if given is None and self.init == "multistart":
             starts = self._engine.starts(complete, model, G, self.n_init, rng)
+        elif isinstance(given, GivenParameters):
+            at = self._centre, self._scale
+            starts = [given.start(self._engine, solver, complete, model, *at)]
         else:
             if given is None:
                 flat = np.concatenate(model.scales.divide(complete).blocks, axis=1)

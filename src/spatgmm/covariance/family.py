@@ -137,6 +137,10 @@ class Family(ABC):
         """The paper's ``(a1, a2, a3)`` (..., 3), J all ones, of theta (..., 3 + q)."""
         return theta[..., :N_COEFFICIENTS] @ self._to_alpha.T
 
+    def coefficients(self, alpha: np.ndarray) -> np.ndarray:
+        """The inverse of :meth:`alpha`: ``(c, tau, nu)`` (..., 3) of ``(a1, a2, a3)`` (..., 3)."""
+        return alpha @ np.linalg.inv(self._to_alpha).T
+
     @property
     def _to_alpha(self) -> np.ndarray:
         """``d(a1, a2, a3) / d(c, tau, nu)``, with a1 = c + tau, a2 = -tau / k, a3 = nu."""

@@ -11,12 +11,14 @@ from typing import Any
 
 from spatgmm.common import constraints
 from spatgmm.common.constraints import (
+    ABSENT,
     FLAG,
     NOTHING,
     SEED,
     Choice,
     Either,
     Integer,
+    Keys,
     List,
     Number,
     Parameter,
@@ -40,6 +42,18 @@ DECAYS = (*ONE_PARAMETER_DECAYS, "ispline")
 
 #: Other names of the same decays.
 DECAY_ALIASES = ("matern12",)
+
+#: Parameters of a mixture to start from.
+STARTING_PARAMETERS = Keys(
+    {
+        "weights": Parameter(ABSENT, given("an array of shape (G,)"), "equal if not given"),
+        "means": Parameter(ABSENT, given("an array of shape (G, p)"), "mean maps"),
+        "alpha": Parameter(ABSENT, given("an array of shape (G, 3)"), "coefficients"),
+        "shape": Parameter(
+            ABSENT, given("an array of shape (G, q)"), "parameters of decay and metric"
+        ),
+    }
+)
 
 #: All parameters of :class:`spatgmm.SpatialGaussianMixture`, in the order of its signature.
 OPTIONS = {
@@ -92,8 +106,12 @@ OPTIONS = {
     "solver": Parameter("scoring", Choice("scoring", "gls"), "Fisher scoring, or the paper's GLS"),
     "init": Parameter(
         "multistart",
-        Either(Choice("multistart", "kmeans"), given("labels (n,) or responsibilities (n, G)")),
-        "many starts, one from k-means, or one from labels or responsibilities",
+        Either(
+            Choice("multistart", "kmeans"),
+            STARTING_PARAMETERS,
+            given("labels (n,) or responsibilities (n, G)"),
+        ),
+        "many starts, one from k-means, or one from labels, responsibilities or parameters",
     ),
     "n_init": Parameter(10, Integer(1), "starts per round of the search"),
     "tol": Parameter(1e-4, Number(above=0), "absolute tolerance on the log-likelihood"),
@@ -122,7 +140,7 @@ def check(values: Mapping[str, Any]) -> None:
     ValueError
         With everything that is wrong, each by its name.
     """
-    constraints.check(constraints.Keys(OPTIONS), values)
+    constraints.check(Keys(OPTIONS), values)
     if values["space"] == "sphere" and values["period"] is not None:
         raise ValueError("period: a sphere (space='sphere') is closed already; leave period out")
     if values["solver"] == "gls":
