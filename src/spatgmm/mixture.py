@@ -267,6 +267,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         checks.check_some_values(X)
         self.coordinates_ = brought.locations(self.coordinates)
         self.space_ = spaces.of(self.space, self.period, self.coordinates_.shape[1])
+        if not self.space_.has_axes:
+            brought.check_degrees(self.coordinates)
         self.space_.check(self.coordinates_)
         if self.space_.is_flat:
             brought.warn_of_degrees(self.coordinates, self.coordinates_, stacklevel=4)

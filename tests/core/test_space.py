@@ -274,7 +274,9 @@ def test_saved_models_keep_their_space(tmp_path, coordinates, options):
 
 LINE, SQUARE = (12,), (4, 3)
 BAD = [
-    ({"space": "sphere", "coordinates": LINE}, "needs coordinates of 2 columns"),
+    ({"space": "sphere", "coordinates": np.arange(12)}, "needs coordinates of 2 columns"),
+    ({"space": "sphere", "coordinates": SQUARE}, "needs coordinates in degrees"),
+    ({"space": "sphere", "coordinates": None}, "needs coordinates in degrees"),
     ({"space": "sphere", "coordinates": [[0, 91]] + [[k, 0] for k in range(11)]}, "row 0 .* 91"),
     ({"space": "sphere", "coordinates": [[k, 90] for k in range(12)]}, "one spot of the earth"),
     ({"space": "sphere", "period": 360}, "period"),
@@ -287,10 +289,22 @@ BAD = [
     ({"coordinates": SQUARE, "period": (4, None), "metric": "rotated"}, "metric='rotated'.*period"),
     ({"coordinates": SQUARE, "period": 4, "likelihood": "cosine"}, "likelihood='cosine'.*period"),
     ({"coordinates": SQUARE, "period": 4, "mean": "smooth"}, "mean='smooth'.*period"),
-    ({"space": "sphere", "metric": "axes"}, "metric='axes'.*space='sphere'"),
-    ({"space": "sphere", "metric": "additive"}, "metric='additive'.*space='sphere'"),
-    ({"space": "sphere", "likelihood": "cosine"}, "likelihood='cosine'.*space='sphere'"),
-    ({"space": "sphere", "mean": "smooth"}, "mean='smooth'.*space='sphere'"),
+    (
+        {"space": "sphere", "coordinates": REGIONAL[:12], "metric": "axes"},
+        "metric='axes'.*space='sphere'",
+    ),
+    (
+        {"space": "sphere", "coordinates": REGIONAL[:12], "metric": "additive"},
+        "metric='additive'.*space='sphere'",
+    ),
+    (
+        {"space": "sphere", "coordinates": REGIONAL[:12], "likelihood": "cosine"},
+        "likelihood='cosine'.*space='sphere'",
+    ),
+    (
+        {"space": "sphere", "coordinates": REGIONAL[:12], "mean": "smooth"},
+        "mean='smooth'.*space='sphere'",
+    ),
 ]
 
 
@@ -334,3 +348,34 @@ def test_metres_under_such_names_are_no_degrees():
         warnings.simplefilter("error", UserWarning)
         warnings.simplefilter("ignore", ConvergenceWarning)
         SpatialGaussianMixture(1, coordinates=frame, max_iter=2, n_init=1).fit(X)
+
+
+def test_named_axes_of_an_array_are_asked_about_and_put_in_order():
+    xarray = pytest.importorskip("xarray")
+    X = np.random.default_rng(0).normal(size=(20, 4, 5))
+    axes = {"lat": [10.0, 20, 30, 40], "lon": [100.0, 120, 140, 160, 180]}
+    maps = xarray.DataArray(X, dims=("time", "lat", "lon"), coords=axes)
+    options = {"random_state": 0, "n_init": 1, "max_iter": 2}
+    with pytest.warns(UserWarning, match="lon, lat were taken for a plane"):
+        SpatialGaussianMixture(1, **options).fit(maps)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = SpatialGaussianMixture(1, space="sphere", **options).fit(maps)
+        numbers = SpatialGaussianMixture(
+            1, coordinates=model.coordinates_, space="sphere", **options
+        ).fit(X)
+    assert model.coordinates_[:2].tolist() == [[100, 10], [120, 10]]
+    assert numbers.log_likelihood_ == pytest.approx(model.log_likelihood_)
+
+
+def test_images_wrap_round_their_own_axes():
+    X, labels = draw(squareform(pdist(space.ClosedAxes([5, 6]).embedded(grid_coordinates((5, 6))))))
+    images = X.reshape(-1, 5, 6)
+    options = {"decay": "exponential", "period": (5, 6), "init": labels, "max_iter": 6}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        one, other = (
+            SpatialGaussianMixture(2, **options).fit(np.roll(images, by, axis=(1, 2)))
+            for by in ((0, 0), (2, 3))
+        )
+    assert_same(one, other)

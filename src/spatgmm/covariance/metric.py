@@ -373,8 +373,9 @@ class Additive(Metric):
     ``d`` axes ``a2 = -tau / d``, and the baseline covariance is ``a1 + d a2``.
 
     In two or more dimensions ``K`` is at best positive semidefinite: the deviations of a row from
-    the mean row are the same in all rows.  ``Xi`` then needs a nugget.  In one dimension it is the
-    isotropic model.
+    the mean row are the same in all rows.  ``Xi`` then needs a nugget, and correlation reaches from
+    one end of a row to the other, which Vecchia's neighbours see little of: on grids, the exact and
+    the cosine likelihood are the better ones.  In one dimension it is the isotropic model.
     """
 
     name = "additive"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from spatgmm.common.locations import check_coordinates, grid_coordinates
+from spatgmm.common.locations import check_coordinates, grid_coordinates, is_grid_shape
 from spatgmm.reading import places
 from spatgmm.reading.grids import check_grid, row_length
 
@@ -67,6 +67,14 @@ class Stack:
         if self.shape is not None:
             check_grid(self.shape, coordinates)
         return coordinates
+
+    def check_degrees(self, given) -> None:
+        """Refuse places on the earth that are nothing but the indices of a grid."""
+        if is_grid_shape(given) or (given is None and self.coordinates is None):
+            raise ValueError(
+                "space='sphere' needs coordinates in degrees, of 2 columns: longitude and "
+                "latitude; rows and columns of a grid are none"
+            )
 
     def warn_of_degrees(self, given, coordinates: np.ndarray, stacklevel: int) -> None:
         """Warn where the names of coordinates say that they are degrees, not places in a plane.
