@@ -122,6 +122,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
     max_iter : int, default=500
         Largest number of exact EM iterations.
     random_state : int, Generator, RandomState or None, default=None
+    fixed : dict or None, default=None
+        Parameters of decay and metric that are held at a value in all components, by their names:
+        ``{"beta": 2.5}``.  They count as known: no free parameter, no standard error.
     beta_init : float or None, default=None
         Starting ``beta`` where there is a single start.  None: the best of a grid for
         ``"scoring"``, 4 for ``"gls"``.
@@ -206,6 +209,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         tol=1e-4,
         max_iter=500,
         random_state=None,
+        fixed=None,
         beta_init=None,
         verbose=False,
     ):
@@ -227,6 +231,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self.tol = tol
         self.max_iter = max_iter
         self.random_state = random_state
+        self.fixed = fixed
         self.beta_init = beta_init
         self.verbose = verbose
 
@@ -305,7 +310,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
             decay_names = decays.names(valid=p >= _LARGE)
         if self.metric == AUTO:
             metric_names = metrics.names(d, self.space_)
-        for decay, metric in product(map(decays.get, decay_names), map(metrics.get, metric_names)):
+        of_names = (metrics.get(name, self.fixed) for name in metric_names)
+        for decay, metric in product(map(decays.get, decay_names), of_names):
             for mean in means.candidates(self.mean, d, self.space_):
                 yield decay, metric, mean
 
@@ -350,6 +356,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
             n_neighbors=self.n_neighbors,
             space=self.space_,
         )
+        kernel = self._engine.family.kernel
+        kernel.metric.check_values(decay, kernel.geometry)
         with self._engine.threads():
             # The standardised copy is let go once the engine has it in its own form.
             maps = self._engine.maps(self._standardise(X, mean))
@@ -612,7 +620,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 for name, value in plain.items()
                 if value is None or isinstance(value, bool | int | float | str)
             }
-            | ({} if self.period is None else {"period": self.space_.circumferences}),
+            | ({} if self.period is None else {"period": self.space_.circumferences})
+            | {"fixed": self.fixed and {name: float(v) for name, v in self.fixed.items()}},
             "likelihood_": self.likelihood_,
             "n_waves": getattr(self._model.mean, "n_waves", None),
             "scale": self._scale,
@@ -796,7 +805,7 @@ def load(path) -> SpatialGaussianMixture:
         settings["likelihood_"],
         model._locations,
         decays.get(settings["decay_"]),
-        metrics.get(settings["metric_"]),
+        metrics.get(settings["metric_"], model.fixed),
         complete=model.missing == "error",
         alike=not of_locations.differ,
         n_neighbors=model.n_neighbors,

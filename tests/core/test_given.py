@@ -1,4 +1,4 @@
-"""Starts from given parameters: from exactly them, and what they must be."""
+"""Starts from given parameters, and parameters that are held."""
 
 import warnings
 
@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score as ari
 
-from spatgmm import SpatialGaussianMixture
+from spatgmm import SpatialGaussianMixture, load
 from spatgmm.common.locations import grid_coordinates
 
 COMPONENTS = [(0.5, 0.0, (1.0, -0.9, 0.3), 2.5), (0.5, 0.3, (1.2, -0.8, 0.3), 7.0)]
@@ -110,3 +110,67 @@ BAD = [
 def test_what_is_no_start_is_refused_by_name(data, init, message):
     with pytest.raises(ValueError, match=message):
         fit(data[0], init=init)
+
+
+# -- parameters that are held ---------------------------------------------------------------------
+
+HELD = [
+    ({}, {"beta": 4.0}),
+    ({"likelihood": "vecchia", "n_neighbors": 8}, {"beta": 4.0}),
+    ({"likelihood": "cosine"}, {"beta": 4.0}),
+    ({"metric": "axes", "sharing": "beta"}, {"log_stretch1": 0.2}),
+    ({"metric": "additive", "decay": "exponential"}, {"beta2": 0.5}),
+    ({"decay": "ispline"}, {"hazard1": 0.4, "hazard3": 0.5}),
+]
+
+
+@pytest.mark.parametrize(("options", "fixed"), HELD, ids=str)
+def test_what_is_held_stays_and_is_no_parameter(data, options, fixed, tmp_path):
+    X, _ = data
+    model = fit(X, fixed=fixed, random_state=0, n_init=3, **options)
+    free = fit(X, random_state=0, n_init=3, **options)
+    for name, value in fixed.items():
+        k = model.parameter_names_.index(name) - 3
+        assert (model.shape_[:, k] == value).all()
+    copies = 1 if options.get("sharing") == "beta" else 2
+    assert model.n_parameters_ == free.n_parameters_ - copies * len(fixed)
+    assert model.log_likelihood_ <= free.log_likelihood_ + 0.1
+    trace = model.log_likelihood_trace_
+    assert (np.diff(trace) >= -1e-8 * np.abs(trace[1:])).all()
+    table = model.standard_errors(X).set_index("parameter")
+    assert table.loc[list(fixed), "std_error"].isna().all()
+    assert (table.loc[list(fixed), "note"] == "held at a given value").all()
+    model.save(tmp_path / "model.npz")
+    assert load(tmp_path / "model.npz").bic(X) == pytest.approx(model.bic(X))
+
+
+def test_held_at_the_estimate_nothing_changes(data):
+    X, labels = data
+    options = {"sharing": "beta", "init": labels, "tol": 1e-8}
+    free = fit(X, **options)
+    held = fit(X, fixed={"beta": float(free.beta_[0])}, **options)
+    assert held.log_likelihood_ == pytest.approx(free.log_likelihood_, abs=1e-4)
+    np.testing.assert_allclose(held.alpha_, free.alpha_, rtol=1e-3)
+    # What is known makes the rest surer.
+    errors = [
+        model.standard_errors(X).set_index("parameter")["std_error"] for model in (held, free)
+    ]
+    assert (errors[0]["alpha2"] <= errors[1]["alpha2"] * (1 + 1e-6)).all()
+
+
+BAD_FIXED = [
+    ({"gamma": 1.0}, {}, "fixed: 'gamma' is no parameter of decay 'sigmoid'"),
+    ({"alpha3": 1.0}, {}, "fixed: 'alpha3' is no parameter"),
+    ({"beta": 1e9}, {}, r"fixed: beta=1e\+09; these locations identify it from"),
+    ({"beta": "steep"}, {}, "fixed"),
+    ({}, {}, "fixed"),
+    ({"beta": 2.0}, {"metric": "additive"}, "which have beta1, beta2"),
+    ({"beta": 2.0}, {"beta_init": 2.0}, "fixed, beta_init"),
+    ({"beta": 2.0}, {"solver": "gls"}, "solver='gls'.*fixed"),
+]
+
+
+@pytest.mark.parametrize(("fixed", "options", "message"), BAD_FIXED, ids=str)
+def test_what_cannot_be_held_is_refused_by_name(data, fixed, options, message):
+    with pytest.raises(ValueError, match=message):
+        fit(data[0], fixed=fixed, **options)

@@ -124,6 +124,11 @@ class Family(ABC):
         """The parameters as tables name them: coefficients alpha, then the shape."""
         return (*COEFFICIENTS, *self.kernel.parameter_names)
 
+    @property
+    def held(self) -> np.ndarray:
+        """Which parameters are not free to vary, shape (3 + q,)."""
+        return np.append(np.zeros(N_COEFFICIENTS, dtype=bool), self.kernel.held)
+
     def theta(self, coefficients: np.ndarray, shapes: np.ndarray) -> np.ndarray:
         """theta (..., 3 + q) of coefficients ``(c, tau, nu)`` (..., 3) and shapes (..., q)."""
         shapes = np.broadcast_to(shapes, (*coefficients.shape[:-1], np.shape(shapes)[-1]))

@@ -42,6 +42,11 @@ class Kernel:
         self.lower, self.upper = self.metric.bounds(decay, geometry)
 
     @property
+    def held(self) -> np.ndarray:
+        """Which parameters of a shape are not free to vary."""
+        return self.lower == self.upper
+
+    @property
     def n_decays(self) -> int:
         """How many decays ``Xi = a1*J + a2*(D_1 + D_2 + ...) + a3*I`` adds."""
         return self.metric.n_decays(self.geometry.offsets.shape[1])

@@ -14,6 +14,7 @@ The additive metric has a decay for each axis instead, each with parameters of i
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from itertools import product
 from typing import NamedTuple, Protocol
 
@@ -181,6 +182,10 @@ class Metric(ABC):
     def directions(self, decay: Decay, shape: np.ndarray) -> dict[str, float]:
         """The metric in words, a name of :data:`DIRECTIONS` and a value each."""
         return {}
+
+    def check_values(self, decay: Decay, lags: Lags) -> None:
+        """Raise ValueError where parameters are held at values that cannot be."""
+        return None
 
 
 class OneDistance(Metric):
@@ -451,6 +456,85 @@ class Additive(Metric):
         return np.minimum(np.maximum(smallest, nearest), MAX_DISTANCE)
 
 
+class Held(Metric):
+    """Any metric, with some parameters of a shape held at given values.
+
+    Parameters
+    ----------
+    metric : Metric
+    values : mapping of str to float
+        By the names of parameters.
+    """
+
+    def __init__(self, metric: Metric, values: Mapping[str, float]):
+        self._metric, self._values = metric, dict(values)
+        self.name, self.dimensions = metric.name, metric.dimensions
+        self.by_offset, self.reflects = metric.by_offset, metric.reflects
+
+    def fits(self, space):
+        return self._metric.fits(space)
+
+    def n_decays(self, n_dimensions):
+        return self._metric.n_decays(n_dimensions)
+
+    def names(self, decay, n_dimensions):
+        return self._metric.names(decay, n_dimensions)
+
+    def lost(self, decay, lags, shape):
+        return self._metric.lost(decay, lags, shape)
+
+    def lost_slopes(self, decay, lags, shape):
+        return self._metric.lost_slopes(decay, lags, shape)
+
+    def reach(self, decay, shape):
+        return self._metric.reach(decay, shape)
+
+    def curves(self, decay, lags):
+        return self._metric.curves(decay, lags)
+
+    def directions(self, decay, shape):
+        return self._metric.directions(decay, shape)
+
+    def bounds(self, decay, lags):
+        lower, upper = self._metric.bounds(decay, lags)
+        places, values = self._held(decay, lags)
+        lower[places] = upper[places] = values
+        return lower, upper
+
+    def grid(self, decay, lags):
+        """Those of the metric that differ in what is free."""
+        shapes, between = self._metric.grid(decay, lags)
+        places, values = self._held(decay, lags)
+        free = np.delete(shapes, places, axis=1)
+        _, first = np.unique(free, axis=0, return_index=True)
+        shapes = shapes.copy()
+        shapes[:, places] = values
+        kept = np.sort(first)
+        whole = len(kept) == len(shapes)
+        return shapes[kept], between[kept] & whole
+
+    def check_values(self, decay, lags):
+        known = self._metric.names(decay, lags.offsets.shape[1])
+        lower, upper = self._metric.bounds(decay, lags)
+        for name, value in self._values.items():
+            if name not in known:
+                raise ValueError(
+                    f"fixed: {name!r} is no parameter of decay {decay.name!r} and metric "
+                    f"{self.name!r}, which have {', '.join(known)}"
+                )
+            k = known.index(name)
+            if not lower[k] <= value <= upper[k]:
+                raise ValueError(
+                    f"fixed: {name}={value:g}; these locations identify it from {lower[k]:.3g} to "
+                    f"{upper[k]:.3g}"
+                )
+
+    def _held(self, decay, lags) -> tuple[list[int], list[float]]:
+        names = self._metric.names(decay, lags.offsets.shape[1])
+        places = [k for k, name in enumerate(names) if name in self._values]
+        return places, [self._values[names[k]] for k in places]
+
+
 def _split(decay: Decay, shape) -> tuple[np.ndarray, np.ndarray]:
     """A shape's parameters of the decay, and the others."""
     shape = np.asarray(shape, dtype=float)
@@ -475,6 +559,6 @@ def names(dimensions: int | None = None, space: Space = PLANE) -> list[str]:
     ]
 
 
-def get(name: str) -> Metric:
-    """The metric of that name (one of :func:`names`)."""
-    return _METRICS[name]
+def get(name: str, fixed: Mapping[str, float] | None = None) -> Metric:
+    """The metric of that name (one of :func:`names`), some parameters of a shape held."""
+    return Held(_METRICS[name], fixed) if fixed else _METRICS[name]

@@ -14,6 +14,8 @@ from spatgmm.fitting.state import Mixture, Model
 #: Shape parameters that change K by less than this have no effect.
 _NO_EFFECT = 1e-10
 
+_FIXED_NOTE = "held at a given value"
+
 _IDLE_NOTE = "without effect at these estimates"
 
 
@@ -49,10 +51,17 @@ class Estimates:
         """Why each shape parameter of component `g` is taken as known; empty where it is not."""
         kernel, shape = self.family.kernel, self.shapes()[g]
         bounds = at_bounds(shape, kernel.lower, kernel.upper)
+        fixed = [_FIXED_NOTE if is_held else "" for is_held in kernel.held]
         effects = np.abs(kernel.derivatives(shape)).max(axis=1, initial=0)
         return [
-            self._bound_note(name, bound) if bound else "" if effect > _NO_EFFECT else _IDLE_NOTE
-            for name, bound, effect in zip(kernel.parameter_names, bounds, effects, strict=True)
+            why or self._bound_note(name, bound)
+            if why or bound
+            else ""
+            if effect > _NO_EFFECT
+            else _IDLE_NOTE
+            for name, why, bound, effect in zip(
+                kernel.parameter_names, fixed, bounds, effects, strict=True
+            )
         ]
 
     def directions(self, g: int) -> dict[str, float]:

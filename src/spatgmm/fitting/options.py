@@ -20,8 +20,10 @@ from spatgmm.common.constraints import (
     Integer,
     Keys,
     List,
+    Named,
     Number,
     Parameter,
+    Text,
     given,
     optional,
 )
@@ -117,6 +119,11 @@ OPTIONS = {
     "tol": Parameter(1e-4, Number(above=0), "absolute tolerance on the log-likelihood"),
     "max_iter": Parameter(500, Integer(1), "largest number of exact EM iterations"),
     "random_state": Parameter(None, SEED, "seed of all random starts"),
+    "fixed": Parameter(
+        None,
+        optional(Named(Text(r"[a-z]\w*", "the name of a parameter"), Number(), least=1)),
+        "parameters of decay and metric that are held, by name: {beta: 2.5}",
+    ),
     "beta_init": Parameter(None, optional(Number(above=0)), "first beta of a single start"),
     "verbose": Parameter(False, FLAG, "show progress on standard error"),
 }
@@ -129,6 +136,7 @@ PAPER_ONLY = {
     "sharing": Choice("none"),
     "missing": Choice("error"),
     "likelihood": Choice("exact", AUTO),
+    "fixed": NOTHING,
 }
 
 
@@ -141,6 +149,8 @@ def check(values: Mapping[str, Any]) -> None:
         With everything that is wrong, each by its name.
     """
     constraints.check(Keys(OPTIONS), values)
+    if values["fixed"] is not None and values["beta_init"] is not None:
+        raise ValueError("fixed, beta_init: give one of the two; what is held needs no start")
     if values["space"] == "sphere" and values["period"] is not None:
         raise ValueError("period: a sphere (space='sphere') is closed already; leave period out")
     if values["solver"] == "gls":
