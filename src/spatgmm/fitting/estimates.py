@@ -51,23 +51,22 @@ class Estimates:
         """Why each shape parameter of component `g` is taken as known; empty where it is not."""
         kernel, shape = self.family.kernel, self.shapes()[g]
         bounds = at_bounds(shape, kernel.lower, kernel.upper)
-        fixed = [_FIXED_NOTE if is_held else "" for is_held in kernel.held]
         effects = np.abs(kernel.derivatives(shape)).max(axis=1, initial=0)
-        return [
-            why or self._bound_note(name, bound)
-            if why or bound
-            else ""
-            if effect > _NO_EFFECT
-            else _IDLE_NOTE
-            for name, why, bound, effect in zip(
-                kernel.parameter_names, fixed, bounds, effects, strict=True
-            )
-        ]
+        known = zip(kernel.parameter_names, kernel.held, bounds, effects, strict=True)
+        return [self._reason(*each) for each in known]
 
     def directions(self, g: int) -> dict[str, float]:
         """What the metric of component `g` says of directions; nothing where all are the same."""
         kernel = self.family.kernel
         return kernel.metric.directions(kernel.decay, self.shapes()[g])
+
+    def _reason(self, name: str, held: bool, bound: str | None, effect: float) -> str:
+        """Why a parameter is taken as known; empty where it is not."""
+        if held:
+            return _FIXED_NOTE
+        if bound:
+            return self._bound_note(name, bound)
+        return "" if effect > _NO_EFFECT else _IDLE_NOTE
 
     def _bound_note(self, name: str, bound: str) -> str:
         """What it means that a shape parameter lies there."""
