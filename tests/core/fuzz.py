@@ -131,7 +131,7 @@ def _init(rng: np.random.Generator, n: int, G: int) -> str | np.ndarray:
 
 def _beyond_the_paper(settings: dict, X: np.ndarray, d: int, rng: np.random.Generator):
     """Some of the model's options; the maps, some of their pixels missing where that is one."""
-    metrics = {1: ["isotropic"], 2: metric.names(), 3: ["isotropic", "axes"]}[d]
+    metrics = {1: ["isotropic"], 2: metric.names(), 3: ["isotropic", "axes", "additive"]}[d]
     settings["decay"] = str(rng.choice(decay.names()))
     settings["metric"] = str(rng.choice(metrics))
     settings["variance"] = str(rng.choice(["constant", "constant", "location"]))

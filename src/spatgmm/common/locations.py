@@ -81,6 +81,30 @@ def check_coordinates(coordinates, n_locations: int) -> np.ndarray:
     return values
 
 
+def check_places(coordinates, n_axes: int) -> np.ndarray:
+    """Any places as a float array of shape ``(m, n_axes)``.
+
+    Raises
+    ------
+    ValueError
+        If they have another number of axes, or one is not finite.
+    """
+    try:
+        values = np.asarray(coordinates, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"coordinates must be numbers: {error}") from error
+    if values.ndim == 1 and n_axes == 1:
+        values = values[:, None]
+    if values.ndim != 2 or values.shape[1] != n_axes:
+        raise ValueError(
+            f"coordinates must have shape (m, {n_axes}), as those of the fit, got {values.shape}"
+        )
+    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if bad.size:
+        raise ValueError(f"coordinates row {bad[0]} is not finite: {values[bad[0]]}")
+    return values
+
+
 def is_grid_shape(coordinates) -> bool:
     """Whether these coordinates are meant as the shape of a grid: a tuple of integers."""
     return isinstance(coordinates, tuple) and all(

@@ -359,10 +359,12 @@ class VecchiaCovariance:
         """Coefficients and variances of every observed pixel of maps with missing ones."""
         if self not in seen.kept:
             chunks = [_IncompleteChunk(self, seen, rows) for rows in seen.chunks]
-            coefficients = np.concatenate([chunk.u for chunk in chunks])
+            # Maps without any pixel have no windows, and no chunks of them.
+            none = np.empty((0, seen.width))
+            coefficients = np.concatenate([none, *[chunk.u for chunk in chunks]])
             if len(seen.kept) == _KEPT:
                 seen.kept.pop(next(iter(seen.kept)))
-            variances = np.concatenate([chunk.d for chunk in chunks])
+            variances = np.concatenate([none[:, 0], *[chunk.d for chunk in chunks]])
             seen.kept[self] = seen.sparse(coefficients), variances
         return seen.kept[self]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from spatgmm.covariance.fitted import NORMAL_95
+from spatgmm.covariance.fitted import NORMAL_95, FittedCovariance
 from spatgmm.covariance.geometry import MAX_DISTANCE
+from spatgmm.covariance.metric import Curve
 from spatgmm.fitting.estimates import Estimates, Uncertainty
 from spatgmm.fitting.state import MIN_MAPS, empty
 
@@ -78,10 +79,18 @@ def _row(component, parameter, estimate, variance, correction=1.0, note="") -> d
 
 def geostatistics(estimates: Estimates, uncertainty: Uncertainty | None = None) -> pd.DataFrame:
     """Baseline, partial sill, nugget, sill, effective range; errors by the delta method."""
+    first, *others = estimates.family.kernel.curves
     rows = []
     errors = None if uncertainty is None else uncertainty.public_covariances()
-    for g, fitted in enumerate(estimates.fitted(errors)):
-        quantities = fitted.quantities(estimates.family.geometry.unit)
+    further = [(curve, estimates.fitted(curve, errors)) for curve in others]
+    for g, fitted in enumerate(estimates.fitted(first, errors)):
+        quantities = fitted.quantities(first.unit)
+        if first.axis is not None:
+            along = quantities.pop("effective_range")
+            quantities[f"effective_range_axis{first.axis}"] = along
+        for curve, of_curve in further:
+            along = of_curve[g].quantities(curve.unit)["effective_range"]
+            quantities[f"effective_range_axis{curve.axis}"] = along
         for name, (value, std_error) in quantities.items():
             row = {"component": g, "quantity": name, "estimate": value}
             if uncertainty is not None:
@@ -94,26 +103,40 @@ def geostatistics(estimates: Estimates, uncertainty: Uncertainty | None = None) 
 
 
 def correlogram(estimates: Estimates, distances=None) -> pd.DataFrame:
-    """``corr(delta) = Xi(delta) / Xi(0)`` per component."""
-    family = estimates.family
-    largest = MAX_DISTANCE * family.geometry.unit
-    if distances is None:
-        distances = np.linspace(0, largest, 200)
-    distances = np.asarray(distances, dtype=float)
-    if distances.ndim != 1 or not ((distances >= 0) & (distances <= largest * (1 + 1e-9))).all():
-        raise ValueError(f"distances must be a list of numbers from 0 to the largest, {largest:g}")
-    delta = np.minimum(distances / family.geometry.unit, MAX_DISTANCE)
+    """``corr(delta) = Xi(delta) / Xi(0)`` per component, along each axis that has its own decay."""
+    curves = estimates.family.kernel.curves
+    largest = MAX_DISTANCE * max(curve.unit for curve in curves)
+    if distances is not None:
+        distances = np.asarray(distances, dtype=float)
+        inside = (distances >= 0) & (distances <= largest * (1 + 1e-9))
+        if distances.ndim != 1 or not inside.all():
+            raise ValueError(
+                f"distances must be a list of numbers from 0 to the largest, {largest:g}"
+            )
     return pd.concat(
         [
-            pd.DataFrame(
-                {
-                    "component": g,
-                    "distance": distances,
-                    "scaled_distance": delta,
-                    "correlation": np.where(delta > 0, fitted.correlation(delta), 1.0),
-                }
-            )
-            for g, fitted in enumerate(estimates.fitted())
+            _along(g, curve, fitted, distances)
+            for g in range(len(estimates.mixture.weights))
+            for curve in curves
+            for fitted in [estimates.fitted(curve)[g]]
         ],
         ignore_index=True,
+    )
+
+
+def _along(component, curve: Curve, fitted: FittedCovariance, distances) -> pd.DataFrame:
+    """Correlation at those of the distances that the curve has."""
+    largest = MAX_DISTANCE * curve.unit
+    if distances is None:
+        distances = np.linspace(0, largest, 200)
+    distances = distances[distances <= largest * (1 + 1e-9)]
+    delta = np.minimum(distances / curve.unit, MAX_DISTANCE)
+    return pd.DataFrame(
+        {
+            "component": component,
+            **({} if curve.axis is None else {"axis": curve.axis}),
+            "distance": distances,
+            "scaled_distance": delta,
+            "correlation": np.where(delta > 0, fitted.correlation(delta), 1.0),
+        }
     )

@@ -63,13 +63,14 @@ def from_labelled(array, where: str = "X") -> Stack:
     if maps in array.coords and array.coords[maps].ndim == 1:
         # pandas writes dates without an hour where none has one.
         names = pd.Index(array.coords[maps].to_numpy()).astype(str).tolist()
-    coordinates = _curved(array, space)
+    coordinates, axes = _curved(array, space)
     if coordinates is None:
-        axes = [_axis(array, dim, where) for dim in space]
-        columns = [axis[i] for axis, i in zip(axes, _indices(shape), strict=True)]
-        coordinates = np.stack(columns, axis=1)
-        coordinates = coordinates[:, _by_axis(space)]
-    return Stack(values.reshape(len(values), -1), shape, coordinates, names)
+        along = [_axis(array, dim, where) for dim in space]
+        columns = [axis[i] for axis, i in zip(along, _indices(shape), strict=True)]
+        order = _by_axis(space)
+        coordinates = np.stack(columns, axis=1)[:, order]
+        axes = [str(space[i]) for i in order]
+    return Stack(values.reshape(len(values), -1), shape, coordinates, names, axes=axes)
 
 
 def _maps_dimension(array):
@@ -108,8 +109,8 @@ def _by_axis(names) -> list[int]:
     return sorted(range(len(axes)), key=lambda i: axes[i])
 
 
-def _curved(array, space) -> np.ndarray | None:
-    """Coordinates that depend on all dimensions of space, as those of a curved grid."""
+def _curved(array, space) -> tuple[np.ndarray | None, list[str]]:
+    """Coordinates that depend on all dimensions, as those of a curved grid, and their names."""
     spanning = [
         name
         for name, values in array.coords.items()
@@ -119,11 +120,10 @@ def _curved(array, space) -> np.ndarray | None:
         and values.dtype.kind in "iuf"
     ]
     if len(spanning) < min(2, len(space)) or len(spanning) > _MOST_AXES:
-        return None
+        return None, []
     spanning = [spanning[i] for i in _by_axis(spanning)]
-    return np.stack([array.coords[name].to_numpy().ravel() for name in spanning], axis=1).astype(
-        float
-    )
+    columns = [array.coords[name].to_numpy().ravel() for name in spanning]
+    return np.stack(columns, axis=1).astype(float), [str(name) for name in spanning]
 
 
 def from_netcdf(path: str, name: str | None) -> Stack:

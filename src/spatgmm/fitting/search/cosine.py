@@ -53,7 +53,8 @@ _LOG_2PI = np.log(2 * np.pi)
 def as_cosines(maps: Maps, model: Model) -> tuple[CosineMaps, Model] | None:
     """Complete maps and a model of them, in cosines; None where these cannot carry them."""
     geometry, kernel = model.family.geometry, model.family.kernel
-    if not kernel.metric.reflects or regular_grid(geometry.coordinates) is None:
+    carried = kernel.metric.reflects and geometry.space.is_flat
+    if not carried or regular_grid(geometry.coordinates) is None:
         return None
     cosines = CosineGeometry(geometry.coordinates)
     family = CosineFamily(Kernel(cosines, kernel.decay, kernel.metric))
