@@ -314,6 +314,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             alike=not scales.get(self.variance).differ,
             n_neighbors=self.n_neighbors,
         )
+        self._engine.family.kernel.check_first(self.beta_init)
         with self._engine.threads():
             # The standardised copy is let go once the engine has it in its own form.
             maps = self._engine.maps(self._standardise(X, mean))

@@ -44,6 +44,15 @@ class Kernel:
         bounds = (decay.bounds(geometry.smallest_distance), self.metric.bounds(d))
         self.lower, self.upper = map(np.concatenate, zip(*bounds, strict=True))
 
+    def check_first(self, first: float | None) -> None:
+        """Refuse a start of the decay's first parameter that is outside its bounds."""
+        if first is not None and not self.lower[0] <= first <= self.upper[0]:
+            raise ValueError(
+                f"beta_init={first:g} is outside the bounds of {self.parameter_names[0]} for decay "
+                f"{self.decay.name!r} at these coordinates, {self.lower[0]:.3g} to "
+                f"{self.upper[0]:.3g}"
+            )
+
     def value(self, shape: np.ndarray) -> np.ndarray:
         """``K`` at the geometry's offsets, shape (m,)."""
         of_decay, of_metric = self._split(shape)
