@@ -351,6 +351,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         )
         kernel = self._engine.family.kernel
         kernel.metric.check_values(decay, kernel.geometry)
+        kernel.check_first(self.beta_init)
         with self._engine.threads():
             # The standardised copy is let go once the engine has it in its own form.
             maps = self._engine.maps(self._standardise(X, mean))

@@ -3,6 +3,7 @@ that was not the method's fault stays."""
 
 import errno
 import faulthandler
+import gzip
 import json
 import os
 import signal
@@ -89,6 +90,12 @@ DAMAGES = {
     "flipped at the start": lambda content: flipped(content, 40),
     "flipped in the middle": lambda content: flipped(content, len(content) // 2),
     "flipped at the end": lambda content: flipped(content, len(content) - 30),
+    "beginning lost": lambda content: content[len(content) // 3 :],
+    "twice": lambda content: content + content[:-1],
+    "pieces exchanged": lambda content: content[200:] + content[:200],
+    "line ends changed": lambda content: b"\r\n" + content.replace(b"\n", b"\r\n"),
+    "compressed": gzip.compress,
+    "backwards": lambda content: content[::-1],
     "text": lambda content: b"not what was here\n" * 3,
 }
 

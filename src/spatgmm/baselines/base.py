@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from spatgmm.common import checks, constraints, em
 from spatgmm.common.base import LikelihoodMixture
 from spatgmm.common.constraints import Parameter
-from spatgmm.common.values import as_numbers, check_size
+from spatgmm.common.values import LARGEST_SQUARED, as_numbers, check_size
 
 #: A component keeps at least this much weight in a division; an empty one keeps finite parameters.
 LEAST_WEIGHT = 1e-8
@@ -46,13 +46,15 @@ class Units(NamedTuple):
         return float(len(self.shift) * np.log(self.scale))
 
 
-def check_rows(estimator: BaseEstimator, X, reset: bool) -> np.ndarray:
+def check_rows(
+    estimator: BaseEstimator, X, reset: bool, largest: float = LARGEST_SQUARED
+) -> np.ndarray:
     """Finite data (n, p), C order; with `reset` also enough of them that differ."""
     X = validate_data(
         estimator, as_numbers(X), reset=reset, dtype=np.float64, order="C", ensure_all_finite=False
     )
     checks.check_finite(X)
-    check_size(X)
+    check_size(X, largest)
     if reset and len(X) <= estimator.n_components:
         raise ValueError(
             f"X has {len(X)} rows (n_samples = {len(X)}); "

@@ -13,6 +13,7 @@ from spatgmm.baselines.base import check_rows
 from spatgmm.common import checks, constraints
 from spatgmm.common.base import kept_if_refused
 from spatgmm.common.threads import one_blas_thread
+from spatgmm.common.values import LARGEST_FOURTH
 
 #: A cluster's covariance gets this share of the embedding's variance on its diagonal: a cluster of
 #: few rows, or of rows on a line, still has a distance.
@@ -84,7 +85,7 @@ class COPO(ClusterMixin, BaseEstimator):
             return self._fit(X)
 
     def _fit(self, X) -> COPO:
-        X = check_rows(self, X, reset=True)
+        X = check_rows(self, X, reset=True, largest=LARGEST_FOURTH)
         n, p = X.shape
         rank = min(self.n_components, n, p) if self.rank is None else self.rank
         if rank > min(n, p):
@@ -147,5 +148,5 @@ class COPO(ClusterMixin, BaseEstimator):
         themselves use ``labels_``: there a row's product with itself is left out.
         """
         check_is_fitted(self)
-        X = check_rows(self, X, reset=False)
+        X = check_rows(self, X, reset=False, largest=LARGEST_FOURTH)
         return self._distances(X @ self._projection).argmin(axis=1)

@@ -8,8 +8,8 @@ from scipy import sparse
 
 from spatgmm.common.words import shown
 
-#: Beyond it the squares of values overflow.
-_LARGEST = 1e150
+#: Beyond them squares and fourth powers overflow, or sums of those.
+LARGEST_SQUARED, LARGEST_FOURTH = 1e150, 1e70
 
 
 def as_numbers(X):
@@ -41,15 +41,16 @@ def as_numbers(X):
     return array if array.dtype.kind in "iufbc" else _floats(array)
 
 
-def check_size(values: np.ndarray, name: str = "X") -> None:
-    """Refuse numbers whose squares overflow, naming the first; NaN and infinity pass."""
+def check_size(X: np.ndarray, largest: float = LARGEST_SQUARED) -> None:
+    """Refuse numbers whose powers overflow, naming the first; NaN and infinity pass."""
     with np.errstate(invalid="ignore"):
-        bad = np.argwhere((np.abs(values) > _LARGEST) & np.isfinite(values))
+        bad = np.argwhere((np.abs(X) > largest) & np.isfinite(X))
     if bad.size:
         row, column = bad[0]
+        power = "square" if largest == LARGEST_SQUARED else "fourth power"
         raise ValueError(
-            f"{name} has {values[row, column]:.3g} at row {row}, column {column}: beyond "
-            f"{_LARGEST:g} its square overflows; take another unit"
+            f"X has {X[row, column]:.3g} at row {row}, column {column}: beyond {largest:g} its "
+            f"{power} overflows; take another unit"
         )
 
 

@@ -61,6 +61,15 @@ class Kernel:
         """Places of the decays' parameters in a shape; those of the metric follow."""
         return slice(0, self.curves[-1].places.stop)
 
+    def check_first(self, first: float | None) -> None:
+        """Refuse a start of the decay's first parameter that is outside its bounds."""
+        if first is not None and not self.lower[0] <= first <= self.upper[0]:
+            raise ValueError(
+                f"beta_init={first:g} is outside the bounds of {self.parameter_names[0]} for decay "
+                f"{self.decay.name!r} at these coordinates, {self.lower[0]:.3g} to "
+                f"{self.upper[0]:.3g}"
+            )
+
     def value(self, shape: np.ndarray) -> np.ndarray:
         """``K`` at the geometry's offsets, shape (m,)."""
         return 1 - self.metric.lost(self.decay, self.geometry, shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -134,6 +134,10 @@ class Uncertainty:
         """With nothing but NaN yet."""
         G, size = len(counts), estimates.family.n_parameters
         return cls(estimates, counts, np.full(G, np.nan), np.full((G, size, size), np.nan))
+
+    def standardised(self) -> Uncertainty:
+        """The same in the units of the mixture, where no square of a unit overflows."""
+        return replace(self, estimates=replace(self.estimates, scale=1.0))
 
     def public_covariances(self) -> np.ndarray:
         """Covariances (G, 3 + q, 3 + q) of the estimates of (a1, a2, a3, *shape).

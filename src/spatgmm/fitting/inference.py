@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -30,28 +32,29 @@ def standard_errors(uncertainty: Uncertainty) -> pd.DataFrame:
         ``(a1, a2, a3, *shape)``.
     """
     estimates = uncertainty.estimates
-    covariances = uncertainty.public_covariances()
+    unitless = uncertainty.standardised().public_covariances()
     rows = []
     too_few = empty(uncertainty.counts)
     alpha, shapes, names = estimates.alpha(), estimates.shapes(), estimates.family.names
     for g in range(len(alpha)):
         none = _EMPTY_NOTE if too_few[g] else ""
         weight = estimates.mixture.weights[g]
-        variance = uncertainty.weight_variance[g]
-        note = none or (_NO_INFORMATION_NOTE if np.isnan(variance) else "")
-        rows.append(_row(g, "weight", weight, variance, note=note))
+        error = _root(uncertainty.weight_variance[g])
+        note = none or (_NO_INFORMATION_NOTE if np.isnan(error) else "")
+        rows.append(_row(g, "weight", weight, error, note=note))
         correction = 1.0
         if estimates.model.mean.is_free:
             correction = uncertainty.counts[g] / max(uncertainty.counts[g] - 1, 1)
         values = [*alpha[g], *shapes[g]]
         held = [""] * len(alpha[g]) + estimates.held(g)
-        variances = np.diag(covariances[g])
+        errors = _root(np.diag(unitless[g]))
+        errors[: len(alpha[g])] *= estimates.scale**2
         for k, (name, value, why) in enumerate(zip(names, values, held, strict=True)):
             note = none or why
-            if not note and np.isnan(variances[k]):
+            if not note and np.isnan(errors[k]):
                 note = _NO_INFORMATION_NOTE
             scaled = correction if k < len(alpha[g]) else 1.0
-            row = _row(g, name, value, variances[k], scaled, note)
+            row = _row(g, name, value, errors[k], scaled, note)
             if not row["note"] and not row["lower"] <= value <= row["upper"]:
                 row["note"] = (
                     f"the interval is about {scaled * value:.4g}: corrected for the free mean"
@@ -59,12 +62,16 @@ def standard_errors(uncertainty: Uncertainty) -> pd.DataFrame:
             rows.append(row)
     table = pd.DataFrame(rows)
     # Lists, not an array: pandas compares attributes when frames are joined.
-    table.attrs["covariance"] = covariances.tolist()
+    table.attrs["covariance"] = uncertainty.public_covariances().tolist()
     return table
 
 
-def _row(component, parameter, estimate, variance, correction=1.0, note="") -> dict:
-    std_error = np.sqrt(variance) if variance >= 0 else np.nan
+def _root(variances):
+    """Standard errors; NaN where a variance is none."""
+    return np.sqrt(np.where(variances >= 0, variances, np.nan))
+
+
+def _row(component, parameter, estimate, std_error, correction=1.0, note="") -> dict:
     half = NORMAL_95 * std_error
     return {
         "component": component,
@@ -81,9 +88,11 @@ def geostatistics(estimates: Estimates, uncertainty: Uncertainty | None = None) 
     """Baseline, partial sill, nugget, sill, effective range; errors by the delta method."""
     first, *others = estimates.family.kernel.curves
     rows = []
-    errors = None if uncertainty is None else uncertainty.public_covariances()
-    further = [(curve, estimates.fitted(curve, errors)) for curve in others]
-    for g, fitted in enumerate(estimates.fitted(first, errors)):
+    # Without units until the end: squares of alpha overflow long before alpha does.
+    errors = None if uncertainty is None else uncertainty.standardised().public_covariances()
+    plain = replace(estimates, scale=1.0)
+    further = [(curve, plain.fitted(curve, errors)) for curve in others]
+    for g, fitted in enumerate(plain.fitted(first, errors)):
         quantities = fitted.quantities(first.unit)
         if first.axis is not None:
             along = quantities.pop("effective_range")
@@ -92,6 +101,8 @@ def geostatistics(estimates: Estimates, uncertainty: Uncertainty | None = None) 
             along = of_curve[g].quantities(curve.unit)["effective_range"]
             quantities[f"effective_range_axis{curve.axis}"] = along
         for name, (value, std_error) in quantities.items():
+            if not name.startswith("effective_range"):
+                value, std_error = estimates.scale**2 * value, estimates.scale**2 * std_error
             row = {"component": g, "quantity": name, "estimate": value}
             if uncertainty is not None:
                 half = NORMAL_95 * std_error
