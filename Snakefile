@@ -36,8 +36,12 @@ include: "workflow/rules/outputs.smk"
 onstart:
     LOCK = hold_run()
     check_user_files(workflow.dag)
+    at_once = workflow.cores or workflow.nodes or 1
     progress.follow(
-        logger, progress.Progress(DESIGN, RESULTS, batches_to_do(workflow.dag))
+        logger,
+        progress.Progress(
+            DESIGN, RESULTS, jobs_to_do(workflow.dag), at_once=at_once
+        ),
     )
     with atomic_path(CONFIG_FILE) as path:
         path.write_text(study.config.dump(CONFIG))

@@ -56,11 +56,32 @@ class Truth:
         from spatgmm.covariance.kernel import Kernel
         from spatgmm.covariance.metric import Rotated
 
-        directed = self.metric is not None and self.metric[g].any()
+        directed = self.has_direction(g)
         geometry = Geometry(coordinates, symmetry=False, by_offset=directed)
         metric, shape = (Rotated(), [*self.metric[g]]) if directed else (None, [])
         family = SpatialCovariance(Kernel(geometry, decay.get(self.decay), metric))
         return family.matrix(theta_from_alpha(self.alpha[g], [self.beta[g], *shape]))[0]
+
+    def has_direction(self, g: int) -> bool:
+        """Whether correlation of a component reaches farther in one direction."""
+        return self.metric is not None and bool(self.metric[g].any())
+
+    def covariance_by_lag(self, g: int, shape: tuple[int, ...]) -> np.ndarray:
+        """Covariances of a component between a corner of a grid and every point, shape `shape`.
+
+        For components without direction; nothing of the size of the covariance matrix is formed.
+        """
+        from spatgmm.common.locations import grid_coordinates
+        from spatgmm.covariance import decay
+
+        a1, a2, a3 = self.alpha[g]
+        points = grid_coordinates(shape)
+        distances = np.sqrt((points**2).sum(axis=1))
+        # From one corner to the opposite one is the largest distance, which counts as 2.
+        delta = 2 * distances / distances.max()
+        table = a1 + a2 * decay.get(self.decay).value(delta, [self.beta[g]])
+        table[0] += a3
+        return table.reshape(shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +149,8 @@ class Dataset:
             object.__setattr__(self, "labels", self._checked_labels())
 
     def _checked_labels(self) -> np.ndarray:
+        if np.ma.is_masked(self.labels):
+            raise ValueError("labels: some are masked; a group that nobody knows is none")
         labels, groups = np.asarray(self.labels), len(self.label_names)
         if labels.shape != (len(self.X),) or not np.issubdtype(labels.dtype, np.integer):
             raise ValueError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from itertools import product
@@ -18,22 +18,27 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 
 from spatgmm.common import checks, constraints
-from spatgmm.common.base import LikelihoodMixture, bic
+from spatgmm.common.base import LikelihoodMixture, bic, kept_if_refused
 from spatgmm.common.em import Fit, run_best
 from spatgmm.common.files import DamagedFile, read_arrays, write_arrays
+from spatgmm.common.locations import check_places
+from spatgmm.common.values import check_size
 from spatgmm.covariance import decay as decays
 from spatgmm.covariance import metric as metrics
+from spatgmm.covariance import space as spaces
 from spatgmm.covariance.decay import Decay
 from spatgmm.covariance.family import SpatialCovariance
 from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.covariance.metric import Metric
-from spatgmm.fitting import bootstrap, engine, inference, means, options, scales
+from spatgmm.fitting import bootstrap, engine, inference, means, options, scales, soundness
 from spatgmm.fitting.diagnostics import DiagnosticsWarning, View, diagnose
 from spatgmm.fitting.em import Solver, SpatialProblem
 from spatgmm.fitting.engine import Engine
 from spatgmm.fitting.estimates import Estimates, Uncertainty
+from spatgmm.fitting.given import GivenParameters
 from spatgmm.fitting.gls import GLS
+from spatgmm.fitting.interpolation import expected_elsewhere
 from spatgmm.fitting.maps import Maps
 from spatgmm.fitting.means import Mean
 from spatgmm.fitting.options import AUTO
@@ -41,10 +46,8 @@ from spatgmm.fitting.scoring import SHARED, Scoring
 from spatgmm.fitting.search.starts import kmeans_responsibilities
 from spatgmm.fitting.state import MIN_MAPS, Mixture, Model, empty
 from spatgmm.reading import fill, memory
-from spatgmm.reading.stack import Stack, check_size
-
-#: Condition number beyond which a covariance has lost all but a few digits.
-_NEARLY_SINGULAR = 1e9
+from spatgmm.reading.places import from_frame
+from spatgmm.reading.stack import Stack
 
 #: From so many locations on, only decays that are a covariance at any size are tried.
 _LARGE = 1000
@@ -77,10 +80,10 @@ class SpatialGaussianMixture(LikelihoodMixture):
         cosines of the coordinates for each component (how many by BIC); ``"auto"``: whichever BIC
         takes.  A free mean has ``p`` parameters, which BIC never grants a second component on
         large maps (:mod:`spatgmm.fitting.means`).
-    metric : {"isotropic", "axes", "rotated", "auto"}, default="isotropic"
+    metric : {"isotropic", "axes", "rotated", "additive", "auto"}, default="isotropic"
         Whether distance counts alike in all directions, has a stretch for each axis, or (2-D) for
-        two orthogonal directions that each component chooses (:mod:`spatgmm.covariance.metric`);
-        ``"auto"``: whichever BIC takes.
+        two orthogonal directions that each component chooses, or whether a decay for each axis is
+        added (:mod:`spatgmm.covariance.metric`); ``"auto"``: whichever BIC takes.
     variance : {"constant", "location"}, default="constant"
         ``"location"``: ``Xi_g = diag(s) C_g diag(s)`` with a scale for each location that all
         components share (:mod:`spatgmm.fitting.scales`).
@@ -98,11 +101,19 @@ class SpatialGaussianMixture(LikelihoodMixture):
         ``"auto"``: exact while that is fast, cosines for large grids, else Vecchia.
     n_neighbors : int, default=60
         Neighbours of a location under ``likelihood="vecchia"``.
+    space : {"plane", "sphere"}, default="plane"
+        ``"sphere"``: coordinates are (longitude, latitude) in degrees, and distances run straight
+        through the earth, in km (:mod:`spatgmm.covariance.space`).
+    period : float, sequence of float or None, or None, default=None
+        Circumference of each axis, in the unit of the coordinates, None for an open one; one number
+        is that of every axis.  Distances along a closed axis are chords of a circle.
     solver : {"scoring", "gls"}, default="scoring"
         ``"scoring"``: Fisher scoring inside the positive-definite cone; the log-likelihood never
         falls.  ``"gls"``: the paper's algorithm, faithful, failures included.
-    init : {"multistart", "kmeans"} or array-like, default="multistart"
-        Labels (n,) or responsibilities (n, G) give one start, from exactly them.
+    init : {"multistart", "kmeans"}, array-like or dict, default="multistart"
+        Labels (n,) or responsibilities (n, G) give one start, from exactly them; so does a dict of
+        parameters: ``means`` (G, p), or ``alpha`` (G, 3) and ``shape`` (G, q), or all of them, and
+        ``weights`` (G,), as attributes of a fit have them.
     n_init : int, default=10
         Starts per round of the global search (``init="multistart"``); rounds go on, four at
         most, while they keep finding new optima.
@@ -111,6 +122,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
     max_iter : int, default=500
         Largest number of exact EM iterations.
     random_state : int, Generator, RandomState or None, default=None
+    fixed : dict or None, default=None
+        Parameters of decay and metric that are held at a value in all components, by their names:
+        ``{"beta": 2.5}``.  They count as known: no free parameter, no standard error.
     beta_init : float or None, default=None
         Starting ``beta`` where there is a single start.  None: the best of a grid for
         ``"scoring"``, 4 for ``"gls"``.
@@ -120,12 +134,14 @@ class SpatialGaussianMixture(LikelihoodMixture):
     Attributes
     ----------
     weights_ : ndarray of shape (G,)
-        Components are numbered by falling weight, or as in `init` where that is an array.
+        Components are numbered by falling weight, or as in `init` where that is an array or dict.
     means_ : ndarray of shape (G, p)
     alpha_ : ndarray of shape (G, 3)
-        ``(a1, a2, a3)``, J all ones, in squared units of ``X``.
+        ``(a1, a2, a3)``, J all ones, in squared units of ``X``; with ``metric="additive"``
+        ``Xi = a1*J + a2*(D_1 + ... + D_d) + a3*I``.
     beta_ : ndarray of shape (G,)
-        The decay's parameter; (G, m) for ``"ispline"``, which has m.
+        The decay's parameter; (G, m) for ``"ispline"``, which has m, and for
+        ``metric="additive"``, which has a decay for each of m axes.
     shape_ : ndarray of shape (G, q)
         The parameters of the decay, then those of the metric.
     parameter_names_ : tuple of str
@@ -146,7 +162,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
     converged_ : bool
     starts_ : pandas.DataFrame
         A row for each start that was finished, the best first: log_likelihood, n_iter, converged,
-        all_components (whether none ended empty).
+        all_components (whether none ended empty), n_starts (how many of all starts led to this
+        clustering: those that fall in with a better one are not finished).
     n_optima_ : int
         Finished starts within `tol` of the best log-likelihood.
     n_parameters_ : int
@@ -156,6 +173,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
     observed_locations_ : ndarray of bool, shape (p,)
         Locations that some map has, with ``missing="em"``: others, such as a mask that all maps
         share, are left out, and means, scales, covariances and imputed maps are NaN there.
+    space_ : spatgmm.covariance.space.Space
+        Where the locations are: distances are those of ``space_.embedded(coordinates_)``.
     distances_ : ndarray of shape (p, p)
         Scaled to [0, 2]; computed when asked for.
     path_ : str
@@ -183,12 +202,15 @@ class SpatialGaussianMixture(LikelihoodMixture):
         missing="error",
         likelihood="auto",
         n_neighbors=60,
+        space="plane",
+        period=None,
         solver="scoring",
         init="multistart",
         n_init=10,
         tol=1e-4,
         max_iter=500,
         random_state=None,
+        fixed=None,
         beta_init=None,
         verbose=False,
     ):
@@ -202,12 +224,15 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self.missing = missing
         self.likelihood = likelihood
         self.n_neighbors = n_neighbors
+        self.space = space
+        self.period = period
         self.solver = solver
         self.init = init
         self.n_init = n_init
         self.tol = tol
         self.max_iter = max_iter
         self.random_state = random_state
+        self.fixed = fixed
         self.beta_init = beta_init
         self.verbose = verbose
 
@@ -234,19 +259,19 @@ class SpatialGaussianMixture(LikelihoodMixture):
             If ``solver="gls"`` loses a component.
         """
         options.check(self.get_params(deep=False))
-        before = dict(vars(self))
-        try:
+        with kept_if_refused(self):
             return self._fit(X)
-        except Exception:
-            # A refused refit leaves the old fit as it was.
-            vars(self).clear()
-            vars(self).update(before)
-            raise
 
     def _fit(self, X) -> SpatialGaussianMixture:
         X, brought = self._check_maps(X, reset=True)
         checks.check_some_values(X)
         self.coordinates_ = brought.locations(self.coordinates)
+        self.space_ = spaces.of(self.space, self.period, self.coordinates_.shape[1])
+        if not self.space_.has_axes:
+            brought.check_degrees(self.coordinates)
+        self.space_.check(self.coordinates_)
+        if self.space_.is_flat:
+            brought.warn_of_degrees(self.coordinates, self.coordinates_, stacklevel=4)
         # A pixel that no map has is outside of them all: beyond a mask, over land, a dead sensor.
         self.observed_locations_ = ~np.isnan(X).all(axis=0)
         X = X[:, self.observed_locations_] if not self.observed_locations_.all() else X
@@ -258,7 +283,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
         if p < 2:
             raise ValueError(f"X has {p} feature(s); a spatial covariance needs 2 locations")
         given = None
-        if not isinstance(self.init, str):
+        if isinstance(self.init, Mapping):
+            given = GivenParameters(self.init, self.n_components, self.observed_locations_)
+        elif not isinstance(self.init, str):
             given = checks.responsibilities_from(self.init, n, self.n_components)
         checks.check_rows_differ(X)
         checks.warn_constant_columns(X)
@@ -277,9 +304,10 @@ class SpatialGaussianMixture(LikelihoodMixture):
         if self.decay == AUTO:
             decay_names = decays.names(valid=p >= _LARGE)
         if self.metric == AUTO:
-            metric_names = metrics.names(dimensions=d)
-        for decay, metric in product(map(decays.get, decay_names), map(metrics.get, metric_names)):
-            for mean in means.candidates(self.mean, d):
+            metric_names = metrics.names(d, self.space_)
+        of_names = (metrics.get(name, self.fixed) for name in metric_names)
+        for decay, metric in product(map(decays.get, decay_names), of_names):
+            for mean in means.candidates(self.mean, d, self.space_):
                 yield decay, metric, mean
 
     def _fit_best(self, X, given, points) -> None:
@@ -305,7 +333,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         if self.likelihood != AUTO:
             return self.likelihood
         alike = not scales.get(self.variance).differ
-        return engine.automatic(self._locations, decay, metric, not np.isnan(X).any(), alike)
+        complete = not np.isnan(X).any()
+        return engine.automatic(self._locations, decay, metric, complete, alike, self.space_)
 
     def _fit_one(
         self, X, given, likelihood: str, decay: Decay, metric: Metric, mean: Mean, random_state
@@ -320,7 +349,11 @@ class SpatialGaussianMixture(LikelihoodMixture):
             complete=not np.isnan(X).any(),
             alike=not scales.get(self.variance).differ,
             n_neighbors=self.n_neighbors,
+            space=self.space_,
         )
+        kernel = self._engine.family.kernel
+        kernel.metric.check_values(decay, kernel.geometry)
+        kernel.check_first(self.beta_init)
         with self._engine.threads():
             # The standardised copy is let go once the engine has it in its own form.
             maps = self._engine.maps(self._standardise(X, mean))
@@ -353,11 +386,14 @@ class SpatialGaussianMixture(LikelihoodMixture):
         complete = self._engine.completed(maps, model, self.tol)
         if given is None and self.init == "multistart":
             starts = self._engine.starts(complete, model, G, self.n_init, rng)
+        elif isinstance(given, GivenParameters):
+            at = self._centre, self._scale
+            starts = [given.start(self._engine, solver, complete, model, *at)]
         else:
             if given is None:
                 flat = np.concatenate(model.scales.divide(complete).blocks, axis=1)
                 given = kmeans_responsibilities(flat, G, rng)
-            starts = [solver.start(self._engine, complete, given, model)]
+            starts = [(solver.start(self._engine, complete, given, model), 1)]
         with tqdm(desc="EM", unit=" iterations", disable=not self.verbose) as bar:
 
             def progress(log_likelihood: float) -> None:
@@ -365,10 +401,12 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 bar.set_postfix_str(f"log-likelihood {log_likelihood:.3f}", refresh=False)
                 bar.update()
 
+            starts, n_starts = zip(*starts[: self._engine.n_tried], strict=True)
             return run_best(
                 SpatialProblem(maps, model, solver),
-                starts[: self._engine.n_tried],
+                starts,
                 self._engine.rounds,
+                n_starts=n_starts,
                 tol=self.tol,
                 max_iter=self.max_iter,
                 progress=progress,
@@ -393,20 +431,16 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 "n_iter": [one.n_iter for one in fits],
                 "converged": [one.converged for one in fits],
                 "all_components": [one.sound for one in fits],
+                "n_starts": [one.n_starts for one in fits],
             }
         )
         below = self.log_likelihood_ - self.starts_["log_likelihood"]
         self.n_optima_ = int((below <= self.tol).sum())
         self.empty_components_ = np.flatnonzero(empty(responsibilities.sum(axis=0))).tolist()
         self._warn_unless_converged(stacklevel=3)
-        if self.condition_number_ > _NEARLY_SINGULAR:
-            warnings.warn(
-                f"a covariance is nearly singular (condition number {self.condition_number_:.1e}): "
-                "duplicated locations or columns, maps standardised one by one, or maps too smooth "
-                "for a nugget? Leave out what repeats, or try a rougher decay (exponential)",
-                UserWarning,
-                stacklevel=3,
-            )
+        counts = responsibilities.sum(axis=0)
+        for remark in soundness.remarks(self._estimates, counts, self.condition_number_, fits):
+            warnings.warn(remark, UserWarning, stacklevel=3)
         if self.empty_components_:
             warnings.warn(
                 f"components {self.empty_components_} hold fewer than {MIN_MAPS} maps; "
@@ -431,7 +465,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self.decay_, self.metric_ = decay.name, family.kernel.metric.name
         self.mean_, self.likelihood_ = self._model.mean.name, self._engine.name
         self.parameter_names_ = family.names
-        self.beta_ = self.shape_[:, : len(decay.parameter_names)]
+        self.beta_ = self.shape_[:, family.kernel.of_decays]
         if self.beta_.shape[1] == 1:
             self.beta_ = self.beta_[:, 0]
         self.n_parameters_ = self._model.n_parameters(self.n_components)
@@ -484,6 +518,51 @@ class SpatialGaussianMixture(LikelihoodMixture):
             )
         return self._everywhere(self._centre + self._scale * filled)
 
+    def interpolate(self, X, coordinates):
+        """Every map's expectation at other places, given its values.
+
+        ``sum_g r_g E[x(place) | x, component g]`` with responsibilities ``r``, by kriging
+        (:mod:`spatgmm.fitting.interpolation`).  A free mean is interpolated like the maps, around
+        its level.  At a location of the fit a map's own value comes back (as the nugget is taken
+        for variation, not for noise), where that is missing what :meth:`impute` says.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p), (n, r, c) or (n, r, c, s)
+        coordinates : array-like or DataFrame of shape (m, d)
+            Places, in the unit and order of the coordinates of the fit.
+
+        Returns
+        -------
+        ndarray of shape (n, m)
+
+        Raises
+        ------
+        ValueError
+            If a place does not lie where the maps are, or variances differ by location
+            (``variance="location"``): those of other places are not known.
+        """
+        seen_by, mixture, maps = self._seen(X)
+        if mixture.scales.differ:
+            raise ValueError(
+                "interpolate needs variance='constant': with variance='location' nothing is known "
+                "of the scale of other places"
+            )
+        wanted = check_places(from_frame(coordinates, None), self.coordinates_.shape[1])
+        self.space_.check_each(wanted)
+        with seen_by.threads():
+            _, responsibilities = mixture.expectation(maps)
+            X = self._check_maps(X, reset=False)[0][:, self.observed_locations_]
+            return expected_elsewhere(
+                X,
+                responsibilities,
+                self.means_[:, self.observed_locations_],
+                replace(self._model, family=seen_by.family),
+                mixture,
+                wanted,
+                self.n_neighbors,
+            )
+
     def log_likelihood(self, X, likelihood=None):
         """Total log-likelihood of maps, natural logarithm.
 
@@ -504,7 +583,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         """``Xi_g = a1*J + a2*D + a3*I``, with scales ``s`` ``diag(s) Xi_g diag(s)``: (G, p, p)."""
         check_is_fitted(self)
         kernel = self._engine.family.kernel
-        geometry = Geometry(self._locations, False, by_offset=kernel.metric.by_offset)
+        by_offset = kernel.metric.by_offset
+        geometry = Geometry(self._locations, False, by_offset=by_offset, space=self.space_)
         dense = SpatialCovariance(Kernel(geometry, kernel.decay, kernel.metric))
         matrices = np.array([dense.matrix(theta)[0] for theta in self._mixture.thetas])
         units = self._scale**2 * np.outer(self.scales_, self.scales_)
@@ -516,7 +596,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         """Scaled distances, shape (p, p)."""
         check_is_fitted(self)
         geometry = self._engine.family.geometry
-        return squareform(pdist(self.coordinates_)) / geometry.unit
+        return squareform(pdist(self.space_.embedded(self.coordinates_))) / geometry.unit
 
     def save(self, path) -> None:
         """Write the fitted parameters to one ``.npz`` file, without pickles; :func:`load` reads it.
@@ -535,7 +615,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 name: value
                 for name, value in plain.items()
                 if value is None or isinstance(value, bool | int | float | str)
-            },
+            }
+            | ({} if self.period is None else {"period": self.space_.circumferences})
+            | {"fixed": self.fixed and {name: float(v) for name, v in self.fixed.items()}},
             "likelihood_": self.likelihood_,
             "n_waves": getattr(self._model.mean, "n_waves", None),
             "scale": self._scale,
@@ -631,7 +713,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
             Columns component, quantity, estimate and, with `X`, std_error, lower, upper.
             Quantities: baseline (covariance at the largest distance), partial_sill, nugget, sill
             (partial sill and nugget) in squared units of ``X``; effective_range, the distance at
-            which 95 % of the partial sill is lost, in the units of the coordinates.
+            which 95 % of the partial sill is lost, in the units of the coordinates, with
+            ``space="sphere"`` in km; with ``metric="additive"`` effective_range_axis1 and so on,
+            of each axis' share of the partial sill.
         """
         check_is_fitted(self)
         if X is None:
@@ -644,13 +728,16 @@ class SpatialGaussianMixture(LikelihoodMixture):
         Parameters
         ----------
         distances : array-like, optional
-            In the units of the coordinates; by default 200 from 0 to the largest.
+            In the units of the coordinates (km with ``space="sphere"``), straight through where
+            space is closed; by default 200 from 0 to the largest.
 
         Returns
         -------
         pandas.DataFrame
             Columns component, distance, scaled_distance, correlation.  At distance 0 it is 1;
-            the nugget makes it jump right after.
+            the nugget makes it jump right after.  With ``metric="additive"`` there is a column
+            axis, from 1, after component: correlation of places that differ along that axis alone,
+            by distances up to its length.
         """
         check_is_fitted(self)
         return inference.correlogram(self._estimates, distances)
@@ -691,8 +778,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
             view,
             lambda rng: self._draw(len(X), rng)[0],
             X,
-            self._locations,
-            directed=True,
+            self.space_.embedded(self._locations),
+            directed=self.space_.is_flat,
             n_simulations=n_simulations,
             rng=checks.random_generator(self.random_state),
         )
@@ -732,6 +819,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 complete=not np.isnan(standardised).any(),
                 alike=not self._mixture.scales.differ,
                 n_neighbors=self.n_neighbors,
+                space=self.space_,
             )
         if np.isnan(standardised).any():
             chosen = chosen.with_gaps(self.n_neighbors)
@@ -768,7 +856,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             ensure_all_finite=False,
             ensure_min_samples=1,
         )
-        checks.check_finite(X, missing_allowed=self.missing == "em")
+        checks.check_finite(X, missing=self.missing == "em")
         check_size(X)
         if reset:
             fill.warn_of_fill_values(X, stacklevel=4)
@@ -791,6 +879,7 @@ def load(path) -> SpatialGaussianMixture:
     model = SpatialGaussianMixture(**settings["options"])
     model.coordinates_ = arrays["coordinates"]
     model.observed_locations_ = arrays["observed_locations"]
+    model.space_ = spaces.of(model.space, model.period, model.coordinates_.shape[1])
     model._centre, model._scale = arrays["centre"], settings["scale"]
     model.n_features_in_ = len(model.coordinates_)
     if "feature_names_in" in arrays:
@@ -800,13 +889,14 @@ def load(path) -> SpatialGaussianMixture:
         settings["likelihood_"],
         model._locations,
         decays.get(settings["decay_"]),
-        metrics.get(settings["metric_"]),
+        metrics.get(settings["metric_"], model.fixed),
         complete=model.missing == "error",
         alike=not of_locations.differ,
         n_neighbors=model.n_neighbors,
+        space=model.space_,
     )
-    family, d = model._engine.family, model.coordinates_.shape[1]
-    mean = means.of(settings["mean_"], d, settings["n_waves"])
+    family = model._engine.family
+    mean = means.of(settings["mean_"], model.coordinates_.shape[1], settings["n_waves"])
     model._model = Model(family, mean, of_locations, family.members(SHARED[model.sharing]))
     blocks = family.geometry.rotate(arrays["means"])
     model._publish(

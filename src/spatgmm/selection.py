@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
 from numbers import Integral
 
 import pandas as pd
+from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
 
 from spatgmm.common import checks
-from spatgmm.common.constraints import Integer, check_value
+from spatgmm.common.constraints import Integer, Kind, check_value
 from spatgmm.covariance import decay as decays
 from spatgmm.fitting import bootstrap
 from spatgmm.mixture import AUTO, SpatialGaussianMixture
 
 #: Options whose one value may be a list.
-_ARRAYS = ("coordinates", "init")
+_ARRAYS = ("coordinates", "init", "period")
 
 #: So many simulated ratios at least as large as the maps' own, and nothing is left to find.
 _ENOUGH = 10
 
 
-def select(X, n_components=(1, 2, 3, 4, 5), decay="sigmoid", verbose=False, **options):
+#: Number of processes, as scikit-learn has it.
+_N_JOBS = Kind(
+    "None, a positive number of processes, or -1 for as many as there are cores",
+    lambda value: value is None or value == -1 or Integer(1).allows(value),
+)
+
+
+def select(X, n_components=(1, 2, 3, 4, 5), decay="sigmoid", verbose=False, n_jobs=None, **options):
     """Fit every combination of the choices given, and compare them.
 
     Parameters
@@ -36,10 +45,14 @@ def select(X, n_components=(1, 2, 3, 4, 5), decay="sigmoid", verbose=False, **op
         ``"auto"``: every decay.
     verbose : bool
         Whether to show progress on standard error.
+    n_jobs : int or None
+        Fits that run at a time, each in a process of its own with one BLAS thread; -1: as many as
+        there are cores; None: one.  The table is the same: every fit starts from a copy of
+        ``random_state``.
     **options
         Other parameters of :class:`spatgmm.SpatialGaussianMixture`.  A list gives alternatives
         (``metric=["isotropic", "rotated"]``), anything else holds for all fits; so do
-        ``coordinates`` and ``init``, lists or not.
+        ``coordinates``, ``init`` and ``period``, lists or not.
 
     Returns
     -------
@@ -72,10 +85,14 @@ def select(X, n_components=(1, 2, 3, 4, 5), decay="sigmoid", verbose=False, **op
             raise ValueError(f"{name}: no alternatives to choose from")
     fixed = {name: value for name, value in options.items() if name not in choices}
     points = [dict(zip(choices, point, strict=True)) for point in product(*choices.values())]
-    rows = []
-    for point in tqdm(points, unit=" fits", disable=not verbose):
-        model = SpatialGaussianMixture(**fixed, **point).fit(X)
-        rows.append(_row(point, model, X))
+    check_value("n_jobs", n_jobs, _N_JOBS)
+    with parallel_config("loky", n_jobs=n_jobs, inner_max_num_threads=1):
+        fits = Parallel(return_as="generator")(delayed(_fit)(point, fixed, X) for point in points)
+        rows = []
+        for row, warned in tqdm(fits, total=len(points), unit=" fits", disable=not verbose):
+            rows.append(row)
+            for warning in warned:
+                warnings.warn(warning, stacklevel=2)
     table = pd.DataFrame(rows).sort_values("bic", ignore_index=True)
     used = table["likelihood"].unique()
     if len(used) > 1:
@@ -161,6 +178,18 @@ def component_test(
     n, statistic = len(smaller.labels_), ratio(smaller, larger)
     p_value = bootstrap.exceeding(statistic, simulated(), n_bootstrap, _ENOUGH)
     return ComponentTest(n_components, statistic, p_value)
+
+
+def _fit(point: Mapping, fixed: Mapping, X) -> tuple[dict, list[Warning]]:
+    """One row, and what the fit warned of, which is lost where it runs in another process."""
+    options = {**fixed, **point}
+    if "random_state" in options:
+        options["random_state"] = deepcopy(options["random_state"])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = SpatialGaussianMixture(**options).fit(X)
+        row = _row(point, model, X)
+    return row, [warning.message for warning in caught]
 
 
 def _row(point: Mapping, model: SpatialGaussianMixture, X) -> dict:

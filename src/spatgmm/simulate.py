@@ -12,8 +12,15 @@ from spatgmm.common.constraints import check
 from spatgmm.common.locations import check_coordinates, grid_coordinates
 from spatgmm.covariance.geometry import scaled_distances
 from spatgmm.covariance.metric import Rotated
+from spatgmm.covariance.roots import DenseRoot, Root, TorusRoot
 from spatgmm.data import Dataset, Truth
 from spatgmm.scenarios import SCENARIO
+
+#: Grids of more locations are drawn on a torus, without a matrix of all pairs of locations.
+_LARGEST_DENSE = 2048
+
+#: Random numbers that are alive at a time (256 MB).
+_NOISE_VALUES = 2**25
 
 #: Standard deviation of the bump in a mean map, in scaled distances (the largest is 2).
 BUMP_WIDTH = 0.4
@@ -34,8 +41,8 @@ class Scenario:
         Grid shape, None for irregular locations.
     truth : Truth
         Weights, mean maps, alpha and beta of the components.
-    factors : ndarray of shape (G, p, p)
-        Lower Cholesky factors of the components' covariance matrices.
+    roots : list of Root
+        Of the components' covariances (:mod:`spatgmm.covariance.roots`).
     distort : mapping
         How the locations that methods are shown differ from the true ones
         (:meth:`spatgmm.data.Dataset.distorted`).
@@ -46,7 +53,7 @@ class Scenario:
     coordinates: np.ndarray
     shape: tuple[int, ...] | None
     truth: Truth
-    factors: np.ndarray
+    roots: list[Root]
     distort: Mapping[str, float]
 
     @classmethod
@@ -97,17 +104,18 @@ class Scenario:
             mapping["decay"],
             metric if metric.any() else None,
         )
-        factors = []
+        roots = []
         for g, each in enumerate(components):
             try:
-                factors.append(np.linalg.cholesky(truth.covariance(g, coordinates)))
+                roots.append(_root(truth, g, coordinates, shape))
             except np.linalg.LinAlgError:
                 raise ValueError(
                     f"components.{g}: no maps have this covariance: with alpha {each['alpha']} and "
                     f"beta {each['beta']} its matrix is not positive definite at these locations"
+                    + (" (on the torus that large grids are drawn on)" if _is_large(shape) else "")
                 ) from None
         distort = dict(mapping["distort"])
-        return cls(id, mapping["n"], coordinates, shape, truth, np.array(factors), distort)
+        return cls(id, mapping["n"], coordinates, shape, truth, roots, distort)
 
 
 def draw(scenario: Scenario, replicate: int, root_seed: int) -> Dataset:
@@ -134,11 +142,15 @@ def draw(scenario: Scenario, replicate: int, root_seed: int) -> Dataset:
     truth = scenario.truth
     n_components, p = truth.means.shape
     labels = rng.choice(n_components, size=scenario.n, p=truth.weights)
-    noise = rng.standard_normal((scenario.n, p))
     X = np.empty((scenario.n, p))
-    for g in range(n_components):
-        members = labels == g
-        X[members] = truth.means[g] + noise[members] @ scenario.factors[g].T
+    n_noise = scenario.roots[0].n_noise
+    step = max(_NOISE_VALUES // n_noise, 1)
+    for first in range(0, scenario.n, step):
+        some = slice(first, min(first + step, scenario.n))
+        noise = rng.standard_normal((some.stop - first, n_noise))
+        for g in range(n_components):
+            members = labels[some] == g
+            X[some][members] = truth.means[g] + scenario.roots[g].coloured(noise[members])
     data = Dataset(
         X=X,
         coordinates=scenario.coordinates,
@@ -170,6 +182,28 @@ def _locations(mapping: Mapping) -> tuple[np.ndarray, tuple[int, ...] | None]:
         rng = np.random.default_rng(mapping["seed"])
         coordinates = rng.uniform(size=(mapping["uniform"], mapping["dimensions"]))
     return check_coordinates(coordinates, len(coordinates)), shape
+
+
+def _is_large(shape: tuple[int, ...] | None) -> bool:
+    return shape is not None and np.prod(shape) > _LARGEST_DENSE
+
+
+def _root(truth: Truth, g: int, coordinates: np.ndarray, shape: tuple[int, ...] | None) -> Root:
+    """What component `g` is drawn with.
+
+    Raises
+    ------
+    LinAlgError
+        If there is none.
+    """
+    if not _is_large(shape):
+        return DenseRoot(truth.covariance(g, coordinates))
+    if truth.has_direction(g):
+        raise ValueError(
+            f"components.{g}.stripes: maps with a direction are drawn on at most {_LARGEST_DENSE} "
+            "locations"
+        )
+    return TorusRoot(truth.covariance_by_lag(g, shape))
 
 
 def _mean_map(mapping: Mapping | None, coordinates: np.ndarray) -> np.ndarray:

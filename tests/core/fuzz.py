@@ -131,7 +131,7 @@ def _init(rng: np.random.Generator, n: int, G: int) -> str | np.ndarray:
 
 def _beyond_the_paper(settings: dict, X: np.ndarray, d: int, rng: np.random.Generator):
     """Some of the model's options; the maps, some of their pixels missing where that is one."""
-    metrics = {1: ["isotropic"], 2: metric.names(), 3: ["isotropic", "axes"]}[d]
+    metrics = {1: ["isotropic"], 2: metric.names(), 3: ["isotropic", "axes", "additive"]}[d]
     settings["decay"] = str(rng.choice(decay.names()))
     settings["metric"] = str(rng.choice(metrics))
     settings["variance"] = str(rng.choice(["constant", "constant", "location"]))
@@ -234,20 +234,41 @@ RIGHTFUL: dict[str, Callable[[SpatialGaussianMixture, np.ndarray], bool]] = {
     r"hold fewer than": lambda model, X: bool(model.empty_components_),
     r"nearly singular": lambda model, X: condition(model) > 1e9 / _NORMS / X.shape[1],
     r"columns are constant": lambda model, X: bool((np.nanstd(X, axis=0) == 0).any()),
+    r"at the edge of": lambda model, X: bool((smallest_eigenvalues(model) < 0.1).any()),
+    r"at its (lower|upper) bound": lambda model, X: _extreme(model),
+    r"only one of the starts": lambda model, X: (
+        model.starts_["n_starts"][0] == 1
+        and model.log_likelihood_ - model.starts_["log_likelihood"][1] > 20
+    ),
 }
 
 
-def condition(model: SpatialGaussianMixture) -> float:
-    """The largest condition number of the covariances, of maps divided by the scales."""
+def matrices(model: SpatialGaussianMixture) -> list[np.ndarray]:
+    """The covariances of standardised maps divided by the scales, as the likelihood has them."""
     there = model.observed_locations_
-    scales = model.scales_[there]
-    if model.likelihood_ == "vecchia":  # its matrices are others
+    if model.likelihood_ != "exact":
         unit = np.eye(there.sum())
-        return max(np.linalg.cond(c.solve([unit])[0]) for c in model._mixture.covariances)
-    return max(
-        np.linalg.cond(matrix[np.ix_(there, there)] / np.outer(scales, scales))
-        for matrix in model.covariances_
-    )
+        return [np.linalg.inv(c.solve([unit])[0]) for c in model._mixture.covariances]
+    units = model._scale**2 * np.outer(model.scales_[there], model.scales_[there])
+    return [matrix[np.ix_(there, there)] / units for matrix in model.covariances_]
+
+
+def smallest_eigenvalues(model: SpatialGaussianMixture) -> np.ndarray:
+    """In units of the nugget."""
+    smallest = [np.linalg.eigvalsh(matrix)[0] for matrix in matrices(model)]
+    return smallest / np.abs(model.alpha_[:, 2] / model._scale**2)
+
+
+def _extreme(model: SpatialGaussianMixture) -> bool:
+    kernel = model._engine.family.kernel
+    lower, upper = np.array(kernel.lower), np.array(kernel.upper)
+    near = 0.011 * np.maximum(np.abs(model.shape_), 1e-4)
+    return bool((np.abs(model.shape_ - [[lower], [upper]]) <= near).any())
+
+
+def condition(model: SpatialGaussianMixture) -> float:
+    """The largest condition number of the covariances."""
+    return max(np.linalg.cond(matrix) for matrix in matrices(model))
 
 
 def check(problem: Problem) -> None:

@@ -461,3 +461,43 @@ def test_a_saved_fit_serves_further_maps(fit, files, maps, tmp_path, capsys):
         pd.testing.assert_frame_equal(again, first, atol=1e-6)
     assert main(["predict", str(tmp_path), str(tmp_path / "more.csv")]) == 2
     assert "there is no model.npz" in capsys.readouterr().err
+
+
+@pytest.fixture
+def stations(tmp_path, maps):
+    """Places around the date line, under their names."""
+    longitude = (np.linspace(170, 195, 12) + 180) % 360 - 180
+    table = pd.DataFrame({"lat": np.arange(12) % 5 - 20.0, "lon": longitude})
+    table.to_csv(tmp_path / "stations.csv", index=False)
+    return tmp_path / "stations.csv"
+
+
+def test_degrees_in_a_plane_are_asked_about_unless_something_was_said(fit, files, stations, capsys):
+    fast = ["--components", 1, "--n-init", 1, "--max-iter", 3, "--force"]
+    arguments = [files.plain, "--coordinates", stations, *fast]
+    assert fit(*arguments).status == 0
+    assert "lon, lat were taken for a plane" in capsys.readouterr().err
+    for said in (["--space", "plane"], ["--space", "sphere"], ["--method", "kmeans"]):
+        arguments[arguments.index("--components") + 1] = 2
+        assert fit(*arguments, *said).status == 0
+        assert "taken for a plane" not in capsys.readouterr().err
+
+
+def test_a_fit_on_the_earth_comes_back_for_prediction(fit, files, stations, tmp_path):
+    arguments = [files.plain, "--coordinates", stations, "--components", 2, "--space", "sphere"]
+    run = fit(*arguments)
+    assert run.status == 0 and run.summary()["space"] == "sphere"
+    assert (run.folder / "decay.png").exists()
+    assert main(["predict", str(run.folder), str(files.plain), "--out", str(tmp_path / "p")]) == 0
+    again = pd.read_csv(tmp_path / "p" / "labels.csv")
+    assert (again["label"] == run.table("labels.csv")["label"]).all()
+
+
+@pytest.mark.parametrize(("period", "status"), [("none,4", 0), ("none,3", 1), ("none,day", 2)])
+def test_closed_axes_on_the_command_line(fit, files, period, status, capsys):
+    arguments = [files.plain, "--coordinates", files.sites, "--components", 2, "--period", period]
+    try:
+        assert fit(*arguments).status == status
+    except SystemExit as refused:
+        assert refused.code == status
+    assert status == 0 or "period" in capsys.readouterr().err

@@ -291,7 +291,7 @@ def test_the_search_leads_to_the_best_known_optimum(reference):
         starts = search.multistart(*in_cosines, 2, 10, np.random.default_rng(seed))
         fit, *_ = run_best(
             SpatialProblem(maps, model, Scoring()),
-            [model.mixture(maps, R, thetas) for R, thetas in starts],
+            [model.mixture(maps, R, thetas) for R, thetas, _ in starts],
             [Round(10, 4)],
             tol=1e-4,
             max_iter=500,
@@ -314,7 +314,7 @@ def test_the_search_finds_clusters_that_differ_in_covariance(shape, mean):
         6,
         np.random.default_rng(0),
     )
-    R, thetas = starts[0]
+    R, thetas, _ = starts[0]
     assert R.shape == (120, 2)
     assert thetas.shape == (2, 4)
     assert accuracy(labels, R.argmax(axis=1)) > 0.95
@@ -334,7 +334,9 @@ def test_the_search_sees_means_where_maps_are_fewer_than_pixels():
     bumps = np.cos(np.arange(365) * np.arange(1, 5)[:, None] / 60)
     X = standardised(bumps[labels] + 0.7 * rng.normal(size=(35, 365)))
     family = cosine_family((365,))
-    R, _ = search.multistart(CosineMaps(family.geometry.rotate(X)), model_of(family), 4, 10, rng)[0]
+    R, *_ = search.multistart(CosineMaps(family.geometry.rotate(X)), model_of(family), 4, 10, rng)[
+        0
+    ]
     assert ari(labels, R.argmax(axis=1)) == 1
 
 
@@ -342,7 +344,7 @@ def test_many_maps_are_searched_in_part_and_all_get_responsibilities():
     X, labels = two_clusters((5, 5), 2600, [[0.1, 0.9, 0.05, 1.5], [0.1, 0.3, 0.7, 4.0]], seed=10)
     family = cosine_family((5, 5))
     maps = CosineMaps(family.geometry.rotate(standardised(X)))
-    R, _ = search.multistart(maps, model_of(family), 2, 4, np.random.default_rng(0))[0]
+    R, *_ = search.multistart(maps, model_of(family), 2, 4, np.random.default_rng(0))[0]
     assert R.shape == (2600, 2)
     assert_allclose(R.sum(axis=1), 1)
     assert accuracy(labels, R.argmax(axis=1)) > 0.9
@@ -352,8 +354,11 @@ def test_the_search_of_one_component_and_one_start():
     X, _ = two_clusters((5, 5), 30, APART, seed=11)
     family = cosine_family((5, 5))
     maps = CosineMaps(family.geometry.rotate(standardised(X)))
-    ((R, thetas),) = search.multistart(maps, model_of(family), 1, 1, np.random.default_rng(0))
+    ((R, thetas, n_starts),) = search.multistart(
+        maps, model_of(family), 1, 1, np.random.default_rng(0)
+    )
     assert_allclose(R, 1)
+    assert n_starts == 1
     assert family.at(thetas[0]) is not None
 
 
@@ -363,7 +368,7 @@ def test_a_shape_without_effect_stays():
     family = cosine_family((2,))
     X = np.random.default_rng(14).normal(size=(30, 2))
     rng = np.random.default_rng(0)
-    for _, thetas in search.multistart(CosineMaps([X]), model_of(family), 2, 6, rng):
+    for _, thetas, _ in search.multistart(CosineMaps([X]), model_of(family), 2, 6, rng):
         assert np.isfinite(thetas).all()
 
 

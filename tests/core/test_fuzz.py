@@ -11,7 +11,7 @@ def test_a_fit_is_sound_whatever_the_data(fuzz, seed):
 
 def test_the_seed_alone_makes_the_data_set(fuzz):
     first, again = fuzz.problem(11), fuzz.problem(11)
-    np.testing.assert_array_equal(first.X, again.X)  # NaN are missing pixels
+    np.testing.assert_array_equal(first.X, again.X)
     assert str(first) == str(again)
 
 

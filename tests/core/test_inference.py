@@ -216,3 +216,32 @@ def test_a_component_without_maps_has_no_standard_error_but_a_note(plain):
         alone.standard_errors(X[1:]).query("parameter != 'weight'")["std_error"],
         rtol=1e-3,
     )
+
+
+@pytest.mark.parametrize("scale", [2.0**k for k in (-465, -300, -200, 200, 300, 465)])
+def test_errors_follow_the_unit_of_the_data_however_large(scale):
+    rng = np.random.default_rng(6)
+    X = rng.normal(size=(40, 9)) + rng.normal(size=(40, 1)) + 2 * (np.arange(40) < 20)[:, None]
+    options = {"coordinates": (3, 3), "init": np.arange(40) // 20}
+    plain, scaled = (SpatialGaussianMixture(2, **options).fit(unit * X) for unit in (1, scale))
+    for name, covariances in [
+        ("standard_errors", ("alpha1", "alpha2", "alpha3")),
+        ("geostatistics", ("baseline", "partial_sill", "nugget", "sill")),
+    ]:
+        table, expected = getattr(scaled, name)(scale * X), getattr(plain, name)(X)
+        of_squares = table.iloc[:, 1].isin(covariances)
+        for column in ("estimate", "std_error", "lower", "upper"):
+            there = table[column].where(~of_squares, table[column] / scale**2)
+            np.testing.assert_allclose(there, expected[column], rtol=1e-4)
+
+
+@pytest.mark.parametrize("solver", ["scoring", "gls"])
+@pytest.mark.parametrize("decay", ["sigmoid", "exponential"])
+@pytest.mark.parametrize("beta", [1e-9, 1e9])
+def test_a_first_beta_outside_its_bounds_is_refused(solver, decay, beta):
+    X = np.random.default_rng(6).normal(size=(20, 9))
+    model = SpatialGaussianMixture(
+        1, coordinates=(3, 3), solver=solver, decay=decay, init="kmeans", beta_init=beta
+    )
+    with pytest.raises(ValueError, match=r"^beta_init=1e.0?9 is outside the bounds of beta"):
+        model.fit(X)

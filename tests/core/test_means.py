@@ -55,7 +55,7 @@ def test_no_mean_nearby_is_better(X, mean):
         basis = np.random.default_rng(0).normal(size=(5, X.shape[1]))
     else:
         n_waves = getattr(model._model.mean, "n_waves", None)
-        (basis,) = means.of(mean, 2, n_waves).basis(Geometry(COORDINATES))
+        (basis,) = means.of(mean, COORDINATES.shape[1], n_waves).basis(Geometry(COORDINATES))
     best = model.log_likelihood(X)
     centre = model._centre.copy()
     for direction in basis:
@@ -87,3 +87,23 @@ def test_auto_chooses_a_metric_that_the_locations_allow(plain):
     X, _ = plain.draw(np.arange(12.0)[:, None], 50, [(1.0, 0.0, (1, -0.8, 0.6), 3.0)], seed=1)
     model = SpatialGaussianMixture(1, metric="auto", mean="constant").fit(X)
     assert model.metric_ == "isotropic"
+
+
+@pytest.mark.parametrize("shape", [(2,), (3,), (2, 2), (3, 4), (2, 9), (1, 5), (2, 2, 2)])
+@pytest.mark.parametrize("n_waves", means.SMOOTHNESS)
+def test_smooth_means_count_only_waves_that_are_independent(shape, n_waves):
+    coordinates = grid_coordinates(shape)
+    mean = means.of("smooth", len(shape), n_waves)
+    blocks = mean.basis(Geometry(coordinates))
+    basis = np.concatenate(blocks, axis=1)
+    assert np.linalg.matrix_rank(basis, tol=1e-6) == len(basis) == mean.n_parameters(1, blocks)
+
+
+def test_smooth_means_fit_where_locations_are_fewer_than_waves():
+    rng = np.random.default_rng(4)
+    for coordinates in [(3, 4), rng.uniform(size=(5, 2))]:
+        p = 12 if isinstance(coordinates, tuple) else len(coordinates)
+        model = SpatialGaussianMixture(
+            2, coordinates=coordinates, mean="auto", n_init=2, max_iter=50, random_state=0
+        ).fit(rng.normal(size=(40, p)) + 3 * (np.arange(40) < 20)[:, None])
+        assert np.isfinite(model.means_).all()

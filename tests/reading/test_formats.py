@@ -8,7 +8,7 @@ import pytest
 
 from spatgmm.common.errors import NoSuchFileError, UsageError
 from spatgmm.common.locations import grid_coordinates
-from spatgmm.reading import read
+from spatgmm.reading import labelled, read
 
 X = np.random.default_rng(8).normal(size=(10, 6)).round(3)
 GRID = grid_coordinates((2, 3))
@@ -229,3 +229,39 @@ def test_a_library_that_is_absent_is_named_with_its_extra(
         monkeypatch.setitem(sys.modules, "xarray", sys)
     with pytest.raises(ValueError, match=rf"need {library}: pip install 'spatgmm\[{extra}\]'"):
         read(str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    ("dims", "maps"),
+    [
+        (("time", "lat", "lon"), "time"),
+        (("lat", "lon", "time"), "time"),
+        (("lat", "time", "lon"), "time"),
+        (("u", "v", "sample"), "sample"),
+        (("u", "v", "when"), "when"),
+        (("sample", "u", "v"), "sample"),
+        (("u", "v", "w"), "u"),
+        (("time", "sample", "u"), "time"),
+    ],
+)
+def test_the_dimension_of_maps_is_found_by_its_name_or_its_dates(dims, maps):
+    xarray = pytest.importorskip("xarray")
+    sizes = dict(zip(dims, (7, 3, 4) if dims[0] == maps else (3, 4, 7), strict=True))
+    values = np.random.default_rng(2).normal(size=tuple(sizes.values()))
+    coords = {"when": pd.date_range("2020", periods=7)} if "when" in dims else {}
+    array = xarray.DataArray(values, dims=dims, coords=coords)
+    found = labelled.from_labelled(array)
+    expected = np.moveaxis(values, dims.index(maps), 0)
+    np.testing.assert_array_equal(found.values, expected.reshape(len(expected), -1))
+    assert found.shape == expected.shape[1:]
+
+
+def test_bounds_of_cells_are_no_maps_and_files_without_maps_say_so(tmp_path):
+    xarray = pytest.importorskip("xarray")
+    maps = (("time", "lat", "lon"), np.random.default_rng(2).normal(size=(7, 3, 4)))
+    bounds = (("lat", "bnds"), np.zeros((3, 2)))
+    xarray.Dataset({"a": maps, "lat_bnds": bounds}).to_netcdf(tmp_path / "a.nc")
+    assert read(str(tmp_path / "a.nc")).data.X.shape == (7, 12)
+    xarray.Dataset({"a": 3.0, "lat_bnds": bounds}).to_netcdf(tmp_path / "b.nc")
+    with pytest.raises(ValueError, match="holds no variable of maps"):
+        read(str(tmp_path / "b.nc"))

@@ -1,6 +1,7 @@
 """Text as people save it: separators, decimal marks, encodings, comments, compression, gaps."""
 
 import gzip
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -37,6 +38,8 @@ def test_separators_and_decimal_marks(tmp_path, separator, decimal, header):
         "\ufeff" + PLAIN,
         "# made by hand, 2024; x\n#\n" + PLAIN,
         PLAIN.replace("\n", "\n# half-way\n", 9),
+        "% from Octave\n%\n" + PLAIN.replace("\n", "\n% half-way\n", 3) + "% end\n",
+        "// of a microscope\n! 5 Hz\n" + NAMED.to_csv(index=False),
         PLAIN.replace("\n", "  # doubtful\n", 3),
         PLAIN.replace("\n", ",\n"),
         PLAIN.replace(",", ", "),
@@ -53,7 +56,36 @@ def test_habits_of_programs(tmp_path, content):
     np.testing.assert_array_equal(found(tmp_path, content).data.X, X)
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-8-sig"])
+@pytest.mark.parametrize("names", [False, True])
+@pytest.mark.parametrize("units", [["mm"] * 6, ["[V]", "", "V", "-", "V", "V"]])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_row_of_units_is_read_as_such(tmp_path, units, separator, names):
+    table = NAMED.assign(id=[f"m{i}" for i in range(20)])[["id", *NAMED]] if names else NAMED
+    header, *rows = table.to_csv(index=False, sep=separator).splitlines()
+    below = separator.join([""] * names + units)
+    done = found(tmp_path, "\n".join([header, below, *rows]))
+    np.testing.assert_array_equal(done.data.X, X)
+    assert any("a row of units" in note for note in done.notes)
+
+
+def test_a_first_map_of_missing_values_is_no_row_of_units(tmp_path):
+    gaps = NAMED.copy()
+    gaps.iloc[0, 1:] = np.nan
+    for named in (gaps, gaps.assign(id="a")[["id", *NAMED]]):
+        done = found(tmp_path, named.to_csv(index=False, na_rep="NA"), missing=True)
+        assert done.data.X.shape == X.shape
+
+
+def test_an_archive_may_hold_what_a_system_adds(tmp_path):
+    with zipfile.ZipFile(tmp_path / "made.zip", "w") as archive:
+        for name in ("maps/", "__MACOSX/._maps.csv", "maps/.DS_Store"):
+            archive.writestr(name, b"\0")
+        archive.writestr("maps/maps.csv", PLAIN)
+    content = (tmp_path / "made.zip").read_bytes()
+    np.testing.assert_array_equal(found(tmp_path, content, name="maps.csv.zip").data.X, X)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-32", "utf-8-sig"])
 def test_encodings(tmp_path, encoding):
     names = NAMED.rename(columns=lambda name: name.replace("pixel", "Größe"))
     done = found(tmp_path, names.to_csv(index=False), encoding=encoding)
@@ -185,8 +217,10 @@ def test_an_index_is_a_pixel_where_places_are_so_many(tmp_path):
         (b"# nothing\n", "has no rows"),
         (b" # nothing\n", "has no rows"),
         (b"a,b\0,c\n", "is not text"),
-        (b"Spectrometer 5\nrun 3\n" + PLAIN.encode(), "Expected 1 fields in line 3, saw 6"),
-        (PLAIN.replace("\n", ",7\n", 1).encode(), "Expected 7 fields|others have 7"),
+        (b"Spectrometer 5\nrun 3\n" + PLAIN.encode(), "line 3 has 6 values, those before it 1"),
+        (PLAIN.replace("\n", ",7\n", 1).encode(), "line 2 has 6|others have 7"),
+        (b"a,b,c\n", "has no rows below its first line"),
+        (gzip.compress(PLAIN.encode()), r"is compressed; let its name end in \.gz"),
         (b"1:2:3\n4:5:6\n", "told by commas, semicolons, tabs, bars or blanks"),
         (b"x" * 5000 + b",1\n" + b"y" * 5000 + b",q\n", "not a number"),
     ],

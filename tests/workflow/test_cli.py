@@ -87,3 +87,20 @@ def test_a_configuration_is_checked_without_a_run(tmp_path, capsys, tiny):
     assert main(["study", "check", "--config", str(path)]) != 0
     assert "line 2" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("content", ["", "studies: [1\n", "name: x\n", "!!python/name:os.system x"])
+def test_a_wrong_configuration_is_wrong_usage(tmp_path, monkeypatch, capsys, content):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wrong.yaml").write_text(content)
+    for name in ("wrong.yaml", "absent.yaml"):
+        assert main(["study", "check", "--config", name]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"spatgmm study: {name}: ") and "Traceback" not in said
+
+
+@pytest.mark.parametrize("replicates", ["x", "5-2", "-1", "1-2-3", "1.5"])
+def test_replicates_that_are_no_range_are_wrong_usage(capsys, replicates):
+    of_case = ["--config", "any.yaml", "--case", "a", "--method", "b"]
+    assert main(["study", "fit", *of_case, f"--replicates={replicates}"]) == 2
+    assert "is neither a number nor a range such as 0-9" in capsys.readouterr().err

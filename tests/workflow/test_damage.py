@@ -3,6 +3,7 @@ that was not the method's fault stays."""
 
 import errno
 import faulthandler
+import gzip
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from spatgmm.study import again, aggregate, cases, fit, journal, loading, parque
 from spatgmm.study import batch as batches
 from spatgmm.study import config as study_config
 from spatgmm.study.design import Batch, fits_path
+from spatgmm.study.worker import Fit
 
 TIMINGS = ["seconds", "peak_memory_mb"]
 BATCH = Batch("grid", "kmeans-once", 0, 4)
@@ -88,6 +90,12 @@ DAMAGES = {
     "flipped at the start": lambda content: flipped(content, 40),
     "flipped in the middle": lambda content: flipped(content, len(content) // 2),
     "flipped at the end": lambda content: flipped(content, len(content) - 30),
+    "beginning lost": lambda content: content[len(content) // 3 :],
+    "twice": lambda content: content + content[:-1],
+    "pieces exchanged": lambda content: content[200:] + content[:200],
+    "line ends changed": lambda content: b"\r\n" + content.replace(b"\n", b"\r\n"),
+    "compressed": gzip.compress,
+    "backwards": lambda content: content[::-1],
     "text": lambda content: b"not what was here\n" * 3,
 }
 
@@ -129,7 +137,7 @@ def interrupted(folder, number=4):
     design = design_of(folder)
     path = fits_path(folder, BATCH).with_suffix(journal.SUFFIX)
     with journal.Journal(path) as kept:
-        for row in batches.fit(folder, design, BATCH, range(number)):
+        for row in batches.fit(folder, design, [Fit(BATCH, r) for r in range(number)]):
             kept.append(row)
     return path
 

@@ -1,6 +1,9 @@
 """From a configuration to cases, methods and batches."""
 
 import re
+from itertools import chain
+
+import pytest
 
 from spatgmm import study
 from spatgmm.study.design import Batch
@@ -118,6 +121,28 @@ def test_batches_hold_every_replicate_once(tiny):
         Batch("grid", "truth", 0, 1),
         Batch("grid", "truth", 2, 2),
     ]
+
+
+def test_jobs_hold_every_batch_once_and_no_more_fits_than_a_batch_may(tiny):
+    tiny["batch_size"] = 3
+    tiny["studies"]["raman"]["methods"].append("truth")
+    design = design_of(tiny)
+    jobs = design.jobs()
+    assert sorted(map(str, chain(*jobs))) == sorted(map(str, design.batches()))
+    for job in jobs:
+        assert sum(map(len, job)) <= 3
+        assert len({design.methods[batch.method].base_method for batch in job}) == 1
+        assert len({design.cases[batch.case].simulated for batch in job}) == 1
+    sizes = [job for job in jobs if job[0].method == "truth" and job[0].case != "grid"]
+    assert [len(job) for job in sizes if job[0].case != "raman-raw"] == [2], "small ones share"
+
+
+def test_a_batch_is_read_from_what_it_is_called(tiny):
+    for batch in design_of(tiny).batches():
+        assert Batch.parse(str(batch)) == batch
+    assert Batch.parse("grid/truth/4") == Batch("grid", "truth", 4, 4)
+    with pytest.raises(ValueError):
+        Batch.parse("grid/truth")
 
 
 def test_what_two_studies_share_is_fitted_once_with_the_larger_number_of_replicates(tiny):

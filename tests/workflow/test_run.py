@@ -8,10 +8,11 @@ import yaml
 
 from spatgmm import methods, study
 from spatgmm.cli import main
-from spatgmm.study import aggregate, parquet, rows
+from spatgmm.study import aggregate, cases, parquet, rows
 from spatgmm.study import batch as batches
 from spatgmm.study import fit as run
 from spatgmm.study.design import fits_path
+from spatgmm.study.worker import ReplicateError
 
 TIMINGS = ["seconds", "peak_memory_mb"]
 
@@ -210,3 +211,28 @@ def test_batches_with_different_columns_become_one_table(tmp_path, tiny):
     assert set(table["extra.model"].to_pylist()) == {"VVV", None}
     assert set(table["extra.steps"].to_pylist()) == {2.0, None}
     assert table["labels"].to_pylist()[0] == [0, 1]
+
+
+def test_a_batch_that_comes_to_nothing_leaves_the_rows_of_its_job_in_journals(
+    tmp_path, monkeypatch, tiny
+):
+    _, design = study.prepare(tiny)
+    job = tuple(batch for batch in design.batches() if batch.method == "truth")
+    real = cases.maps
+
+    def maps(case, *arguments):
+        if case.id == "grid":
+            raise ValueError("no maps today")
+        return real(case, *arguments)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(cases, "maps", maps)
+        with pytest.raises(ReplicateError, match="no maps today") as error:
+            batches.complete(tmp_path, design, job)
+    assert error.value.fit.batch.case == "grid"
+    assert not list(tmp_path.rglob("*.parquet")), "Snakemake deletes the files of a failed job"
+    fitted = []
+    done = batches.complete(tmp_path, design, job, fitted.append)
+    assert {row["case"] for row in fitted} == {"grid"}, "the others were kept"
+    assert [len(rows) for rows in done.values()] == [len(batch) for batch in job]
+    assert not list(tmp_path.rglob("*.rows"))

@@ -82,12 +82,17 @@ def record(event, **fields):
     return made
 
 
+def jobs_of(batches):
+    """Each batch in a job of its own, by Snakemake's ids."""
+    return {id: (batch,) for id, batch in enumerate(batches)}
+
+
 def test_a_line_per_finished_batch_with_fits_done_and_time_left(results, tiny, capsys):
     _, design = study.load(results / "config.yaml")
     batches = [Batch("grid", "truth", 0, 1), Batch("grid", "truth", 2, 2)]
     for batch in batches:
         fit("truth", f"{batch.first}-{batch.last}")
-    listener = progress.Progress(design, results, dict(enumerate(batches)))
+    listener = progress.Progress(design, results, jobs_of(batches))
     capsys.readouterr()
     listener.emit(record("job_finished", job_id=17))
     assert capsys.readouterr().err == ""
@@ -97,6 +102,20 @@ def test_a_line_per_finished_batch_with_fits_done_and_time_left(results, tiny, c
     assert "0-1: 2 ok, mean ARI" in said and "; 8/9 fits, " in said and said.endswith("left\n")
     listener.emit(record("job_finished", job_id=1))
     assert capsys.readouterr().err.endswith("; 9/9 fits\n")
+
+
+def test_a_job_of_several_batches_says_a_line_for_each(results, tiny, capsys):
+    _, design = study.load(results / "config.yaml")
+    job = (Batch("grid", "truth", 0, 1), Batch("grid", "truth", 2, 2))
+    for batch in job:
+        fit("truth", f"{batch.first}-{batch.last}")
+    listener = progress.Progress(design, results, {4: job})
+    capsys.readouterr()
+    listener.emit(record("job_started", jobs=[4]))
+    listener.emit(record("job_finished", job_id=4))
+    first, second = capsys.readouterr().err.splitlines()
+    assert "0-1: 2 ok" in first and first.endswith("; 8/9 fits")
+    assert "2-2: 1 ok" in second and second.endswith("; 9/9 fits")
 
 
 def test_a_failed_job_says_why(results, tiny, tmp_path, capsys):
@@ -123,7 +142,7 @@ def test_the_time_left_counts_the_work_and_not_the_batches(results, tiny, capsys
     batches = [Batch("grid", "truth", 0, 1), Batch("grid", "truth", 2, 2)]
     assert fit("truth", "0-1") == 0
     now = [0.0]
-    listener = progress.Progress(design, results, dict(enumerate(batches)), lambda: now[0])
+    listener = progress.Progress(design, results, jobs_of(batches), lambda: now[0])
     listener.emit(record("job_started", jobs=[0, 17]))
     now[0] = 3600.0
     capsys.readouterr()
@@ -142,7 +161,7 @@ def test_a_run_ends_with_what_has_no_result_and_why(results, tiny, capsys, monke
     assert fit("truth", "2-2") == 0
     _, design = study.load(results / "config.yaml")
     batches = [Batch("grid", "truth", 0, 1), Batch("grid", "truth", 2, 2)]
-    listener = progress.Progress(design, results, dict(enumerate(batches)))
+    listener = progress.Progress(design, results, jobs_of(batches))
     logger = logging.Logger("snakemake")
     progress.follow(logger, listener)
     assert progress.finish(logger) is None

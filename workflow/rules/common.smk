@@ -14,6 +14,7 @@ sys.path.insert(0, SOURCES)
 from spatgmm import study
 from spatgmm.common.files import atomic_path
 from spatgmm.study import again, cases, design, locks, outputs, progress, provenance
+from spatgmm.study import remaining
 
 # Jobs run the package as it is here, in whatever environment they have.
 shell.prefix(f"set -euo pipefail; export PYTHONPATH={shlex.quote(SOURCES)}; ")
@@ -39,13 +40,12 @@ DATA = [
     if not case.simulated
 ]
 BATCHES = [str(design.fits_path(RESULTS, batch)) for batch in DESIGN.batches()]
+JOBS = {f"fit-{number}": job for number, job in enumerate(DESIGN.jobs(), 1)}
+LENGTHS = remaining.Remaining(DESIGN, JOBS.values()).lengths()
 
 
 wildcard_constraints:
     case="[a-z0-9-]+",
-    method="[a-z0-9-]+",
-    first="[0-9]+",
-    last="[0-9]+",
 
 
 TABLES, FIGURES = (
@@ -66,10 +66,14 @@ def user_files(wildcards):
     ]
 
 
-def real_data(wildcards):
-    """The file a fit reads its maps from; those of a scenario are drawn."""
-    simulated = DESIGN.cases[wildcards.case].simulated
-    return [] if simulated else str(cases.data_path(RESULTS, wildcards.case))
+def real_data(job):
+    """The files that a job reads maps from; those of a scenario are drawn."""
+    cases_of_job = {batch.case: DESIGN.cases[batch.case] for batch in job}
+    return [
+        str(cases.data_path(RESULTS, id))
+        for id, case in cases_of_job.items()
+        if not case.simulated
+    ]
 
 
 def data_settings(wildcards):
@@ -80,25 +84,13 @@ def data_code(wildcards):
     return provenance.data_code(DESIGN.cases[wildcards.case].settings["load"])
 
 
-def fit_settings(wildcards):
-    return DESIGN.fit_settings(wildcards.case, wildcards.method)
+def fit_settings(job):
+    return [DESIGN.fit_settings(batch.case, batch.method) for batch in job]
 
 
-def batch_of(wildcards):
-    first, last = int(wildcards.first), int(wildcards.last)
-    return design.Batch(wildcards.case, wildcards.method, first, last)
-
-
-def times_again(wildcards):
-    return again.times(RESULTS, batch_of(wildcards))
-
-
-def time_limit(wildcards):
-    return DESIGN.methods[wildcards.method].time_limit
-
-
-def fit_code(wildcards):
-    return provenance.fit_code(DESIGN.methods[wildcards.method].plugin)
+def method_of(job):
+    """One of the variants of a method that a job fits: they share code and time limit."""
+    return DESIGN.methods[job[0].method]
 
 
 def code_of(*modules):
@@ -106,18 +98,23 @@ def code_of(*modules):
     return lambda wildcards: provenance.code_hash(*modules)
 
 
-def environment(wildcards):
+def environment(job):
     """R comes with the environment of those methods only that need it."""
-    uses_r = provenance.requires_r(DESIGN.methods[wildcards.method].plugin)
+    uses_r = provenance.requires_r(method_of(job).plugin)
     return "../../envs/r.yaml" if uses_r else "../../envs/python.yaml"
 
 
-def batches_to_do(dag):
-    """The batches that this run has to do, by job id."""
+def limits_asked_for():
+    """What --set-resources says of "fit", which stands for every job of fits."""
+    return workflow.resource_settings.overwrite_resources.get("fit", {})
+
+
+def jobs_to_do(dag):
+    """What this run has to fit, by job id."""
     return {
-        job.jobid: batch_of(job.wildcards)
+        job.jobid: JOBS[job.rule.name]
         for job in dag.needrun_jobs()
-        if job.rule.name == "fit"
+        if job.rule.name in JOBS
     }
 
 

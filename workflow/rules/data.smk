@@ -12,8 +12,8 @@ rule data:
         f"{RESULTS}/data/{{case}}.npz",
     log:
         f"{RESULTS}/logs/data/{{case}}.log",
-    # Before the fits that wait for nothing: some fits of real data are the longest of all.
-    priority: 1
+    # Before all fits: those of real data are among the longest, and wait for it.
+    priority: 10**9
     conda:
         "../../envs/r.yaml"
     resources:

@@ -1,30 +1,38 @@
-# One job: one case, one method, a batch of replicates. Simulated maps are drawn in the job.
+# Jobs of fits: each is a rule of its own, with the batches of one method that fill a job. Simulated
+# maps are drawn in the job.
 # What a job needs stands with its rule, so that every scheduler is asked for the same. A run without
 # one ignores it.
 
+for name, job in JOBS.items():
 
-rule fit:
-    input:
-        real_data,
-    output:
-        # Not deleted before a rerun, which takes over the rows that are still valid.
-        update(f"{RESULTS}/fits/{{case}}/{{method}}/{{first}}-{{last}}.parquet"),
-    log:
-        f"{RESULTS}/logs/fits/{{case}}/{{method}}/{{first}}-{{last}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/{{case}}/{{method}}/{{first}}-{{last}}.tsv"
-    conda:
-        environment
-    threads: 1
-    resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
-    params:
-        config=CONFIG_FILE,
-        settings=fit_settings,
-        code=fit_code,
-        time_limit=time_limit,
-        again=times_again,
-    shell:
-        "python -m spatgmm study fit --config {params.config} --case {wildcards.case}"
-        " --method {wildcards.method} --replicates {wildcards.first}-{wildcards.last} 2> {log}"
+    rule:
+        name:
+            name
+        input:
+            real_data(job),
+        output:
+            # Not deleted before a rerun, which takes over the rows that are still valid.
+            update([str(design.fits_path(RESULTS, batch)) for batch in job]),
+        log:
+            f"{RESULTS}/logs/fits/{job[0]}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/{job[0]}.tsv"
+        # The longest first, so that no core waits for one at the end.
+        priority: LENGTHS[job]
+        conda:
+            environment(job)
+        threads: 1
+        resources:
+            mem_mb=lambda wildcards, attempt: 2000 * attempt,
+            runtime=lambda wildcards, attempt: 60 * attempt,
+        params:
+            config=CONFIG_FILE,
+            batches=[str(batch) for batch in job],
+            settings=fit_settings(job),
+            code=provenance.fit_code(method_of(job).plugin),
+            time_limit=method_of(job).time_limit,
+            again=[again.times(RESULTS, batch) for batch in job],
+        shell:
+            "python -m spatgmm study fit --config {params.config} --batches {params.batches} 2> {log}"
+
+    workflow.get_rule(name).resources.update(limits_asked_for())

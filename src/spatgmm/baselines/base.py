@@ -7,12 +7,14 @@ from abc import abstractmethod
 from typing import NamedTuple
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from spatgmm.common import checks, constraints, em
 from spatgmm.common.base import LikelihoodMixture
 from spatgmm.common.constraints import Parameter
+from spatgmm.common.values import LARGEST_SQUARED, as_numbers, check_size
 
 #: A component keeps at least this much weight in a division; an empty one keeps finite parameters.
 LEAST_WEIGHT = 1e-8
@@ -44,6 +46,25 @@ class Units(NamedTuple):
         return float(len(self.shift) * np.log(self.scale))
 
 
+def check_rows(
+    estimator: BaseEstimator, X, reset: bool, largest: float = LARGEST_SQUARED
+) -> np.ndarray:
+    """Finite data (n, p), C order; with `reset` also enough of them that differ."""
+    X = validate_data(
+        estimator, as_numbers(X), reset=reset, dtype=np.float64, order="C", ensure_all_finite=False
+    )
+    checks.check_finite(X)
+    check_size(X, largest)
+    if reset and len(X) <= estimator.n_components:
+        raise ValueError(
+            f"X has {len(X)} rows (n_samples = {len(X)}); "
+            f"n_components={estimator.n_components} needs more"
+        )
+    if reset:
+        checks.check_rows_differ(X)
+    return X
+
+
 class Baseline(LikelihoodMixture):
     """Checks and fitted attributes of the baselines."""
 
@@ -61,19 +82,7 @@ class Baseline(LikelihoodMixture):
         constraints.check(constraints.Keys(self._declared), self.get_params(deep=False))
 
     def _check_rows(self, X, reset: bool) -> np.ndarray:
-        """Finite data (n, p), C order; with `reset` also enough of them that differ."""
-        X = validate_data(
-            self, X, reset=reset, dtype=np.float64, order="C", ensure_all_finite=False
-        )
-        checks.check_finite(X)
-        if reset and len(X) <= self.n_components:
-            raise ValueError(
-                f"X has {len(X)} rows (n_samples = {len(X)}); "
-                f"n_components={self.n_components} needs more"
-            )
-        if reset:
-            checks.check_rows_differ(X)
-        return X
+        return check_rows(self, X, reset)
 
     def _best(self, problem: em.Problem, starts: list) -> em.Fit:
         """The best fit from these first parameters."""

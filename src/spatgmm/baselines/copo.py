@@ -6,11 +6,14 @@ import numpy as np
 from scipy.linalg import eigh
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.cluster import KMeans
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from spatgmm.baselines import options
+from spatgmm.baselines.base import check_rows
 from spatgmm.common import checks, constraints
+from spatgmm.common.base import kept_if_refused
 from spatgmm.common.threads import one_blas_thread
+from spatgmm.common.values import LARGEST_FOURTH
 
 #: A cluster's covariance gets this share of the embedding's variance on its diagonal: a cluster of
 #: few rows, or of rows on a line, still has a distance.
@@ -78,13 +81,12 @@ class COPO(ClusterMixin, BaseEstimator):
             ones, too) than clusters need, or `rank` is larger than X allows.
         """
         constraints.check(constraints.Keys(options.COPO), self.get_params(deep=False))
-        X = validate_data(self, X, dtype=np.float64, ensure_all_finite=False)
-        checks.check_finite(X)
+        with kept_if_refused(self):
+            return self._fit(X)
+
+    def _fit(self, X) -> COPO:
+        X = check_rows(self, X, reset=True, largest=LARGEST_FOURTH)
         n, p = X.shape
-        if n <= self.n_components:
-            raise ValueError(
-                f"X has {n} rows (n_samples = {n}); n_components={self.n_components} needs more"
-            )
         rank = min(self.n_components, n, p) if self.rank is None else self.rank
         if rank > min(n, p):
             raise ValueError(f"rank={rank} is too large for X of shape {X.shape}")
@@ -146,6 +148,5 @@ class COPO(ClusterMixin, BaseEstimator):
         themselves use ``labels_``: there a row's product with itself is left out.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite=False)
-        checks.check_finite(X)
+        X = check_rows(self, X, reset=False, largest=LARGEST_FOURTH)
         return self._distances(X @ self._projection).argmin(axis=1)

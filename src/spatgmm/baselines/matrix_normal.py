@@ -15,7 +15,9 @@ from spatgmm.baselines import options
 from spatgmm.baselines.base import LEAST_WEIGHT, LONGEST_SETTLING, Baseline, Units
 from spatgmm.baselines.starts import starting_responsibilities
 from spatgmm.common import checks, em
+from spatgmm.common.base import kept_if_refused
 from spatgmm.common.threads import one_blas_thread
+from spatgmm.common.values import as_numbers
 
 #: A row or column covariance whose eigenvalues differ by more is held back: it would turn a few
 #: collinear rows into an infinite density.
@@ -117,11 +119,12 @@ class MatrixNormalMixture(Baseline):
             there are not more rows than components.
         """
         self._check_settings()
-        shape = self._rows_and_columns(np.shape(X))
-        X = self._check_rows(X, reset=True)
-        self.shape_ = shape
-        rng = checks.random_generator(self.random_state)
-        with one_blas_thread():
+        with kept_if_refused(self), one_blas_thread():
+            X = as_numbers(X)
+            shape = self._rows_and_columns(np.shape(X))
+            X = self._check_rows(X, reset=True)
+            self.shape_ = shape
+            rng = checks.random_generator(self.random_state)
             starts = starting_responsibilities(X, self.n_components, self.init, self.n_init, rng)
             self._units = Units.of(X)
             problem = _FlipFlop(self._units.apply(X), shape)
@@ -154,8 +157,9 @@ class MatrixNormalMixture(Baseline):
         return problem.log_joint(self._parameters) - self._units.log_jacobian()
 
     def _check_rows(self, X, reset):
+        X = as_numbers(X)
         if np.ndim(X) > 2:
-            X = np.asarray(X).reshape(len(X), -1)
+            X = X.reshape(len(X), -1)
         return super()._check_rows(X, reset)
 
     def _rows_and_columns(self, data_shape: tuple[int, ...]) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from spatgmm.baselines.base import Baseline, Units
 from spatgmm.baselines.factor_analyzers import FactorAnalyzers, Sample, Start
 from spatgmm.baselines.options import MODELS
 from spatgmm.common import checks, em
-from spatgmm.common.base import bic
+from spatgmm.common.base import bic, kept_if_refused
 from spatgmm.common.threads import one_blas_thread
 
 # First letter: loadings constrained (C) to be the same in all components or not (U). The rest: the
@@ -166,9 +166,9 @@ class ParsimoniousGaussianMixture(Baseline):
             components, or `n_factors` is too large for p.
         """
         self._check_settings()
-        X = self._check_rows(X, reset=True)
-        self._check_factors(X.shape[1])
-        with one_blas_thread():
+        with kept_if_refused(self), one_blas_thread():
+            X = self._check_rows(X, reset=True)
+            self._check_factors(X.shape[1])
             sample = Sample(X, Units.of(X))
             self._fit_from(X, sample, _starts(self, X, sample, self.n_factors))
         return self

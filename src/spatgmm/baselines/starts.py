@@ -100,13 +100,16 @@ def starting_responsibilities(
 
 
 def _given(init, n: int, n_components: int) -> np.ndarray:
-    given = np.asarray(init)
+    try:
+        given = np.ma.asarray(init) if np.ma.is_masked(init) else np.asarray(init)
+    except ValueError:
+        raise ValueError("init must be an array; its rows differ in length") from None
     if given.shape not in ((n,), (n, n_components)):
         raise ValueError(
             f"init must be None, 'kmeans', 'random', labels of shape ({n},) or "
             f"responsibilities of shape ({n}, {n_components}), got an array of shape {given.shape}"
         )
-    if given.ndim == 1:
+    if given.ndim == 1 and not np.ma.is_masked(given):
         values, given = np.unique(given, return_inverse=True)
         if values.size != n_components:
             raise ValueError(

@@ -75,14 +75,19 @@ def mean_map(X: np.ndarray) -> np.ndarray:
     return np.where(counts > 0, X.sum(axis=0, where=seen) / np.maximum(counts, 1), np.nan)
 
 
-def decay(data: Dataset, labels: np.ndarray, fitted: dict[int, FittedCovariance]) -> Figure:
+def decay(
+    data: Dataset,
+    labels: np.ndarray,
+    fitted: dict[int, FittedCovariance],
+    length: str = "units of the coordinates",
+) -> Figure:
     """Fitted correlation by distance with its 95 % band, over the empirical correlations."""
     style.apply()
     figure, ax = plt.subplots(figsize=(1.4 * style.COLUMN, style.COLUMN))
     correlation.draw(ax, _thinned(data), labels, fitted)
     unit = Geometry(data.coordinates).unit
     above = ax.secondary_xaxis("top", functions=(lambda d: d * unit, lambda d: d / unit))
-    above.set_xlabel("distance in units of the coordinates")
+    above.set_xlabel(f"distance in {length}")
     handles = [
         Line2D([], [], color=style.group_colour(g), label=_named(g, covariance))
         for g, covariance in fitted.items()

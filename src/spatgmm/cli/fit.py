@@ -8,6 +8,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from spatgmm.common.constraints import Choice, Either, Rule
 from spatgmm.common.errors import UsageError
 from spatgmm.covariance import decay
 from spatgmm.covariance.fitted import FittedCovariance
+from spatgmm.covariance.space import SPHERE, Space
 from spatgmm.data import Dataset
 from spatgmm.fitting.options import AUTO, DECAY_ALIASES, DECAYS, OPTIONS
 from spatgmm.reading.fill import FillValueWarning
@@ -30,7 +32,7 @@ from spatgmm.reading.fill import FillValueWarning
 _OPTIONS = {
     name: OPTIONS[name]
     for name in (
-        *("mean", "metric", "variance", "sharing", "missing"),
+        *("mean", "metric", "variance", "sharing", "missing", "space", "period"),
         *("init", "n_init", "tol", "max_iter", "beta_init"),
     )
 }
@@ -102,7 +104,8 @@ def run(arguments: argparse.Namespace) -> None:
             raise UsageError(f"{flag}, method {method.name!r}: {problem.message}")
     brought = _input.read(arguments, missing=options.get("missing") == "em")
     data = brought.data
-    for note in brought.notes:
+    notes = [*brought.notes, *_degrees(arguments, method, brought)]
+    for note in notes:
         _say(f"note: {note}")
     for n_components in arguments.components:
         reason = method.supports(data, n_components)
@@ -130,7 +133,7 @@ def run(arguments: argparse.Namespace) -> None:
         "cluster_sizes": np.bincount(result.labels, minlength=row["n_components"]).tolist(),
         **options,
         **{name: value for name, value in result.extras.items() if name not in _TABLES},
-        "notes": brought.notes,
+        "notes": notes,
         "warnings": best["warnings"],
     }
 
@@ -150,9 +153,11 @@ def run(arguments: argparse.Namespace) -> None:
     picture = _pictures.clusters(data, result.labels, row["n_components"])
     written.append(_output.picture(out / "clusters.png", picture))
     reported = result.extras.get("parameters")
-    if reported is not None and "decay" in result.extras:
+    located = data if result.model is None else _embedded(data, result.model.space_)
+    if reported is not None and "decay" in result.extras and located is not None:
         fitted = _fitted(result.extras)
-        picture = _pictures.decay(data, result.labels, fitted)
+        length = "km" if result.model.space_ is SPHERE else "units of the coordinates"
+        picture = _pictures.decay(located, result.labels, fitted, length)
         written.append(_output.picture(out / "decay.png", picture))
     if len(settings) > 1:
         table = pd.DataFrame([fit["row"] for fit in fits])
@@ -160,6 +165,26 @@ def run(arguments: argparse.Namespace) -> None:
         print(table.to_string(index=False))
     sizes = ", ".join(map(str, summary["cluster_sizes"]))
     print(f"{row['n_components']} clusters of {sizes} maps: {', '.join(map(str, written))}")
+
+
+def _embedded(data: Dataset, space: Space) -> Dataset | None:
+    """The same maps where distances are those of the fit; None where no picture can be drawn."""
+    if space.is_flat:
+        return data
+    points = space.embedded(data.coordinates)
+    return replace(data, coordinates=points, shape=None) if points.shape[1] <= 3 else None
+
+
+def _degrees(arguments, method: methods.Method, brought: reading.Reading) -> list[str]:
+    """A note where degrees are about to be taken for a plane, and nothing was said of it."""
+    said = arguments.space is not None or arguments.period is not None
+    if said or brought.degrees is None or "space" not in method.declared:
+        return []
+    where = arguments.coordinates or arguments.data
+    return [
+        f"{where}: {brought.degrees} were taken for a plane; if they are degrees, say --space "
+        "sphere: distances are then those on the earth, in km (--space plane: a plane it is)"
+    ]
 
 
 def _method(name: str) -> methods.Method:
@@ -304,7 +329,7 @@ def _allowed_by(rule: Rule) -> Callable[[str], Any]:
     """What makes an allowed value of a text, as argparse's ``type``."""
 
     def parse(text: str) -> Any:
-        for kind in (int, float, str):
+        for kind in (int, float, str, _each):
             with contextlib.suppress(ValueError):
                 value = kind(text)
                 if rule.allows(value):
@@ -312,6 +337,11 @@ def _allowed_by(rule: Rule) -> Callable[[str], Any]:
         raise argparse.ArgumentTypeError(next(rule.problems(text)).message)
 
     return parse
+
+
+def _each(text: str) -> list[float | None]:
+    """Numbers, one for each axis; "none" where an axis has none."""
+    return [None if one == "none" else float(one) for one in text.lower().split(",")]
 
 
 def _seed(text: str) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spatgmm.common.errors import UsageError
-from spatgmm.study.design import Batch, Design
+from spatgmm.study.design import Batch, Design, Job
 
 if TYPE_CHECKING:
     from spatgmm.common.files import DamagedFile
@@ -35,11 +35,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     data = add("data", _data, "load the maps of a data set")
     data.add_argument("--case", required=True, help="id of the case")
-    fit = add("fit", _fit, "fit replicates of a case by a method")
-    fit.add_argument("--case", required=True, help="id of the case")
-    fit.add_argument("--method", required=True, help="id of the method")
-    fit.add_argument("--replicates", required=True, help="FIRST-LAST, counted from 0, or one")
+    fit = add("fit", _fit, "fit batches of replicates, each of a case by a method")
+    fit.add_argument("--case", help="id of the case")
+    fit.add_argument("--method", help="id of the method")
+    fit.add_argument("--replicates", help="FIRST-LAST, counted from 0, or one")
     fit.add_argument("--show", action="store_true", help="print the rows instead of storing them")
+    fit.add_argument(
+        "--batches",
+        nargs="+",
+        metavar="CASE/METHOD/FIRST-LAST",
+        help="instead of a case, a method and replicates: several, in one process",
+    )
     add("check", _check, "name everything that is wrong with the configuration, and do nothing")
     add("design", _design, "write the table of the design")
     add("aggregate", _aggregate, "merge all batches into fits.parquet")
@@ -106,47 +112,69 @@ def _data(arguments: argparse.Namespace) -> None:
 def _fit(arguments: argparse.Namespace) -> None:
     from spatgmm.study import batch as batches
     from spatgmm.study import progress
-    from spatgmm.study.fit import ReplicateError
     from spatgmm.study.rows import LOST
+    from spatgmm.study.worker import Fit, ReplicateError
 
+    job = _job(arguments)
     _, design, results = _load(arguments)
-    _known(design.cases, arguments.case, "case")
-    _known(design.methods, arguments.method, "method")
-    first, _, last = arguments.replicates.partition("-")
-    batch = Batch(arguments.case, arguments.method, int(first), int(last or first))
+    for batch in job:
+        _known(design.cases, batch.case, "case")
+        _known(design.methods, batch.method, "method")
+    plugins = {design.methods[batch.method].base_method for batch in job}
+    if len(plugins) > 1:
+        raise UsageError(f"--batches: one method in one process, not {', '.join(sorted(plugins))}")
 
     def on_row(row: Mapping[str, Any]) -> None:
         if row["status"] in LOST:
-            _tell(f"{_one(arguments, row['replicate'])}: {row['error']}")
+            one = _one(arguments.config, row["case"], row["method"], row["replicate"])
+            _tell(f"{one}: {row['error']}")
 
     try:
         if arguments.show:
-            for row in batches.fit(results, design, batch, range(batch.first, batch.last + 1)):
+            fits = [Fit(batch, replicate) for batch in job for replicate in batch.replicates]
+            for row in batches.fit(results, design, fits):
                 print("\n".join(f"{name}: {value}" for name, value in row.items()), end="\n\n")
                 on_row(row)
         else:
             done = batches.complete(
-                results, design, batch, on_row, lambda text: _tell(f"{text}; its fits are repeated")
+                results, design, job, on_row, lambda text: _tell(f"{text}; its fits are repeated")
             )
-            _tell(progress.line(batch, done))
+            for batch, rows in done.items():
+                _tell(progress.line(batch, rows))
     except ReplicateError as error:
-        raise ValueError(f"{error}; {_one(arguments, error.replicate)}") from error
+        batch, replicate = error.fit
+        one = _one(arguments.config, batch.case, batch.method, replicate)
+        raise ValueError(f"{error}; {one}") from error
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        where = results / "fits" / batch.case / batch.method
         raise ValueError(
-            f"{where}: {error.strerror}; every row written so far is kept, and the same command "
-            "goes on from there once there is room"
+            f"{results / 'fits'}: {error.strerror}; every row written so far is kept, and the same "
+            "command goes on from there once there is room"
         ) from error
 
 
-def _one(arguments: argparse.Namespace, replicate: int) -> str:
+def _job(arguments: argparse.Namespace) -> Job:
+    """The batches that the command line names."""
+    one = (arguments.case, arguments.method, arguments.replicates)
+    if arguments.batches and not any(one):
+        names = arguments.batches
+    elif all(one) and not arguments.batches:
+        names = ["/".join(one)]
+    else:
+        raise UsageError("study fit: either --case, --method and --replicates, or --batches")
+    try:
+        return tuple(map(Batch.parse, names))
+    except ValueError as error:
+        raise UsageError(f"study fit: {error}") from None
+
+
+def _one(config: str, case: str, method: str, replicate: int) -> str:
     """Where a replicate failed, and the command that repeats it alone."""
     from spatgmm.study import status
 
-    command = status.alone(arguments.config, arguments.case, arguments.method, replicate)
-    return f"{arguments.case}, {arguments.method}, replicate {replicate} failed; alone: {command}"
+    command = status.alone(config, case, method, replicate)
+    return f"{case}, {method}, replicate {replicate} failed; alone: {command}"
 
 
 def _design(arguments: argparse.Namespace) -> None:

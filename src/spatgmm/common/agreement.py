@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,11 +100,19 @@ def relabel_parameters(parameters: pd.DataFrame, matched: np.ndarray) -> pd.Data
 
 
 def distinct(candidates: list) -> list:
-    """The best of those with the same clustering, the best first; they have a rank and labels."""
-    kept, labels_kept = [], []
+    """The best of those with the same clustering, the best first.
+
+    Candidates are dataclasses with a rank, labels and `n_starts`; those that are kept stand for the
+    starts of all with their clustering.
+    """
+    groups, labels_kept = [], []
     for candidate in sorted(candidates, key=lambda candidate: candidate.rank):
         labels = candidate.labels
-        if all(ari(labels, others) < SAME_CLUSTERING for others in labels_kept):
-            kept.append(candidate)
+        for group, others in zip(groups, labels_kept, strict=True):
+            if ari(labels, others) >= SAME_CLUSTERING:
+                group.append(candidate)
+                break
+        else:
+            groups.append([candidate])
             labels_kept.append(labels)
-    return kept
+    return [replace(group[0], n_starts=sum(one.n_starts for one in group)) for group in groups]

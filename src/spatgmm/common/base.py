@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from scipy.special import logsumexp
@@ -14,6 +16,18 @@ from sklearn.exceptions import ConvergenceWarning
 def bic(log_likelihood: float, n_parameters: int, n: int) -> float:
     """Bayesian information criterion of `n` rows, smaller is better (Schwarz, 1978)."""
     return float(-2 * log_likelihood + n_parameters * np.log(n))
+
+
+@contextmanager
+def kept_if_refused(estimator: BaseEstimator) -> Iterator[None]:
+    """A refit that fails, or is interrupted, leaves the old fit as it was."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
 
 
 class LikelihoodMixture(ClusterMixin, DensityMixin, BaseEstimator):

@@ -12,14 +12,17 @@ from spatgmm.common.constraints import SEED, check_value
 _SMALLEST_RANGE = 1e-150
 
 
-def check_finite(X: np.ndarray, missing_allowed: bool = False) -> None:
-    """Refuse missing and infinite values, naming the first."""
-    bad = np.isinf(X) if missing_allowed else ~np.isfinite(X)
+def check_finite(X: np.ndarray, missing: bool | None = None) -> None:
+    """Refuse infinite values, naming the first, and missing ones unless they are `missing`.
+
+    None: they are refused, and there is no choice to hint at.
+    """
+    bad = np.isinf(X) if missing else ~np.isfinite(X)
     if bad.any():
         row, column = np.argwhere(bad)[0]
         kind = "NaN" if np.isnan(X[row, column]) else "infinity"
         hint = "complete, finite maps are needed"
-        if kind == "NaN":
+        if kind == "NaN" and missing is not None:
             hint += " (missing='em' takes NaN as missing pixels)"
         raise ValueError(
             f"X contains {kind} at row {row}, column {column} ({bad.sum()} such values in all); "
@@ -73,6 +76,8 @@ def responsibilities_from(init, n: int, n_components: int) -> np.ndarray:
         If the shape is neither, labels are not integers 0 .. G-1, a component has no map, or
         rows of responsibilities are negative or do not sum to 1.
     """
+    if np.ma.is_masked(init):
+        raise ValueError("init must be labels or responsibilities, and some are masked")
     try:
         init = np.asarray(init, dtype=float)
     except (TypeError, ValueError) as error:

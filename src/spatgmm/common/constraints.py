@@ -445,5 +445,8 @@ def _is_finite(value: Real) -> bool:
 
 
 def _shown(value: Any) -> str:
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        text = "a number of thousands of digits"
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."

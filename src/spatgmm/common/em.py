@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -131,6 +131,9 @@ class Fit(Generic[P]):
     trace: list[float]
     converged: bool
     sound: bool
+
+    #: How many starts led to this clustering.
+    n_starts: int = 1
 
     @property
     def log_likelihood(self) -> float:
@@ -268,6 +271,7 @@ def run_best(
     tol: float,
     max_iter: int,
     progress: Callable[[float], None] | None = None,
+    n_starts: Sequence[int] | None = None,
 ) -> list[Fit[P]]:
     """Rounds of some iterations from all starts that are left, and then to the end.
 
@@ -280,6 +284,8 @@ def run_best(
     starts : iterable of P
     rounds : sequence of Round
         Passed over if there is one start only.
+    n_starts : sequence of int, optional
+        How many starts each of these stands for; by default for itself.
 
     Returns
     -------
@@ -305,10 +311,11 @@ def run_best(
 
     def _extended(fit: Fit[P], n_iter: int) -> Fit[P]:
         rest = run(problem, fit.parameters, tol=tol, max_iter=n_iter, progress=progress)
-        rest.trace = fit.trace[:-1] + rest.trace
-        return rest
+        return replace(rest, trace=fit.trace[:-1] + rest.trace, n_starts=fit.n_starts)
 
     fits = [run(problem, start, tol=tol, max_iter=0) for start in starts]
+    if n_starts is not None:
+        fits = [replace(fit, n_starts=n) for fit, n in zip(fits, n_starts, strict=True)]
     for n_iter, n_kept in rounds if len(fits) > 1 else ():
         fits = distinct(further(fits, n_iter))[:n_kept]
     fits = further(fits, max_iter)

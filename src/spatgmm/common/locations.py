@@ -48,7 +48,13 @@ def check_coordinates(coordinates, n_locations: int) -> np.ndarray:
     """
     if is_grid_shape(coordinates):
         return _checked_grid(coordinates, n_locations)
-    values = np.asarray(coordinates)
+    try:
+        values = np.asarray(coordinates)
+    except ValueError:
+        raise ValueError("coordinates must be an array; its rows differ in length") from None
+    if np.ma.is_masked(coordinates):
+        row = np.argwhere(np.ma.getmaskarray(coordinates))[0][0]
+        raise ValueError(f"coordinates row {row} is masked: every location needs its place")
     if values.dtype.kind in "mM":
         raise ValueError("coordinates must be numbers, got dates or times; count them in a unit")
     try:
@@ -72,6 +78,30 @@ def check_coordinates(coordinates, n_locations: int) -> np.ndarray:
         raise ValueError(f"coordinates row {bad[0]} is not finite: {values[bad[0]]}")
     if n_locations > 1:
         _check_span(values)
+    return values
+
+
+def check_places(coordinates, n_axes: int) -> np.ndarray:
+    """Any places as a float array of shape ``(m, n_axes)``.
+
+    Raises
+    ------
+    ValueError
+        If they have another number of axes, or one is not finite.
+    """
+    try:
+        values = np.asarray(coordinates, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"coordinates must be numbers: {error}") from error
+    if values.ndim == 1 and n_axes == 1:
+        values = values[:, None]
+    if values.ndim != 2 or values.shape[1] != n_axes:
+        raise ValueError(
+            f"coordinates must have shape (m, {n_axes}), as those of the fit, got {values.shape}"
+        )
+    bad = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if bad.size:
+        raise ValueError(f"coordinates row {bad[0]} is not finite: {values[bad[0]]}")
     return values
 
 

@@ -216,6 +216,10 @@ class CosineCovariance:
         """Largest over smallest variance, exactly."""
         return float(self.variances.max() / self.variances.min())
 
+    def smallest_eigenvalue(self) -> float:
+        """The smallest variance, exactly."""
+        return float(self.variances.min())
+
     def solve(self, blocks: list[np.ndarray]) -> list[np.ndarray]:
         """``Xi^-1 v`` of maps in the basis, one per row."""
         return [block * self.precisions for block in blocks]

@@ -29,8 +29,9 @@ class Decay(ABC):
     ----------
     name, formula : str
     valid : bool
-        Whether ``1 - s`` is, up to a constant, a covariance by itself in 1, 2 and 3 dimensions, so
-        that maps can have any number of pixels.  Others need a nugget that grows with that number.
+        Whether ``1 - s`` is, up to a constant, a covariance by itself in any number of dimensions
+        (and so on closed axes and on a sphere), so that maps can have any number of pixels.  Others
+        need a nugget that grows with that number.
     parameter_names : tuple of str
         Of the shape parameters, as tables show them.
     """

@@ -6,7 +6,9 @@
 
 with ``c = a1 + a2`` the baseline covariance at the largest distance, ``tau = -a2`` the partial
 sill and ``nu = a3`` the nugget: ``K`` falls from 1 at distance 0 to 0 at the largest distance,
-and the three coefficients are far less collinear than in ``(J, D, I)``.
+and the three coefficients are far less collinear than in ``(J, D, I)``.  Where ``D`` is a sum of
+``k`` decays (:class:`spatgmm.covariance.metric.Additive`), ``K = J - D/k``, ``tau = -k a2`` and
+``c = a1 + k a2``.
 
 Here ``theta = (c, tau, nu, *shape)``, where the sigmoid decay's shape is ``beta`` alone; nothing
 outside this module knows that layout.  Matrices come as lists of blocks
@@ -31,6 +33,9 @@ PIVOT_FLOOR = 1e-10
 #: Smallest |tau|, in units of the data's variance: at 0 the shape would vanish from the model.
 _SMALLEST_TAU = 1e-6
 
+#: Of a vector that is multiplied by the inverse of a block: enough for ten percent.
+_INVERSE_ITERATIONS = 12
+
 #: The coefficients of a covariance, as the paper and tables name them.
 COEFFICIENTS = ("alpha1", "alpha2", "alpha3")
 
@@ -38,9 +43,6 @@ COEFFICIENTS = ("alpha1", "alpha2", "alpha3")
 C, TAU, NU = range(3)
 N_COEFFICIENTS = 3
 SHAPE = slice(N_COEFFICIENTS, None)
-
-#: d(a1, a2, a3) / d(c, tau, nu), with a1 = c + tau, a2 = -tau, a3 = nu.
-_TO_ALPHA = np.array([[1, 1, 0], [0, -1, 0], [0, 0, 1]], dtype=float)
 
 
 class Covariance(Protocol):
@@ -79,6 +81,9 @@ class Covariance(Protocol):
     def condition_number(self) -> float:
         """``||Xi|| ||Xi^-1||``, an estimate."""
 
+    def smallest_eigenvalue(self) -> float:
+        """Of Xi, to some percent; never too small by more than rounding."""
+
 
 class Family(ABC):
     """Covariances ``Xi(theta)`` over a set of locations, whatever the way to compute with them.
@@ -105,6 +110,14 @@ class Family(ABC):
             covariance = self.at(theta)
         return covariance
 
+    def between(self, ones: np.ndarray, others: np.ndarray, theta: np.ndarray) -> np.ndarray:
+        """``c + tau K`` between pairs of any places (m, d), shape (m,): all but the nugget."""
+        return theta[C] + theta[TAU] * self.kernel.between(ones, others, theta[SHAPE])
+
+    def nugget(self, theta: np.ndarray) -> float:
+        """``nu``."""
+        return float(theta[NU])
+
     # -- theta ---------------------------------------------------------------------------------
 
     @property
@@ -117,6 +130,11 @@ class Family(ABC):
         """The parameters as tables name them: coefficients alpha, then the shape."""
         return (*COEFFICIENTS, *self.kernel.parameter_names)
 
+    @property
+    def held(self) -> np.ndarray:
+        """Which parameters are not free to vary, shape (3 + q,)."""
+        return np.append(np.zeros(N_COEFFICIENTS, dtype=bool), self.kernel.held)
+
     def theta(self, coefficients: np.ndarray, shapes: np.ndarray) -> np.ndarray:
         """theta (..., 3 + q) of coefficients ``(c, tau, nu)`` (..., 3) and shapes (..., q)."""
         shapes = np.broadcast_to(shapes, (*coefficients.shape[:-1], np.shape(shapes)[-1]))
@@ -128,12 +146,21 @@ class Family(ABC):
 
     def alpha(self, theta: np.ndarray) -> np.ndarray:
         """The paper's ``(a1, a2, a3)`` (..., 3), J all ones, of theta (..., 3 + q)."""
-        return theta[..., :N_COEFFICIENTS] @ _TO_ALPHA.T
+        return theta[..., :N_COEFFICIENTS] @ self._to_alpha.T
+
+    def coefficients(self, alpha: np.ndarray) -> np.ndarray:
+        """The inverse of :meth:`alpha`: ``(c, tau, nu)`` (..., 3) of ``(a1, a2, a3)`` (..., 3)."""
+        return alpha @ np.linalg.inv(self._to_alpha).T
+
+    @property
+    def _to_alpha(self) -> np.ndarray:
+        """``d(a1, a2, a3) / d(c, tau, nu)``, with a1 = c + tau, a2 = -tau / k, a3 = nu."""
+        return np.array([[1, 1, 0], [0, -1 / self.kernel.n_decays, 0], [0, 0, 1]], dtype=float)
 
     def to_public(self, scale: float) -> np.ndarray:
         """``d(a1, a2, a3, *shape) / dtheta``, where a unit of the data counts `scale`."""
         jacobian = np.eye(self.n_parameters)
-        jacobian[:N_COEFFICIENTS, :N_COEFFICIENTS] = scale**2 * _TO_ALPHA
+        jacobian[:N_COEFFICIENTS, :N_COEFFICIENTS] = scale**2 * self._to_alpha
         return jacobian
 
     def free(self, held: list) -> list[int]:
@@ -333,7 +360,7 @@ class FactoredCovariance:
         inverses = []
         for factor in self.factors:
             lower, _ = lapack.dpotri(factor, lower=1)
-            inverse = lower + lower.T
+            inverse = lower.T + lower  # row-major, as moments are
             np.einsum("ii->i", inverse)[:] *= 0.5
             inverses.append(inverse)
         return inverses
@@ -350,6 +377,17 @@ class FactoredCovariance:
             reciprocal, _ = lapack.dpocon(factor, norms[-1], uplo="L")
             inverse_norms.append(1 / max(reciprocal * norms[-1], 1e-300))
         return float(max(norms) * max(inverse_norms))
+
+    def smallest_eigenvalue(self) -> float:
+        """By a few inverse iterations in each block, O(p^2): Rayleigh's quotient, from above."""
+        smallest = np.inf
+        for factor in self.factors:
+            v = np.cos(np.arange(1.0, len(factor) + 1))
+            for _ in range(_INVERSE_ITERATIONS):
+                solved, _ = lapack.dpotrs(factor, v / np.linalg.norm(v), lower=1)
+                v, before = solved, v / np.linalg.norm(v)
+            smallest = min(smallest, float(1 / (before @ solved)))
+        return smallest
 
     def mahalanobis(self, residuals: list[np.ndarray]) -> np.ndarray:
         """``(x - mu)' Xi^-1 (x - mu)`` per row of rotated residuals; they are overwritten."""

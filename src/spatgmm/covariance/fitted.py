@@ -29,7 +29,8 @@ NORMAL_95 = norm.ppf(0.975)
 class FittedCovariance:
     """One component's ``Xi = a1*J + a2*D(shape) + a3*I`` (J all ones).
 
-    Under a metric that is not the same in all directions, distances are the metric's.
+    Under a metric that is not the same in all directions, distances are the metric's.  Where decays
+    along several axes are added, this is one of them: correlation along that axis.
 
     Attributes
     ----------
@@ -41,12 +42,15 @@ class FittedCovariance:
         None where the results do not hold it: standard errors alone give no error of a curve,
         since the estimates of a1 and a2 are strongly correlated.
     decay : Decay
+    n_decays : int
+        How many are added: ``Xi = a1*J + a2*(D_1 + D_2 + ...) + a3*I``.
     """
 
     alpha: np.ndarray
     shape: np.ndarray
     covariance: np.ndarray | None
     decay: Decay
+    n_decays: int = 1
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -118,12 +122,13 @@ class FittedCovariance:
             and nugget), effective_range (in units of the coordinates).
         """
         _, a2, a3 = self.alpha
+        k = self.n_decays
         distance, distance_error = self.effective_range()
         return {
             "baseline": self.baseline(),
-            "partial_sill": (float(-a2), self._error([0, -1, 0])),
+            "partial_sill": (float(-k * a2), self._error([0, -k, 0])),
             "nugget": (float(a3), self._error([0, 0, 1])),
-            "sill": (float(a3 - a2), self._error([0, -1, 1])),
+            "sill": (float(a3 - k * a2), self._error([0, -k, 1])),
             "effective_range": (unit * distance, unit * distance_error),
         }
 
@@ -135,8 +140,9 @@ class FittedCovariance:
         return float(np.sqrt(max(gradient @ self.covariance[:3, :3] @ gradient, 0.0)))
 
     def baseline(self) -> tuple[float, float]:
-        """Covariance at the largest distance, ``a1 + a2``, and its standard error."""
-        return float(self.alpha[0] + self.alpha[1]), self._error([1, 1, 0])
+        """Covariance at the largest distance, ``a1 + k a2`` of k decays, and its standard error."""
+        k = self.n_decays
+        return float(self.alpha[0] + k * self.alpha[1]), self._error([1, k, 0])
 
     def effective_range(self) -> tuple[float, float]:
         """Scaled distance at which 5 % of the partial sill is left, and its standard error.

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.spatial.distance import pdist, squareform
 
 from spatgmm.covariance.grid import regular_grid
+from spatgmm.covariance.space import PLANE, Space
 
 #: The largest scaled distance; the decay runs from 0 at distance 0 to 1 here.
 MAX_DISTANCE = 2.0
@@ -52,21 +53,25 @@ class Geometry:
     symmetry : bool or None
         Whether to use the reflection blocks of a regular grid; ``None`` uses them where they
         exist and pay.
-    unit : float or None
-        Original units per unit of scaled distance, where these locations are some of many; by
-        default such that the largest distance is 2.
     by_offset : bool
         Whether pairs of locations count as equal only where their offsets are, not already where
         their distances are.
+    space : Space
+        Where the locations are.
+    scale : (float, ndarray) or None
+        :attr:`unit` and :attr:`extents` of the whole, where these locations are some of many.
 
     Attributes
     ----------
     delta : ndarray of shape (m,)
         The distinct scaled distances at which a decay needs to be evaluated.
-    offsets : ndarray of shape (m, d)
-        Scaled offsets that go with them; where distances are what counts, one of several each.
+    offsets : ndarray of shape (m, k)
+        Scaled offsets that go with them, along the axes of the space; where distances are what
+        counts, one of several each.
     unit : float
         Original units per unit of scaled distance.
+    extents : ndarray of shape (k,)
+        The largest scaled offset along each axis.
     ones : list of ndarray
         The constant map in each block.
     sizes : list of int
@@ -82,22 +87,24 @@ class Geometry:
         self,
         coordinates: np.ndarray,
         symmetry: bool | None = None,
-        unit: float | None = None,
         by_offset: bool = False,
+        space: Space = PLANE,
+        scale: tuple[float, np.ndarray] | None = None,
     ):
-        self.coordinates = coordinates
-        self._settings = {"symmetry": symmetry, "by_offset": by_offset}
-        grid = regular_grid(coordinates)
+        self.coordinates, self.space = coordinates, space
+        self._settings = {"symmetry": symmetry, "by_offset": by_offset, "space": space}
         if symmetry is None:
             symmetry = len(coordinates) >= _MIN_LOCATIONS_FOR_BLOCKS
-        if symmetry and grid is not None:
-            self._basis = _ReflectionBasis(*grid)
+        grid = regular_grid(coordinates) if symmetry and space.has_axes else None
+        if grid is not None:
+            self._basis = _ReflectionBasis(*grid, space)
         else:
-            self._basis = _DenseBasis(coordinates, by_offset)
+            self._basis = _DenseBasis(coordinates, by_offset, space)
         distances = np.sqrt((self._basis.offsets**2).sum(axis=1))
-        if unit is None:
+        if scale is None:
             unit = distances.max() / MAX_DISTANCE if distances.max() > 0 else 1.0
-        self.unit = unit
+            scale = unit, space.extents(coordinates) / unit
+        self.unit, self.extents = scale
         self.offsets = self._basis.offsets / self.unit
         self.delta = distances / self.unit
         self.ones = self._basis.rotate(np.ones((1, len(coordinates))))
@@ -148,11 +155,12 @@ class Geometry:
 
     def part(self, locations: np.ndarray) -> Geometry:
         """Some of the locations, at the same distances from each other."""
-        return Geometry(self.coordinates[locations], unit=self.unit, **self._settings)
+        scale = self.unit, self.extents
+        return Geometry(self.coordinates[locations], scale=scale, **self._settings)
 
     def distances(self) -> np.ndarray:
         """All scaled distances, shape (p, p)."""
-        return squareform(pdist(self.coordinates)) / self.unit
+        return squareform(pdist(self.space.embedded(self.coordinates))) / self.unit
 
 
 class _DenseBasis:
@@ -160,19 +168,20 @@ class _DenseBasis:
 
     path = Geometry.DENSE
 
-    def __init__(self, coordinates: np.ndarray, by_offset: bool):
-        p, d = coordinates.shape
+    def __init__(self, coordinates: np.ndarray, by_offset: bool, space: Space):
+        p = len(coordinates)
         rows, columns = np.triu_indices(p, 1)
-        keys = [pdist(coordinates)]
+        keys = [pdist(space.embedded(coordinates))]
         if by_offset:
             # An offset and its opposite are the same pair of locations.
-            offsets = coordinates[rows] - coordinates[columns]
+            offsets = space.offsets(coordinates[rows], coordinates[columns])
             offsets *= _sign_of_first(offsets, _RELATIVE * keys[0].max(initial=0))[:, None]
             keys = list(offsets.T)
         first, inverse = _distinct(keys)
-        self.offsets = np.zeros((len(first) + 1, d))
-        self.offsets[1:] = coordinates[rows[first]] - coordinates[columns[first]]
-        self._index = np.zeros((p, p), dtype=np.int32)
+        found = space.offsets(coordinates[rows[first]], coordinates[columns[first]])
+        self.offsets = np.concatenate([np.zeros((1, found.shape[1])), found])
+        # Of the size that numpy takes as it is: every step of every component gathers a matrix.
+        self._index = np.zeros((p, p), dtype=np.intp)
         self._index[rows, columns] = self._index[columns, rows] = inverse + 1
 
     def thinned(self, largest_block: int) -> np.ndarray | None:
@@ -180,7 +189,7 @@ class _DenseBasis:
         return None if p <= largest_block else np.arange(0, p, -(-p // largest_block))
 
     def assemble(self, values: np.ndarray) -> list[np.ndarray]:
-        return [values[self._index]]
+        return [np.take(values, self._index)]
 
     def rotate(self, X: np.ndarray) -> list[np.ndarray]:
         return [X]
@@ -200,17 +209,25 @@ class _ReflectionBasis:
     ``f_odd[i, k]  = f(|i - k|) - f(m - 1 - i - k)``,
 
     so blocks are folded from the ``p`` offsets of the grid, and no p x p matrix is ever formed.
+    Chords of a closed axis are a function of the same lags.
     """
 
     path = "reflection blocks"
 
-    def __init__(self, shape: tuple[int, ...], steps: tuple[float, ...], order: np.ndarray):
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        steps: tuple[float, ...],
+        order: np.ndarray,
+        space: Space,
+    ):
         self._shape = shape
         self._order = order  # location of the map that sits at each grid point, C order
         offsets = np.meshgrid(
             *[step * np.arange(m) for m, step in zip(shape, steps, strict=True)], indexing="ij"
         )
-        self.offsets = np.stack([offset.ravel() for offset in offsets], axis=1)
+        lags = np.stack([offset.ravel() for offset in offsets], axis=1)
+        self.offsets = space.offsets(lags, np.zeros_like(lags))
         # An axis of a single point has no odd maps.
         self._parities = list(product(*[(1, -1) if m > 1 else (1,) for m in shape]))
 

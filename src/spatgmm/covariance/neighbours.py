@@ -10,14 +10,13 @@ never at all ``p^2`` pairs.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.spatial import ConvexHull, QhullError, cKDTree
-from scipy.spatial.distance import cdist
+from scipy.spatial import cKDTree
 
 from spatgmm.covariance.geometry import MAX_DISTANCE, Geometry
+from spatgmm.covariance.space import PLANE, Space, diameter
 
 #: A generic shear far below any distance: it breaks ties between neighbours equally far away, and
 #: in the same way everywhere, so that windows on a lattice repeat.
@@ -41,6 +40,9 @@ _MOST_SEARCHED = 500
 #: Cells are halved no further: what is still together is together for all purposes.
 _MOST_HALVINGS = 20
 
+#: Binary digits of the number of a cell.
+_DIGITS_OF_CELLS = 62
+
 #: Locations of a cluster of the part that a search looks at.
 _CLUSTER = 4
 
@@ -53,8 +55,7 @@ class NeighbourGeometry:
     coordinates : ndarray of shape (p, d)
     n_neighbors : int
         Most neighbours of a location; beyond ``p - 1`` it is that.
-    unit : float or None
-        Original units per unit of scaled distance; by default the largest distance becomes 2.
+    space : Space
 
     Attributes
     ----------
@@ -68,7 +69,7 @@ class NeighbourGeometry:
     sizes_of_groups : ndarray of shape (n_groups,)
     order : ndarray of shape (p,)
         Locations, the first first.
-    delta, offsets, unit, ones, sizes, path
+    delta, offsets, unit, extents, ones, sizes, path
         As in ``Geometry``: one block, the locations in their own order.
 
     Raises
@@ -83,15 +84,19 @@ class NeighbourGeometry:
 
     path = "nearest neighbours"
 
-    def __init__(self, coordinates: np.ndarray, n_neighbors: int = 60, unit: float | None = None):
+    def __init__(self, coordinates: np.ndarray, n_neighbors: int = 60, space: Space = PLANE):
         p, d = coordinates.shape
-        self.coordinates = coordinates
+        self.coordinates, self.space = coordinates, space
         self.n_neighbors = m = min(n_neighbors, p - 1)
-        self.unit = _diameter(coordinates) / MAX_DISTANCE if unit is None else unit
+        self._points = points = space.embedded(coordinates)
+        self.unit = diameter(points) / MAX_DISTANCE
+        self.extents = space.extents(coordinates) / self.unit
         self.ones, self.sizes = [np.ones(p)], [p]
-        self._codes = _lattice_codes(coordinates)
-        self.order = _order(coordinates, self._codes)
-        tilted = coordinates[self.order] @ (np.eye(d) + _TILT[:d, :d])
+        self._codes = _lattice_codes(coordinates) if space.is_flat else None
+        self.order = _order(points, self._codes)
+        tilted = points[self.order]
+        if space.is_flat:
+            tilted = tilted @ (np.eye(d) + _TILT[:d, :d])
         earlier = _nearest_earlier(tilted, m)
         self.windows = np.empty((p, m + 1), dtype=np.int32)
         self.windows[self.order, m] = self.order
@@ -153,12 +158,18 @@ class NeighbourGeometry:
         most = min(largest_block, _MOST_SEARCHED)
         if self.n_locations <= most:
             return None
-        centres = _spread(self.coordinates)[: most // _CLUSTER]
-        return np.unique(cKDTree(self.coordinates).query(self.coordinates[centres], k=_CLUSTER)[1])
+        centres = _spread(self._points)[: most // _CLUSTER]
+        return np.unique(cKDTree(self._points).query(self._points[centres], k=_CLUSTER)[1])
 
     def part(self, locations: np.ndarray) -> Geometry:
         """Some of the locations, at the same distances from each other, all pairs of them."""
-        return Geometry(self.coordinates[locations], symmetry=False, unit=self.unit, by_offset=True)
+        return Geometry(
+            self.coordinates[locations],
+            symmetry=False,
+            by_offset=True,
+            space=self.space,
+            scale=(self.unit, self.extents),
+        )
 
     def _find_groups(self) -> np.ndarray:
         """Sets :attr:`group` and :attr:`present`; a location of each group.
@@ -197,7 +208,8 @@ class NeighbourGeometry:
             self._pairs[groups, one, other] = which.reshape(rows.shape)
         distinct, at = np.unique(np.concatenate(keys), return_index=True)
         rows, columns = np.concatenate(ends, axis=1)[:, at]
-        self.offsets = (self.coordinates[rows] - self.coordinates[columns]) / self.unit
+        offsets = self.space.offsets(self.coordinates[rows], self.coordinates[columns])
+        self.offsets = offsets / self.unit
         self.delta = np.sqrt((self.offsets**2).sum(axis=1))
         for groups, found in zip(self.chunks(), keys[1:], strict=True):
             there, pairs = self.present[groups], self._pairs[groups]
@@ -231,27 +243,6 @@ def check_memory(n_bytes: float, n_locations: int, n_neighbors: int) -> None:
             f"about {n_bytes / 2**30:.1f} GB, this machine has {memory / 2**30:.1f} GB; take fewer "
             "neighbours"
         )
-
-
-def _diameter(coordinates: np.ndarray) -> float:
-    """The largest distance between locations (1 where all are one spot).
-
-    It is that of two corners of their convex hull; distances between corners are taken some rows at
-    a time.
-    """
-    centred = coordinates - coordinates.mean(axis=0)
-    _, extents, axes = np.linalg.svd(centred, full_matrices=False)
-    rank = int((extents > 1e-12 * max(extents.max(initial=0), 1e-300)).sum())
-    if rank == 0:
-        return 1.0
-    points = centred @ axes[:rank].T
-    if rank == 1:
-        return float(np.ptp(points))
-    with suppress(QhullError):  # of too few points, or all but in a plane, each may be a corner
-        points = points[ConvexHull(points).vertices]
-    step = max(_CHUNK_VALUES // len(points), 1)
-    starts = range(0, len(points), step)
-    return float(max(cdist(points[a : a + step], points).max() for a in starts))
 
 
 def _lattice_codes(coordinates: np.ndarray) -> np.ndarray | None:
@@ -293,7 +284,7 @@ def _spread(coordinates: np.ndarray) -> np.ndarray:
     position /= position.max() or 1.0
     left = np.random.default_rng(0).permutation(p)
     order, taken = [], np.zeros(p, dtype=bool)
-    for n_cells in 2 ** np.arange(_MOST_HALVINGS):
+    for n_cells in 2 ** np.arange(min(_MOST_HALVINGS, _DIGITS_OF_CELLS // d)):
         cells = np.floor(position * n_cells).astype(np.int64)
         cells = np.ravel_multi_index(cells.T, (n_cells + 1,) * d)
         vacant = left[~np.isin(cells[left], cells[taken])]

@@ -305,21 +305,22 @@ class VecchiaCovariance:
 
     def condition_number(self) -> float:
         """Largest over smallest eigenvalue, to a few percent."""
+        return self._largest(lambda v: self.apply(v[:, None])[:, 0]) / self.smallest_eigenvalue()
+
+    def smallest_eigenvalue(self) -> float:
+        """To a percent."""
+        return self._smallest
+
+    @cached_property
+    def _smallest(self) -> float:
+        return 1 / self._largest(lambda v: self.solve([v])[0])
+
+    def _largest(self, action: Callable[[np.ndarray], np.ndarray]) -> float:
+        """The largest eigenvalue of what an action on vectors (p,) stands for."""
         p = self.family.geometry.n_locations
-        largest = [
-            eigsh(
-                LinearOperator((p, p), matvec=action, dtype=float),
-                k=1,
-                tol=0.01,
-                v0=np.cos(np.arange(p)),
-                return_eigenvectors=False,
-            )[0]
-            for action in (
-                lambda v: self.apply(v.reshape(p, 1)).ravel(),
-                lambda v: self.solve([v.ravel()])[0],
-            )
-        ]
-        return float(np.prod(largest))
+        operator = LinearOperator((p, p), matvec=lambda v: action(v.ravel()), dtype=float)
+        start = np.cos(np.arange(p))
+        return float(eigsh(operator, k=1, tol=0.01, v0=start, return_eigenvectors=False)[0])
 
     # -- the M-step ---------------------------------------------------------------------------
 
@@ -358,10 +359,12 @@ class VecchiaCovariance:
         """Coefficients and variances of every observed pixel of maps with missing ones."""
         if self not in seen.kept:
             chunks = [_IncompleteChunk(self, seen, rows) for rows in seen.chunks]
-            coefficients = np.concatenate([chunk.u for chunk in chunks])
+            # Maps without any pixel have no windows, and no chunks of them.
+            none = np.empty((0, seen.width))
+            coefficients = np.concatenate([none, *[chunk.u for chunk in chunks]])
             if len(seen.kept) == _KEPT:
                 seen.kept.pop(next(iter(seen.kept)))
-            variances = np.concatenate([chunk.d for chunk in chunks])
+            variances = np.concatenate([none[:, 0], *[chunk.d for chunk in chunks]])
             seen.kept[self] = seen.sparse(coefficients), variances
         return seen.kept[self]
 

@@ -21,6 +21,7 @@ from spatgmm.covariance.grid import regular_grid
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.covariance.metric import Metric
 from spatgmm.covariance.neighbours import NeighbourGeometry
+from spatgmm.covariance.space import PLANE, Space
 from spatgmm.covariance.vecchia import VecchiaFamily
 from spatgmm.fitting.cosine import CosineMaps
 from spatgmm.fitting.cosine_information import cosine_uncertainty
@@ -85,8 +86,11 @@ class Engine(ABC):
     @abstractmethod
     def starts(
         self, maps: Maps, model: Model, n_components: int, n_init: int, rng: np.random.Generator
-    ) -> list[Mixture]:
-        """Distinct places from where to finish, the most promising first."""
+    ) -> list[tuple[Mixture, int]]:
+        """Distinct places from where to finish, and how many starts led to each.
+
+        The most promising comes first.
+        """
 
     @abstractmethod
     def profile(
@@ -138,21 +142,31 @@ class Exact(Engine):
     metric : Metric
     symmetric : bool
         Whether data and model leave a grid's reflections alone: no missing pixels, no scales.
+    space : Space
     """
 
     name = "exact"
 
-    def __init__(self, coordinates: np.ndarray, decay: Decay, metric: Metric, symmetric: bool):
-        metric.check(coordinates.shape[1])
+    def __init__(
+        self,
+        coordinates: np.ndarray,
+        decay: Decay,
+        metric: Metric,
+        symmetric: bool,
+        space: Space = PLANE,
+    ):
+        metric.check(coordinates.shape[1], space)
         symmetry = None if symmetric and metric.reflects else False
-        geometry = Geometry(coordinates, symmetry, by_offset=metric.by_offset)
+        geometry = Geometry(coordinates, symmetry, by_offset=metric.by_offset, space=space)
         self.family = SpatialCovariance(Kernel(geometry, decay, metric))
 
     def with_gaps(self, n_neighbors):
         geometry, kernel = self.family.geometry, self.family.kernel
         if geometry.path == Geometry.DENSE:
             return self
-        return Exact(geometry.coordinates, kernel.decay, kernel.metric, symmetric=False)
+        return Exact(
+            geometry.coordinates, kernel.decay, kernel.metric, symmetric=False, space=geometry.space
+        )
 
     def maps(self, X):
         blocks = self.family.geometry.rotate(X)
@@ -167,12 +181,12 @@ class Exact(Engine):
             found = cosine_search.multistart(*in_cosines, n_components, n_init, rng)
         # Where what cosines take for a covariance is none, they have looked in the wrong place.
         if not found or any(
-            self.family.at(theta) is None for _, thetas in found for theta in thetas
+            self.family.at(theta) is None for _, thetas, _ in found for theta in thetas
         ):
             found = search.multistart(
                 divided.blocks, self.family, n_components, n_init, rng, model.mean
             )
-        return [model.mixture(maps, R, of_start) for R, of_start in found]
+        return [(model.mixture(maps, R, of_start), led) for R, of_start, led in found]
 
     def profile(self, maps, model, responsibilities, shapes=None):
         blocks = model.scales.divide(maps).blocks
@@ -207,7 +221,7 @@ class Cosine(Engine):
 
     def starts(self, maps, model, n_components, n_init, rng):
         found = cosine_search.multistart(maps, model, n_components, n_init, rng)
-        return [model.mixture(maps, responsibilities, thetas) for responsibilities, thetas in found]
+        return [(model.mixture(maps, R, of_start), led) for R, of_start, led in found]
 
     def profile(self, maps, model, responsibilities, shapes=None):
         return cosine_search.profile(maps, model, responsibilities, shapes)
@@ -229,6 +243,7 @@ class Vecchia(Engine):
     metric : Metric
     n_neighbors : int
         Earlier locations that each location depends on, given them.
+    space : Space
     """
 
     name = "vecchia"
@@ -237,10 +252,17 @@ class Vecchia(Engine):
     rounds = (Round(n_iter=3, n_kept=2),)
     n_to_complete = 2
 
-    def __init__(self, coordinates: np.ndarray, decay: Decay, metric: Metric, n_neighbors: int):
-        metric.check(coordinates.shape[1])
+    def __init__(
+        self,
+        coordinates: np.ndarray,
+        decay: Decay,
+        metric: Metric,
+        n_neighbors: int,
+        space: Space = PLANE,
+    ):
+        metric.check(coordinates.shape[1], space)
         self.family = VecchiaFamily(
-            Kernel(NeighbourGeometry(coordinates, n_neighbors), decay, metric)
+            Kernel(NeighbourGeometry(coordinates, n_neighbors, space), decay, metric)
         )
 
     def with_gaps(self, n_neighbors):
@@ -256,7 +278,7 @@ class Vecchia(Engine):
         else:
             blocks, family = self._thinned(maps)
             found = search.multistart(blocks, family, n_components, n_init, rng, model.mean)
-        return [model.mixture(maps, responsibilities, thetas) for responsibilities, thetas in found]
+        return [(model.mixture(maps, R, of_start), led) for R, of_start, led in found]
 
     def profile(self, maps, model, responsibilities, shapes=None):
         blocks, family = self._thinned(maps)
@@ -288,6 +310,7 @@ def choose(
     complete: bool,
     alike: bool,
     n_neighbors: int,
+    space: Space = PLANE,
 ) -> Engine:
     """The way to compute a likelihood.
 
@@ -305,6 +328,8 @@ def choose(
         Whether variances do not differ by location.
     n_neighbors : int
         For Vecchia.
+    space : Space
+        Where the coordinates are.
 
     Raises
     ------
@@ -312,15 +337,21 @@ def choose(
         If `likelihood` cannot be had for such data.
     """
     if likelihood == "auto":
-        likelihood = automatic(coordinates, decay, metric, complete, alike)
+        likelihood = automatic(coordinates, decay, metric, complete, alike, space)
     if likelihood == "exact":
-        return Exact(coordinates, decay, metric, symmetric=complete and alike)
+        return Exact(coordinates, decay, metric, symmetric=complete and alike, space=space)
     if not alike:
         raise ValueError(
             f"likelihood={likelihood!r} needs variance='constant'; use likelihood='exact'"
         )
     if likelihood == "vecchia":
-        return Vecchia(coordinates, decay, metric, n_neighbors)
+        return Vecchia(coordinates, decay, metric, n_neighbors, space)
+    if not space.is_flat:
+        raise ValueError(
+            "likelihood='cosine' needs open axes, since no cosine of a map closes: it cannot carry "
+            f"{'period' if space.has_axes else f'space={space.name!r}'}; use likelihood='exact' or "
+            "'vecchia'"
+        )
     if not complete:
         raise ValueError(
             "likelihood='cosine' needs complete maps, since every cosine mixes all pixels of a map;"
@@ -337,14 +368,21 @@ def for_all(names: set[str]) -> str:
 
 
 def automatic(
-    coordinates: np.ndarray, decay: Decay, metric: Metric, complete: bool, alike: bool
+    coordinates: np.ndarray,
+    decay: Decay,
+    metric: Metric,
+    complete: bool,
+    alike: bool,
+    space: Space = PLANE,
 ) -> str:
     """What ``"auto"`` is for a model of such data; arguments as in :func:`choose`."""
     p = len(coordinates)
     if not alike or p <= _LARGEST_EXACT:
         return "exact"
-    on_grid = complete and metric.reflects and regular_grid(coordinates) is not None
+    in_blocks = complete and metric.reflects and space.has_axes
+    if not in_blocks or regular_grid(coordinates) is None:
+        return "vecchia"
     # A decay without guarantee is a covariance only where the whole matrix says so.
-    if on_grid and (decay.valid or p > _LARGEST_IN_BLOCKS):
-        return "cosine"
-    return "exact" if on_grid else "vecchia"
+    if not decay.valid and p <= _LARGEST_IN_BLOCKS:
+        return "exact"
+    return "cosine" if space.is_flat else "vecchia"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from spatgmm.covariance.family import COEFFICIENTS, Family
 from spatgmm.covariance.fitted import FittedCovariance, at_bounds
+from spatgmm.covariance.metric import Curve
 from spatgmm.fitting.state import Mixture, Model
 
 #: Shape parameters that change K by less than this have no effect.
 _NO_EFFECT = 1e-10
+
+_FIXED_NOTE = "held at a given value"
 
 _IDLE_NOTE = "without effect at these estimates"
 
@@ -46,48 +49,58 @@ class Estimates:
 
     def held(self, g: int) -> list[str]:
         """Why each shape parameter of component `g` is taken as known; empty where it is not."""
+        kernel = self.family.kernel
+        effects = np.abs(kernel.derivatives(self.shapes()[g])).max(axis=1, initial=0)
+        return [
+            _FIXED_NOTE if held else note or ("" if effect > _NO_EFFECT else _IDLE_NOTE)
+            for held, note, effect in zip(kernel.held, self.at_bounds(g), effects, strict=True)
+        ]
+
+    def at_bounds(self, g: int) -> list[str]:
+        """What it means of each shape parameter of component `g` at a bound, else nothing."""
         kernel, shape = self.family.kernel, self.shapes()[g]
         bounds = at_bounds(shape, kernel.lower, kernel.upper)
-        effects = np.abs(kernel.derivatives(shape)).max(axis=1, initial=0)
         return [
-            self._bound_note(name, bound) if bound else "" if effect > _NO_EFFECT else _IDLE_NOTE
-            for name, bound, effect in zip(kernel.parameter_names, bounds, effects, strict=True)
+            self._bound_note(name, bound) if bound and not held else ""
+            for name, held, bound in zip(kernel.parameter_names, kernel.held, bounds, strict=True)
         ]
 
     def directions(self, g: int) -> dict[str, float]:
         """What the metric of component `g` says of directions; nothing where all are the same."""
         kernel = self.family.kernel
-        of_decay = len(kernel.decay.parameter_names)
-        return kernel.metric.describe(self.shapes()[g, of_decay:])
+        return kernel.metric.directions(kernel.decay, self.shapes()[g])
 
     def _bound_note(self, name: str, bound: str) -> str:
         """What it means that a shape parameter lies there."""
-        decay = self.family.kernel.decay
-        meaning = decay.at_bound(bound) if name in decay.parameter_names else ""
+        kernel = self.family.kernel
+        of_decay = name in kernel.parameter_names[kernel.of_decays]
+        meaning = kernel.decay.at_bound(bound) if of_decay else ""
         return f"{name} at its {bound} bound" + (f": {meaning}" if meaning else "")
 
-    def fitted(self, errors: np.ndarray | None = None) -> list[FittedCovariance]:
+    def fitted(self, curve: Curve, errors: np.ndarray | None = None) -> list[FittedCovariance]:
         """Each component's covariance in the units of the data.
 
         Parameters
         ----------
+        curve : Curve
+            Which of the kernel's decays, where it adds several.
         errors : ndarray of shape (G, 3 + q, 3 + q), optional
             Covariances of the estimates (:meth:`Uncertainty.public_covariances`).
         """
-        decay = self.family.kernel.decay
-        m = len(decay.parameter_names)
+        kernel = self.family.kernel
+        few = np.arange(len(COEFFICIENTS))
+        places = np.append(few, len(few) + np.arange(curve.places.start, curve.places.stop))
         of_each = [None] * len(self.mixture.weights)
         if errors is not None:
-            size = len(COEFFICIENTS) + m
             # A shape at its bound is taken as known: it adds no uncertainty.
             of_each = [
-                np.nan_to_num(error[:size, :size])
-                if np.isfinite(error[: len(COEFFICIENTS), : len(COEFFICIENTS)]).all()
+                np.nan_to_num(error[np.ix_(places, places)])
+                if np.isfinite(error[np.ix_(few, few)]).all()
                 else None
                 for error in errors
             ]
         return [
-            FittedCovariance(alpha, shape[:m], error, decay)
+            FittedCovariance(alpha, shape[curve.places], error, kernel.decay, kernel.n_decays)
             for alpha, shape, error in zip(self.alpha(), self.shapes(), of_each, strict=True)
         ]
 
@@ -121,6 +134,10 @@ class Uncertainty:
         """With nothing but NaN yet."""
         G, size = len(counts), estimates.family.n_parameters
         return cls(estimates, counts, np.full(G, np.nan), np.full((G, size, size), np.nan))
+
+    def standardised(self) -> Uncertainty:
+        """The same in the units of the mixture, where no square of a unit overflows."""
+        return replace(self, estimates=replace(self.estimates, scale=1.0))
 
     def public_covariances(self) -> np.ndarray:
         """Covariances (G, 3 + q, 3 + q) of the estimates of (a1, a2, a3, *shape).

@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from spatgmm.covariance.family import theta_from_alpha
+from spatgmm.covariance.family import FactoredCovariance, theta_from_alpha
 from spatgmm.fitting.em import EmptyComponentError, Solver, maximisation
+from spatgmm.fitting.maps import Blocks
 
 #: Where beta starts unless told otherwise.  The authors' package starts at 1 and breaks down on
 #: easy data; from 4 it did well.
@@ -66,32 +67,35 @@ class GLS(Solver):
         """
         (covariance,), (scatter,) = covariances, moments
         family = covariance.family
-        geometry = family.geometry
-        (beta,) = family.shape(covariance.theta)
-        bases = (
-            geometry.assemble(np.ones_like(geometry.delta)),
-            geometry.assemble(family.kernel.decay.value(geometry.delta, beta)),
-            [np.eye(size) for size in geometry.sizes],
-        )
-        Theta, rhs = np.zeros((3, 3)), np.zeros(3)
-        for b, (P, S) in enumerate(zip(covariance.inverse, scatter, strict=True)):
-            PB = [P @ basis[b] for basis in bases]
-            PS = P @ S
-            for k in range(3):
-                rhs[k] += np.vdot(PB[k].T, PS)
-                for m in range(3):
-                    Theta[k, m] += np.vdot(PB[k].T, PB[m])
-        alpha = np.linalg.solve(Theta, rhs)
+        alpha = _gls_step(covariance, scatter)
+        tried: dict[float, FactoredCovariance] = {}
 
         def objective(trial: float) -> float:
-            return family.at_floored(theta_from_alpha(alpha, trial), EIGENVALUE_FLOOR).objective(
-                scatter
-            )
+            tried[trial] = at = family.at_floored(theta_from_alpha(alpha, trial), EIGENVALUE_FLOOR)
+            return at.objective(scatter)
 
         (lower,), (upper,) = family.kernel.lower, family.kernel.upper
         found = minimize_scalar(objective, bounds=(lower, upper), method="bounded")
-        return [family.at_floored(theta_from_alpha(alpha, found.x), EIGENVALUE_FLOOR)]
+        return [tried[found.x]]
 
     def has_converged(self, trace: list[float], tol: float) -> bool:
         """Whether the log-likelihood moved by less than `tol`, up or down."""
         return len(trace) >= 2 and abs(trace[-1] - trace[-2]) < tol
+
+
+def _gls_step(covariance: FactoredCovariance, scatter: Blocks) -> np.ndarray:
+    """``alpha = Theta^-1 rhs`` at a component's present beta."""
+    family = covariance.family
+    geometry = family.geometry
+    (beta,) = family.shape(covariance.theta)
+    J = geometry.assemble(np.ones_like(geometry.delta))
+    D = geometry.assemble(family.kernel.decay.value(geometry.delta, beta))
+    Theta, rhs = np.zeros((3, 3)), np.zeros(3)
+    for b, (P, S) in enumerate(zip(covariance.inverse, scatter, strict=True)):
+        PB = [P @ J[b], P @ D[b], P]
+        PS = P @ S
+        for k, transposed in enumerate(np.ascontiguousarray(M.T) for M in PB):
+            rhs[k] += np.vdot(transposed, PS)
+            for m in range(3):
+                Theta[k, m] += np.vdot(transposed, PB[m])
+    return np.linalg.solve(Theta, rhs)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
-from spatgmm.covariance.fitted import NORMAL_95
+from spatgmm.covariance.fitted import NORMAL_95, FittedCovariance
 from spatgmm.covariance.geometry import MAX_DISTANCE
+from spatgmm.covariance.metric import Curve
 from spatgmm.fitting.estimates import Estimates, Uncertainty
 from spatgmm.fitting.state import MIN_MAPS, empty
 
@@ -29,28 +32,29 @@ def standard_errors(uncertainty: Uncertainty) -> pd.DataFrame:
         ``(a1, a2, a3, *shape)``.
     """
     estimates = uncertainty.estimates
-    covariances = uncertainty.public_covariances()
+    unitless = uncertainty.standardised().public_covariances()
     rows = []
     too_few = empty(uncertainty.counts)
     alpha, shapes, names = estimates.alpha(), estimates.shapes(), estimates.family.names
     for g in range(len(alpha)):
         none = _EMPTY_NOTE if too_few[g] else ""
         weight = estimates.mixture.weights[g]
-        variance = uncertainty.weight_variance[g]
-        note = none or (_NO_INFORMATION_NOTE if np.isnan(variance) else "")
-        rows.append(_row(g, "weight", weight, variance, note=note))
+        error = _root(uncertainty.weight_variance[g])
+        note = none or (_NO_INFORMATION_NOTE if np.isnan(error) else "")
+        rows.append(_row(g, "weight", weight, error, note=note))
         correction = 1.0
         if estimates.model.mean.is_free:
             correction = uncertainty.counts[g] / max(uncertainty.counts[g] - 1, 1)
         values = [*alpha[g], *shapes[g]]
         held = [""] * len(alpha[g]) + estimates.held(g)
-        variances = np.diag(covariances[g])
+        errors = _root(np.diag(unitless[g]))
+        errors[: len(alpha[g])] *= estimates.scale**2
         for k, (name, value, why) in enumerate(zip(names, values, held, strict=True)):
             note = none or why
-            if not note and np.isnan(variances[k]):
+            if not note and np.isnan(errors[k]):
                 note = _NO_INFORMATION_NOTE
             scaled = correction if k < len(alpha[g]) else 1.0
-            row = _row(g, name, value, variances[k], scaled, note)
+            row = _row(g, name, value, errors[k], scaled, note)
             if not row["note"] and not row["lower"] <= value <= row["upper"]:
                 row["note"] = (
                     f"the interval is about {scaled * value:.4g}: corrected for the free mean"
@@ -58,12 +62,16 @@ def standard_errors(uncertainty: Uncertainty) -> pd.DataFrame:
             rows.append(row)
     table = pd.DataFrame(rows)
     # Lists, not an array: pandas compares attributes when frames are joined.
-    table.attrs["covariance"] = covariances.tolist()
+    table.attrs["covariance"] = uncertainty.public_covariances().tolist()
     return table
 
 
-def _row(component, parameter, estimate, variance, correction=1.0, note="") -> dict:
-    std_error = np.sqrt(variance) if variance >= 0 else np.nan
+def _root(variances):
+    """Standard errors; NaN where a variance is none."""
+    return np.sqrt(np.where(variances >= 0, variances, np.nan))
+
+
+def _row(component, parameter, estimate, std_error, correction=1.0, note="") -> dict:
     half = NORMAL_95 * std_error
     return {
         "component": component,
@@ -78,11 +86,23 @@ def _row(component, parameter, estimate, variance, correction=1.0, note="") -> d
 
 def geostatistics(estimates: Estimates, uncertainty: Uncertainty | None = None) -> pd.DataFrame:
     """Baseline, partial sill, nugget, sill, effective range; errors by the delta method."""
+    first, *others = estimates.family.kernel.curves
     rows = []
-    errors = None if uncertainty is None else uncertainty.public_covariances()
-    for g, fitted in enumerate(estimates.fitted(errors)):
-        quantities = fitted.quantities(estimates.family.geometry.unit)
+    # Without units until the end: squares of alpha overflow long before alpha does.
+    errors = None if uncertainty is None else uncertainty.standardised().public_covariances()
+    plain = replace(estimates, scale=1.0)
+    further = [(curve, plain.fitted(curve, errors)) for curve in others]
+    for g, fitted in enumerate(plain.fitted(first, errors)):
+        quantities = fitted.quantities(first.unit)
+        if first.axis is not None:
+            along = quantities.pop("effective_range")
+            quantities[f"effective_range_axis{first.axis}"] = along
+        for curve, of_curve in further:
+            along = of_curve[g].quantities(curve.unit)["effective_range"]
+            quantities[f"effective_range_axis{curve.axis}"] = along
         for name, (value, std_error) in quantities.items():
+            if not name.startswith("effective_range"):
+                value, std_error = estimates.scale**2 * value, estimates.scale**2 * std_error
             row = {"component": g, "quantity": name, "estimate": value}
             if uncertainty is not None:
                 half = NORMAL_95 * std_error
@@ -94,26 +114,40 @@ def geostatistics(estimates: Estimates, uncertainty: Uncertainty | None = None) 
 
 
 def correlogram(estimates: Estimates, distances=None) -> pd.DataFrame:
-    """``corr(delta) = Xi(delta) / Xi(0)`` per component."""
-    family = estimates.family
-    largest = MAX_DISTANCE * family.geometry.unit
-    if distances is None:
-        distances = np.linspace(0, largest, 200)
-    distances = np.asarray(distances, dtype=float)
-    if distances.ndim != 1 or not ((distances >= 0) & (distances <= largest * (1 + 1e-9))).all():
-        raise ValueError(f"distances must be a list of numbers from 0 to the largest, {largest:g}")
-    delta = np.minimum(distances / family.geometry.unit, MAX_DISTANCE)
+    """``corr(delta) = Xi(delta) / Xi(0)`` per component, along each axis that has its own decay."""
+    curves = estimates.family.kernel.curves
+    largest = MAX_DISTANCE * max(curve.unit for curve in curves)
+    if distances is not None:
+        distances = np.asarray(distances, dtype=float)
+        inside = (distances >= 0) & (distances <= largest * (1 + 1e-9))
+        if distances.ndim != 1 or not inside.all():
+            raise ValueError(
+                f"distances must be a list of numbers from 0 to the largest, {largest:g}"
+            )
     return pd.concat(
         [
-            pd.DataFrame(
-                {
-                    "component": g,
-                    "distance": distances,
-                    "scaled_distance": delta,
-                    "correlation": np.where(delta > 0, fitted.correlation(delta), 1.0),
-                }
-            )
-            for g, fitted in enumerate(estimates.fitted())
+            _along(g, curve, fitted, distances)
+            for g in range(len(estimates.mixture.weights))
+            for curve in curves
+            for fitted in [estimates.fitted(curve)[g]]
         ],
         ignore_index=True,
+    )
+
+
+def _along(component, curve: Curve, fitted: FittedCovariance, distances) -> pd.DataFrame:
+    """Correlation at those of the distances that the curve has."""
+    largest = MAX_DISTANCE * curve.unit
+    if distances is None:
+        distances = np.linspace(0, largest, 200)
+    distances = distances[distances <= largest * (1 + 1e-9)]
+    delta = np.minimum(distances / curve.unit, MAX_DISTANCE)
+    return pd.DataFrame(
+        {
+            "component": component,
+            **({} if curve.axis is None else {"axis": curve.axis}),
+            "distance": distances,
+            "scaled_distance": delta,
+            "correlation": np.where(delta > 0, fitted.correlation(delta), 1.0),
+        }
     )

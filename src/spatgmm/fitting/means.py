@@ -20,6 +20,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 
 from spatgmm.covariance.family import Covariance
 from spatgmm.covariance.geometry import Geometry
+from spatgmm.covariance.space import PLANE, Space
 from spatgmm.fitting.maps import Blocks, Maps
 from spatgmm.fitting.options import AUTO
 
@@ -55,6 +56,15 @@ class Mean(ABC):
     @abstractmethod
     def basis(self, geometry: Geometry) -> Blocks:
         """The maps that span a mean, (k, p_b) block by block."""
+
+    def trend(
+        self, coordinates: np.ndarray, elsewhere: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What is known of a mean beyond its own locations: maps (k, p) there and (k, m) elsewhere.
+
+        A mean that is known at its locations alone has a level, by default.
+        """
+        return np.ones((1, len(coordinates))), np.ones((1, len(elsewhere)))
 
     def estimates(
         self,
@@ -151,6 +161,9 @@ class ZeroMean(Mean):
     def basis(self, geometry):
         return [np.empty((0, size)) for size in geometry.sizes]
 
+    def trend(self, coordinates, elsewhere):
+        return np.empty((0, len(coordinates))), np.empty((0, len(elsewhere)))
+
 
 class SmoothMean(ConstantMean):
     """A few low cosines of the coordinates: up to `n_waves` half waves along each axis.
@@ -170,14 +183,19 @@ class SmoothMean(ConstantMean):
         self._waves = [of_axes for of_axes in waves if sum(of_axes) <= n_waves]
 
     def basis(self, geometry):
-        coordinates = geometry.coordinates
+        return geometry.rotate(self.trend(geometry.coordinates, geometry.coordinates[:0])[0])
+
+    def trend(self, coordinates, elsewhere):
         low, high = coordinates.min(axis=0), coordinates.max(axis=0)
         # Grid points are the middles of their cells, so that on a grid these are DCT-II's cosines.
         steps = [np.diff(np.unique(column)).min(initial=np.inf) for column in coordinates.T]
         margin = np.where(np.isfinite(steps), steps, 1.0) / 2
-        along = np.pi * (coordinates - low + margin) / (high - low + 2 * margin)
-        vectors = np.array([np.cos(along * waves).prod(axis=1) for waves in self._waves])
-        return geometry.rotate(vectors[_independent(vectors)])
+        found = []
+        for places in (coordinates, elsewhere):
+            along = np.pi * (places - low + margin) / (high - low + 2 * margin)
+            found.append(np.array([np.cos(along * waves).prod(axis=1) for waves in self._waves]))
+        kept = _independent(found[0])
+        return found[0][kept], found[1][kept]
 
 
 _MEANS = {mean.name: mean for mean in (FreeMean(), ConstantMean(), CommonMean(), ZeroMean())}
@@ -188,11 +206,23 @@ def of(name: str, dimensions: int, n_waves: int | None = None) -> Mean:
     return _MEANS[name] if n_waves is None else SmoothMean(n_waves, dimensions)
 
 
-def candidates(name: str, dimensions: int) -> list[Mean]:
-    """The means that ``mean=name`` stands for, among which BIC chooses."""
+def candidates(name: str, dimensions: int, space: Space = PLANE) -> list[Mean]:
+    """The means that ``mean=name`` stands for, among which BIC chooses.
+
+    Raises
+    ------
+    ValueError
+        If there is no such mean in that space.
+    """
     if name == AUTO:
-        names = ("free", "constant", "common", "smooth")
+        names = ("free", "constant", "common", *(["smooth"] if space.is_flat else []))
         return [mean for one in names for mean in candidates(one, dimensions)]
+    if name == SmoothMean.name and not space.is_flat:
+        option = "period" if space.has_axes else f"space={space.name!r}"
+        raise ValueError(
+            f"mean='smooth' is made of cosines, which do not close: not with {option}; use "
+            "mean='free' or 'constant'"
+        )
     if name == SmoothMean.name:
         return [of(name, dimensions, n_waves) for n_waves in SMOOTHNESS]
     return [of(name, dimensions)]

@@ -11,13 +11,19 @@ from typing import Any
 
 from spatgmm.common import constraints
 from spatgmm.common.constraints import (
+    ABSENT,
     FLAG,
+    NOTHING,
     SEED,
     Choice,
     Either,
     Integer,
+    Keys,
+    List,
+    Named,
     Number,
     Parameter,
+    Text,
     given,
     optional,
 )
@@ -39,6 +45,18 @@ DECAYS = (*ONE_PARAMETER_DECAYS, "ispline")
 #: Other names of the same decays.
 DECAY_ALIASES = ("matern12",)
 
+#: Parameters of a mixture to start from.
+STARTING_PARAMETERS = Keys(
+    {
+        "weights": Parameter(ABSENT, given("an array of shape (G,)"), "equal if not given"),
+        "means": Parameter(ABSENT, given("an array of shape (G, p)"), "mean maps"),
+        "alpha": Parameter(ABSENT, given("an array of shape (G, 3)"), "coefficients"),
+        "shape": Parameter(
+            ABSENT, given("an array of shape (G, q)"), "parameters of decay and metric"
+        ),
+    }
+)
+
 #: All parameters of :class:`spatgmm.SpatialGaussianMixture`, in the order of its signature.
 OPTIONS = {
     "n_components": Parameter(2, Integer(1), "number of components"),
@@ -57,8 +75,8 @@ OPTIONS = {
     ),
     "metric": Parameter(
         "isotropic",
-        Choice("isotropic", "axes", "rotated", AUTO),
-        "whether correlation has a direction",
+        Choice("isotropic", "axes", "rotated", "additive", AUTO),
+        "whether correlation has a direction, or decays along axes are added",
     ),
     "variance": Parameter(
         "constant", Choice("constant", "location"), "whether the variance differs by location"
@@ -77,16 +95,35 @@ OPTIONS = {
         "exact, in cosines (large grids), or by nearest neighbours (any large set of locations)",
     ),
     "n_neighbors": Parameter(60, Integer(1), "neighbours of a location, for vecchia"),
+    "space": Parameter(
+        "plane",
+        Choice("plane", "sphere"),
+        "plane, or sphere: coordinates are longitude and latitude in degrees, lengths in km",
+    ),
+    "period": Parameter(
+        None,
+        Either(Number(above=0), List(optional(Number(above=0)), 1, 3), NOTHING),
+        "circumference of each axis that closes, in the unit of the coordinates",
+    ),
     "solver": Parameter("scoring", Choice("scoring", "gls"), "Fisher scoring, or the paper's GLS"),
     "init": Parameter(
         "multistart",
-        Either(Choice("multistart", "kmeans"), given("labels (n,) or responsibilities (n, G)")),
-        "many starts, one from k-means, or one from labels or responsibilities",
+        Either(
+            Choice("multistart", "kmeans"),
+            STARTING_PARAMETERS,
+            given("labels (n,) or responsibilities (n, G)"),
+        ),
+        "many starts, one from k-means, or one from labels, responsibilities or parameters",
     ),
     "n_init": Parameter(10, Integer(1), "starts per round of the search"),
     "tol": Parameter(1e-4, Number(above=0), "absolute tolerance on the log-likelihood"),
     "max_iter": Parameter(500, Integer(1), "largest number of exact EM iterations"),
     "random_state": Parameter(None, SEED, "seed of all random starts"),
+    "fixed": Parameter(
+        None,
+        optional(Named(Text(r"[a-z]\w*", "the name of a parameter"), Number(), least=1)),
+        "parameters of decay and metric that are held, by name: {beta: 2.5}",
+    ),
     "beta_init": Parameter(None, optional(Number(above=0)), "first beta of a single start"),
     "verbose": Parameter(False, FLAG, "show progress on standard error"),
 }
@@ -99,6 +136,7 @@ PAPER_ONLY = {
     "sharing": Choice("none"),
     "missing": Choice("error"),
     "likelihood": Choice("exact", AUTO),
+    "fixed": NOTHING,
 }
 
 
@@ -110,7 +148,11 @@ def check(values: Mapping[str, Any]) -> None:
     ValueError
         With everything that is wrong, each by its name.
     """
-    constraints.check(constraints.Keys(OPTIONS), values)
+    constraints.check(Keys(OPTIONS), values)
+    if values["fixed"] is not None and values["beta_init"] is not None:
+        raise ValueError("fixed, beta_init: give one of the two; what is held needs no start")
+    if values["space"] == "sphere" and values["period"] is not None:
+        raise ValueError("period: a sphere (space='sphere') is closed already; leave period out")
     if values["solver"] == "gls":
         for name, rule in PAPER_ONLY.items():
             for problem in rule.problems(values[name]):

@@ -50,9 +50,9 @@ class Scoring(Solver):
         """Covariances that suit the responsibilities at the starting shape."""
         shapes = None
         if self.beta_init is not None:
-            shapes, _ = model.family.kernel.grid()
-            shapes = shapes[:1].copy()
-            shapes[0, 0] = self.beta_init
+            kernel = model.family.kernel
+            shapes = kernel.grid()[0][:1].copy()
+            shapes[0, [curve.places.start for curve in kernel.curves]] = self.beta_init
         thetas = engine.profile(maps, model, responsibilities, shapes)
         return model.mixture(maps, responsibilities, thetas)
 

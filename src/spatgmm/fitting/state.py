@@ -52,7 +52,9 @@ class Model:
     def n_parameters(self, n_components: int) -> int:
         """Free parameters of a mixture."""
         p = self.family.geometry.n_locations
-        of_covariances = int(self.shared.sum() + n_components * (~self.shared).sum())
+        free = ~self.family.held
+        own = n_components * (free & ~self.shared).sum()
+        of_covariances = int((free & self.shared).sum() + own)
         of_means = self.mean.n_parameters(n_components, self.basis)
         return n_components - 1 + of_means + of_covariances + self.scales.n_parameters(p)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from spatgmm.common.constraints import FLAG, Parameter
+from spatgmm.common.constraints import FLAG, Choice, Parameter, Rule
 from spatgmm.covariance.metric import DIRECTIONS
 from spatgmm.data import Dataset
 from spatgmm.fitting.options import OPTIONS, PAPER_ONLY
@@ -25,11 +25,16 @@ SCORING = {
     if name not in ("n_components", "coordinates", "solver", "random_state")
 } | {"standard_errors": Parameter(False, FLAG, "compute standard errors of the parameters")}
 
+
+def _leaves_a_choice(rule: Rule) -> bool:
+    return isinstance(rule, Choice) and len(rule.names) > 1
+
+
 #: What the paper's algorithm takes, which leaves no choice in some.
 PAPER = {
     name: replace(option, rule=PAPER_ONLY.get(name, option.rule))
     for name, option in SCORING.items()
-    if name not in PAPER_ONLY or len(PAPER_ONLY[name].names) > 1
+    if name not in PAPER_ONLY or _leaves_a_choice(PAPER_ONLY[name])
 }
 
 

@@ -30,5 +30,6 @@ def fit(data: Dataset, n_components: int, rng: np.random.Generator, linkage: str
     return FitResult(labels=model.fit_predict(data.X))
 
 
-# Optional: REQUIRES = ("package",) for R packages, which spatgmm.common.r.session gives; and
+# Optional: REQUIRES = ("package",) for R packages, which spatgmm.common.r.session gives;
+# SECONDS = 0.02, what a fit of 200 maps of 100 pixels takes, roughly: it orders a study's jobs; and
 # supports(data, n_components), None if the method can run on these data, else the reason.

@@ -8,6 +8,7 @@ from spatgmm.data import Dataset
 from spatgmm.methods import FitResult, _gaussian_mixture
 
 LABEL = "GMM, full covariance"
+SECONDS = 0.03
 DEFAULTS = _gaussian_mixture.DEFAULTS
 
 

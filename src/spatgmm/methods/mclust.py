@@ -16,6 +16,7 @@ from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
 
 LABEL = "MCLUST"
+SECONDS = 0.3
 REQUIRES = ("mclust",)
 
 #: Volume, shape and orientation: equal (E), variable (V), or of the identity matrix (I).

@@ -12,6 +12,7 @@ from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
 
 LABEL = "Matrix normals"
+SECONDS = 0.2
 DEFAULTS = {name: options.MATRIX_NORMAL[name] for name in ("n_init", "tol", "max_iter")}
 
 

@@ -12,6 +12,7 @@ from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
 
 LABEL = "PGMM"
+SECONDS = 0.6
 DEFAULTS = {
     "models": Parameter(
         None, optional(List(Choice(*MODELS), 1)), "models to try; None: all twelve"

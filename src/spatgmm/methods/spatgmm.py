@@ -8,6 +8,7 @@ from spatgmm.data import Dataset
 from spatgmm.methods import FitResult, _spatgmm
 
 LABEL = "SpatGMM"
+SECONDS = 0.15
 DEFAULTS = _spatgmm.SCORING
 
 

@@ -8,6 +8,7 @@ from spatgmm.data import Dataset
 from spatgmm.methods import FitResult, _spatgmm
 
 LABEL = "SpatGMM, GLS"
+SECONDS = 0.3
 DEFAULTS = _spatgmm.PAPER
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from spatgmm.common.errors import NoSuchFileError, UsageError
 from spatgmm.data import Dataset
-from spatgmm.reading import arrays, fill, labelled, long, table, text
+from spatgmm.reading import arrays, fill, labelled, long, places, table, text
 from spatgmm.reading.grids import grid_shape
 from spatgmm.reading.stack import Stack
 from spatgmm.reading.table import Table, from_parquet
@@ -49,12 +49,15 @@ class Reading:
         Names of the locations, where the file has them.
     notes : list of str
         What was found and may not be what was meant.
+    degrees : str or None
+        Names of the columns of coordinates that seem to be longitude and latitude.
     """
 
     data: Dataset
     names: list[str] | None = None
     places: list[str] | None = None
     notes: list[str] = field(default_factory=list)
+    degrees: str | None = None
 
 
 def read(
@@ -127,7 +130,9 @@ def read(
     shape = given if isinstance(given, tuple) else stack.shape or grid_shape(locations)
     description = f"maps in {maps}"
     data = Dataset(stack.values, locations, None, (), shape, description, maps, missing=missing)
-    return Reading(data, stack.names, stack.places, notes)
+    axes = (columns or given.names) if isinstance(given, Table) else stack.axes
+    degrees = places.degrees(axes, locations)
+    return Reading(data, stack.names, stack.places, notes, degrees)
 
 
 def read_table(path: str) -> Table:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.lib import format as npy
 
 from spatgmm.common.errors import UsageError
+from spatgmm.common.words import shown
 from spatgmm.reading.stack import Stack
-from spatgmm.reading.words import first_line, listed, missing_hint, shown
+from spatgmm.reading.words import first_line, listed, missing_hint
 
 #: Maps, rows, columns, slices.
 _MOST_AXES = 4
@@ -52,6 +53,8 @@ def pick(path: str, name: str | None, known, kind: str) -> str:
         return name
     if name is None and len(known) == 1:
         return known[0]
+    if not known:
+        raise ValueError(f"{path}: holds no {kind} of maps")
     missing = f"has no {kind} {shown(name)}" if name else f"holds {len(known)} {kind}s"
     raise UsageError(f"{path}: {missing}; choose {path}:NAME, NAME one of {listed(known)}")
 

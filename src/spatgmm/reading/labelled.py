@@ -6,6 +6,7 @@ Both libraries are extras of this package, imported where a file needs them.
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +24,12 @@ from spatgmm.reading.words import first_line, listed
 #: Dimensions that hold several values of one place.
 _NO_SPACE = {"variable", "variables", "band", "bands", "channel", "channels"}
 
+#: Dimensions that count maps, wherever they stand.
+_MAPS = {"time", "t", "date", "map", "maps", "sample", "samples", "image", "images", "member"}
+
+#: Last dimensions of variables that say where cells end.
+_BOUNDS = {"bnds", "bounds", "nbnd", "nv", "vertices"}
+
 #: Axes of maps at most: rows, columns, slices.
 _MOST_AXES = 3
 
@@ -33,7 +40,7 @@ def is_labelled(X) -> bool:
 
 
 def from_labelled(array, where: str = "X") -> Stack:
-    """The maps in an xarray.DataArray whose first dimension counts them.
+    """The maps in an xarray.DataArray, whose first dimension counts them or one of times.
 
     Coordinates are those of the other dimensions, their indices where they have none; coordinates
     named longitude and latitude (or x and y) that span both dimensions of a curved grid go before.
@@ -45,8 +52,10 @@ def from_labelled(array, where: str = "X") -> Stack:
         )
     if array.dtype.kind not in "iufb":
         raise ValueError(f"{where} holds {array.dtype}, not numbers")
+    maps = _maps_dimension(array)
+    array = array.transpose(maps, ...)
     values = np.asarray(array.values, dtype=float)
-    maps, *space = array.dims
+    space = array.dims[1:]
     if several := [dim for dim in space if str(dim).lower() in _NO_SPACE]:
         raise ValueError(f"{where}: dimension {several[0]!r} is no space; select one of its values")
     shape = values.shape[1:]
@@ -54,13 +63,26 @@ def from_labelled(array, where: str = "X") -> Stack:
     if maps in array.coords and array.coords[maps].ndim == 1:
         # pandas writes dates without an hour where none has one.
         names = pd.Index(array.coords[maps].to_numpy()).astype(str).tolist()
-    coordinates = _curved(array, space)
+    coordinates, axes = _curved(array, space)
     if coordinates is None:
-        axes = [_axis(array, dim, where) for dim in space]
-        columns = [axis[i] for axis, i in zip(axes, _indices(shape), strict=True)]
-        coordinates = np.stack(columns, axis=1)
-        coordinates = coordinates[:, _by_axis(space)]
-    return Stack(values.reshape(len(values), -1), shape, coordinates, names)
+        along = [_axis(array, dim, where) for dim in space]
+        columns = [axis[i] for axis, i in zip(along, _indices(shape), strict=True)]
+        order = _by_axis(space)
+        coordinates = np.stack(columns, axis=1)[:, order]
+        axes = [str(space[i]) for i in order]
+    return Stack(values.reshape(len(values), -1), shape, coordinates, names, axes=axes)
+
+
+def _maps_dimension(array):
+    """The first dimension, unless another one alone holds times or is named for what maps are."""
+
+    def counts_maps(dim) -> bool:
+        dates = dim in array.coords and array.coords[dim].dtype.kind in "mM"
+        return dates or str(dim).lower() in _MAPS
+
+    first, *others = array.dims
+    likely = [dim for dim in others if counts_maps(dim)]
+    return likely[0] if len(likely) == 1 and not counts_maps(first) else first
 
 
 def _indices(shape: tuple[int, ...]) -> np.ndarray:
@@ -87,8 +109,8 @@ def _by_axis(names) -> list[int]:
     return sorted(range(len(axes)), key=lambda i: axes[i])
 
 
-def _curved(array, space) -> np.ndarray | None:
-    """Coordinates that depend on all dimensions of space, as those of a curved grid."""
+def _curved(array, space) -> tuple[np.ndarray | None, list[str]]:
+    """Coordinates that depend on all dimensions, as those of a curved grid, and their names."""
     spanning = [
         name
         for name, values in array.coords.items()
@@ -98,11 +120,10 @@ def _curved(array, space) -> np.ndarray | None:
         and values.dtype.kind in "iuf"
     ]
     if len(spanning) < min(2, len(space)) or len(spanning) > _MOST_AXES:
-        return None
+        return None, []
     spanning = [spanning[i] for i in _by_axis(spanning)]
-    return np.stack([array.coords[name].to_numpy().ravel() for name in spanning], axis=1).astype(
-        float
-    )
+    columns = [array.coords[name].to_numpy().ravel() for name in spanning]
+    return np.stack(columns, axis=1).astype(float), [str(name) for name in spanning]
 
 
 def from_netcdf(path: str, name: str | None) -> Stack:
@@ -120,8 +141,13 @@ def _from_dataset(path: str, name: str | None, extra: str, options: dict) -> Sta
     if extra == "zarr":
         _library("zarr", path, extra)
     try:
-        with xarray.open_dataset(path, **options) as data:
-            maps = [key for key, values in data.data_vars.items() if values.ndim > 1]
+        # Whether a store keeps a summary of its parts matters to its speed alone.
+        with warnings.catch_warnings(action="ignore"), xarray.open_dataset(path, **options) as data:
+            maps = [
+                key
+                for key, values in data.data_vars.items()
+                if values.ndim > 1 and str(values.dims[-1]).lower() not in _BOUNDS
+            ]
             return from_labelled(data[pick(path, name, maps, "variable")], path)
     except (UsageError, MemoryError):
         raise
@@ -141,7 +167,9 @@ def from_geotiff(path: str, name: str | None) -> Stack:
     except Exception as error:  # rasterio and GDAL raise errors of many kinds
         raise ValueError(f"{path}: cannot be read as GeoTIFF: {first_line(error)}") from None
     row, column = _indices(values.shape[1:])
-    x, y = transform * (column + 0.5, row + 0.5)
+    row, column = row + 0.5, column + 0.5
+    x = transform.a * column + transform.b * row + transform.c
+    y = transform.d * column + transform.e * row + transform.f
     return Stack(
         values.reshape(len(values), -1),
         values.shape[1:],

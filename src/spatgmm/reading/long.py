@@ -111,7 +111,8 @@ def maps(
     X[number, place] = values
     first = np.full(len(names), -1)
     first[number[::-1]] = rows[::-1]
-    return Stack(X, coordinates=sites, names=places.as_names(pd.Series(names))), first
+    axes = [table.names[column] for column in which.axes]
+    return Stack(X, None, sites, places.as_names(pd.Series(names)), axes=axes), first
 
 
 def _check_complete(table, which, number, names, place, sites) -> None:

@@ -29,6 +29,9 @@ _AXES = (
 #: The axis of rows: whoever names it lists columns within rows.
 ROWS = 1
 
+#: Names of degrees on a sphere.
+_LONGITUDES, _LATITUDES = ("longitude", "lon", "long", "lng"), ("latitude", "lat")
+
 #: Pairs of axes that measure the same in other words.
 _RIVALS = ((0, 3), (1, 2))
 
@@ -46,13 +49,37 @@ _AROUND = re.compile(r"\(.*?\)|\[.*?\]|coordinates?|coords?|pos|pixel|index|[_\s
 
 def axis_of(name) -> int | None:
     """Which axis a column of that name measures, None where the name says nothing."""
-    text = str(name).strip().lower()
-    bare = re.sub(r"[\s_.:\-]+", "", _AROUND.sub("", text)) or text
-    for candidate in (text, bare):
+    for candidate in _readings(name):
         for axis, names in enumerate(_AXES):
             if candidate in names:
                 return axis
     return None
+
+
+def degrees(names: Sequence | None, coordinates: np.ndarray) -> str | None:
+    """What to call coordinates (p, d) that look like degrees on the earth; None where they do not.
+
+    Parameters
+    ----------
+    names : sequence or None
+        Of their columns; None where they have none.
+    coordinates : ndarray of shape (p, d)
+        Longitude first, as :func:`choose` puts it.
+    """
+    found = [
+        next((str(name) for name in names or () if set(_readings(name)) & set(known)), None)
+        for known in (_LONGITUDES, _LATITUDES)
+    ]
+    if None in found or coordinates.shape[1] < 2:
+        return None
+    longitude, latitude = np.abs(coordinates[:, :2]).max(axis=0)
+    return listed(found) if longitude <= 360 and latitude <= 90 else None
+
+
+def _readings(name) -> tuple[str, str]:
+    """A name in lower case, as it is and without what stands around it."""
+    text = str(name).strip().lower()
+    return text, re.sub(r"[\s_.:\-]+", "", _AROUND.sub("", text)) or text
 
 
 def is_index_name(name) -> bool:

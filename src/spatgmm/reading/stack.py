@@ -7,13 +7,11 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from spatgmm.common.locations import check_coordinates, grid_coordinates
+from spatgmm.common.locations import check_coordinates, grid_coordinates, is_grid_shape
 from spatgmm.reading import places
 from spatgmm.reading.grids import check_grid, row_length
-
-#: Beyond it the squares of values overflow.
-_LARGEST = 1e150
 
 #: Fewer values are not taken for a flattened square.
 _SMALLEST_SQUARE = 16
@@ -35,6 +33,8 @@ class Stack:
         Of the maps.
     places : list or None
         Names of the places: the columns of a table.
+    axes : list of str or None
+        Names of the columns of `coordinates`.
     """
 
     values: np.ndarray
@@ -42,6 +42,7 @@ class Stack:
     coordinates: np.ndarray | None = None
     names: list[str] | None = None
     places: list | None = None
+    axes: list[str] | None = None
 
     def locations(self, given=None) -> np.ndarray:
         """Coordinates (p, d) of the places.
@@ -63,6 +64,34 @@ class Stack:
         if self.shape is not None:
             check_grid(self.shape, coordinates)
         return coordinates
+
+    def check_degrees(self, given) -> None:
+        """Refuse places on the earth that are nothing but the indices of a grid."""
+        if is_grid_shape(given) or (given is None and self.coordinates is None):
+            raise ValueError(
+                "space='sphere' needs coordinates in degrees, of 2 columns: longitude and "
+                "latitude; rows and columns of a grid are none"
+            )
+
+    def warn_of_degrees(self, given, coordinates: np.ndarray, stacklevel: int) -> None:
+        """Warn where the names of coordinates say that they are degrees, not places in a plane.
+
+        Parameters
+        ----------
+        given : as for :meth:`locations`
+        coordinates : ndarray of shape (p, d)
+            What became of it.
+        """
+        names = list(given.columns) if isinstance(given, pd.DataFrame) else None
+        told = places.degrees(self.axes if given is None else names, coordinates)
+        if told is not None:
+            warnings.warn(
+                f"coordinates: {told} were taken for a plane. If they are degrees, say "
+                "space='sphere': distances are then those on the earth, in km. If a plane is "
+                "meant, pass the numbers without names (an array) to be spared this warning",
+                UserWarning,
+                stacklevel=stacklevel + 1,
+            )
 
     def _own(self, p: int) -> np.ndarray:
         if self.coordinates is not None:
@@ -103,15 +132,3 @@ class Stack:
 def _unitless(coordinates: np.ndarray) -> np.ndarray:
     span = np.ptp(coordinates, axis=0)
     return (coordinates - coordinates.min(axis=0)) / np.where(span > 0, span, 1)
-
-
-def check_size(values: np.ndarray, name: str = "X") -> None:
-    """Refuse numbers whose squares overflow, naming the first; NaN and infinity pass."""
-    with np.errstate(invalid="ignore"):
-        bad = np.argwhere((np.abs(values) > _LARGEST) & np.isfinite(values))
-    if bad.size:
-        row, column = bad[0]
-        raise ValueError(
-            f"{name} has {values[row, column]:.3g} at row {row}, column {column}: beyond "
-            f"{_LARGEST:g} its square overflows; take another unit"
-        )

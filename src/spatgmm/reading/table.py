@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from spatgmm.common.errors import UsageError
+from spatgmm.common.words import shown
 from spatgmm.reading import places
 from spatgmm.reading.stack import Stack
 from spatgmm.reading.words import (
@@ -20,7 +21,6 @@ from spatgmm.reading.words import (
     is_number,
     listed,
     missing_hint,
-    shown,
 )
 
 #: Numbers that a processor's cache holds.

@@ -48,22 +48,38 @@ _GROUPED = {
 #: The other mark.
 _THOUSANDS = {".": ",", ",": "."}
 
-#: Marks that say which Unicode a file is in.
+#: Marks that say which Unicode a file is in; the long ones begin like the short ones.
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
 
+#: Those in which a character is several bytes, some of them 0.
+_WIDE = ("utf-16", "utf-32")
+
+#: First bytes of what is compressed, though its name does not say so.
+_COMPRESSED = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ": ".xz", b"PK\3\4": ".zip"}
+
+#: What begins lines of comments: anywhere, and above the first row only.
+_COMMENTS, _COMMENTS_ABOVE = ("#", "%"), ("#", "%", "//", "!")
+
 #: Text that is not UTF-8 is read in this one, in which every byte is a character.
 _FALLBACK = "latin-1"
 
-_PANDAS = "Error tokenizing data. C error: "
+#: What pandas says of a row that is longer than the first.
+_LONGER = re.compile(r".*Expected (\d+) fields in line (\d+), saw (\d+).*")
+
+
+#: Folders, and what macOS adds to archives.
+_CLUTTER = re.compile(r"/$|^__MACOSX/|(^|/)\._|(^|/)\.DS_Store$")
 
 
 def _open_zip(path: str) -> BinaryIO:
     archive = zipfile.ZipFile(path)
-    members = [member for member in archive.namelist() if not member.endswith("/")]
+    members = [member for member in archive.namelist() if not _CLUTTER.search(member)]
     if len(members) != 1:
         raise ValueError(f"holds {len(members)} files ({listed(members)}), not one")
     return archive.open(members[0])
@@ -97,7 +113,8 @@ class _Format:
     thousands: str | None
     encoding: str
     skip: int  # lines before the first row
-    comments: bool  # whether # begins comments further down
+    comments: str | None  # what begins comments further down
+    units: list[str] | None  # the row below the header, where it names units
     padded: bool  # whether blanks follow separators
     first: list[str]
     rows: list[list[str]]
@@ -108,8 +125,14 @@ class _Format:
         told = told if self.separator != "," else []
         told += ["decimal commas"] if self.decimal == "," else []
         told += [f"{self.thousands!r} between thousands"] if self.thousands else []
-        told += [self.encoding.upper()] if self.encoding in (_FALLBACK, "utf-16") else []
+        told += [self.encoding.upper()] if self.encoding in (_FALLBACK, *_WIDE) else []
+        told += [f"a row of units ({listed(self.units)})"] if self.units else []
         return told
+
+    @property
+    def above(self) -> int:
+        """Lines above the first row that is no header."""
+        return self.skip + (self.units is not None)
 
 
 def read(path: str, header: bool | None, count_decides: bool = False) -> Table:
@@ -134,6 +157,8 @@ def read(path: str, header: bool | None, count_decides: bool = False) -> Table:
         with opener(path) as file:
             form = _sniff(*_sample(file))
         named = is_header(form.first, form.rows) if header is None else header
+        if named:
+            form = _without_units(form)
         if named and header is None and count_decides and all(map(is_number, form.first)):
             named = None
         try:
@@ -142,11 +167,15 @@ def read(path: str, header: bool | None, count_decides: bool = False) -> Table:
             form = replace(form, encoding=_FALLBACK)
             cells = _parse(path, opener, form, bool(named))
     except pd.errors.EmptyDataError:
-        raise ValueError(f"{path}: has no rows") from None
+        raise ValueError(f"{path}: has no rows below its first line") from None
     except _DAMAGE as error:
-        raise ValueError(f"{path}: {first_line(error).removeprefix(_PANDAS)}") from None
+        raise ValueError(f"{path}: {_reworded(error)}") from None
     _check_lengths(path, opener, form, cells, bool(named))
     return _table(path, cells, form, named)
+
+
+def _reworded(error: BaseException) -> str:
+    return _LONGER.sub(r"line \2 has \3 values, those before it \1", first_line(error))
 
 
 def open_plain(path: str) -> BinaryIO:
@@ -157,7 +186,10 @@ def _sample(file: BinaryIO) -> tuple[list[str], str]:
     """Some whole lines of a file and their encoding."""
     data, size = file.read(_SAMPLE_BYTES), _SAMPLE_BYTES
     encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
-    if encoding != "utf-16" and b"\0" in data:
+    suffix = next((end for mark, end in _COMPRESSED.items() if data.startswith(mark)), None)
+    if suffix is not None:
+        raise ValueError(f"is compressed; let its name end in {suffix}")
+    if encoding not in _WIDE and b"\0" in data:
         raise ValueError("is not text")
     whole = len(data) < size
     # A few whole lines at least, however long they are.
@@ -169,7 +201,7 @@ def _sample(file: BinaryIO) -> tuple[list[str], str]:
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError:
-        if encoding == "utf-16":
+        if encoding in _WIDE:
             text = data.decode(encoding, errors="ignore")
         else:
             encoding, text = _FALLBACK, data.decode(_FALLBACK)
@@ -182,16 +214,15 @@ def _sniff(lines: list[str], encoding: str) -> _Format:
         told = re.fullmatch(r'"?sep=(.)"?', line.strip("\ufeff \r\n"), re.IGNORECASE)
         if told:
             separator = told[1]
-        elif line.strip() and not line.lstrip().startswith("#"):
+        elif line.strip() and not line.lstrip().startswith(_COMMENTS_ABOVE):
             break
         skip += 1
     lines = [line for line in lines[skip:] if line.strip()]
     if not lines:
         raise ValueError("has no rows")
-    rows = [line for line in lines if not line.lstrip().startswith("#")]
-    comments = len(rows) < len(lines) or _has_trailing_comments(rows)
-    if comments:
-        rows = [line.partition("#")[0] for line in rows]
+    comments = _comments(lines)
+    rows = [line.partition(comments)[0] for line in lines] if comments else lines
+    rows = [line for line in rows if line.strip()]
     first, *rows = rows[: _LINES + 1]
     separator, decimal = _separators(rows or [first], separator)
     padded = any(f"{separator} " in line for line in [first, *rows])
@@ -200,13 +231,33 @@ def _sniff(lines: list[str], encoding: str) -> _Format:
     grouped = any(map(_GROUPED[decimal].fullmatch, cells))
     thousands = _THOUSANDS[decimal] if grouped else None
     first, *rows = ([_plain(cell, decimal) for cell in row] for row in [first, *rows])
-    return _Format(separator, decimal, thousands, encoding, skip, comments, padded, first, rows)
+    return _Format(
+        separator, decimal, thousands, encoding, skip, comments, None, padded, first, rows
+    )
 
 
-def _has_trailing_comments(rows: list[str]) -> bool:
-    """Whether # stands after a blank and behind a number, in every row where it stands."""
-    marked = [row for row in rows if "#" in row]
-    return bool(marked) and all(re.search(r"[\d.]\s+#[^,;|]*$", row) for row in marked)
+def _comments(rows: list[str]) -> str | None:
+    """What begins comments: it begins rows, or # stands behind a number wherever it stands."""
+    text = "\n".join(rows)
+    for mark in _COMMENTS:
+        if mark in text and re.search(rf"^\s*{mark}", text, re.MULTILINE):
+            return mark
+    marked = [row for row in rows if "#" in row] if "#" in text else []
+    behind = marked and all(re.search(r"[\d.]\s+#[^,;|]*$", row) for row in marked)
+    return "#" if behind else None
+
+
+def _without_units(form: _Format) -> _Format:
+    """Without a row of words below the header, in columns that hold numbers from there on."""
+    if len(form.rows) < 2 or len(form.rows[0]) != len(form.rows[1]):
+        return form
+    units, below = form.rows[0], form.rows[1]
+    of_numbers = [cell for cell, next_one in zip(units, below, strict=True) if is_number(next_one)]
+    if not of_numbers or any(map(is_number, of_numbers)):
+        return form
+    if all(cell.lower() in MISSING for cell in of_numbers):
+        return form
+    return replace(form, units=of_numbers, rows=form.rows[1:])
 
 
 def _separators(rows: list[str], told: str | None) -> tuple[str, str]:
@@ -262,8 +313,8 @@ def _parse(path: str, opener: Callable[[str], BinaryIO], form: _Format, named: b
         "decimal": form.decimal,
         "thousands": form.thousands,
         "encoding": form.encoding,
-        "skiprows": form.skip + named,
-        "comment": "#" if form.comments else None,
+        "skiprows": form.above + named,
+        "comment": form.comments,
         "na_values": MISSING_IN_ANY_CASE,
         "skipinitialspace": form.padded,  # it costs a tenth of the time
     }
@@ -284,8 +335,8 @@ def _check_lengths(path, opener, form: _Format, cells: pd.DataFrame, named: bool
     row = -1
     with io.TextIOWrapper(opener(path), encoding=form.encoding) as lines:
         for number, line in enumerate(lines):
-            line = line.partition("#")[0] if form.comments else line
-            if number < form.skip + named or not line.strip():
+            line = line.partition(form.comments)[0] if form.comments else line
+            if number < form.above + named or not line.strip():
                 continue
             row += 1
             if row < len(gap) and gap[row] and '"' not in line:
@@ -298,7 +349,7 @@ def _check_lengths(path, opener, form: _Format, cells: pd.DataFrame, named: bool
 
 def _all_separated(path, opener, form: _Format, shape: tuple[int, int], named: bool) -> bool:
     """Whether a plain file has as many separators as its rows need: quick to count."""
-    if form.separator == " " or form.encoding == "utf-16" or form.skip or form.comments:
+    if form.separator == " " or form.encoding in _WIDE or form.above or form.comments:
         return False
     with opener(path) as file:
         chunks = iter(lambda: file.read(_CHUNK), b"")

@@ -1,10 +1,12 @@
-"""Words that the readers share: what stands for a missing value, and cells in messages."""
+"""Words that the readers share: what stands for a missing value, and names in messages."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 import numpy as np
+
+from spatgmm.common.words import LONGEST
 
 #: What stands for a missing value in text, in lower case.
 MISSING = frozenset(
@@ -14,21 +16,15 @@ MISSING = frozenset(
 #: The same in every case that occurs; pandas compares letter by letter.
 MISSING_IN_ANY_CASE = sorted({w for m in MISSING for w in (m, m.upper(), m.title())} | {"NaN"})
 
-#: Characters of a cell, and number of names, that a message repeats.
-_LONGEST, _MOST = 40, 8
-
-
-def shown(cell) -> str:
-    """A cell as messages repeat it: never a whole row."""
-    text = repr(cell.item() if isinstance(cell, np.generic) else cell)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 5]}...{text[-1]}"
+#: Number of names that a message repeats.
+_MOST = 8
 
 
 def listed(names: Iterable) -> str:
     """Names after each other, the first of many."""
     names = [str(name).strip() for name in names]
     more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
-    return ", ".join(name[:_LONGEST] for name in names[:_MOST]) + more
+    return ", ".join(name[:LONGEST] for name in names[:_MOST]) + more
 
 
 def is_number(word: str) -> bool:

@@ -32,4 +32,4 @@ def mark(results: Path, batch: Batch, pending: bool) -> None:
 
 
 def _path(results: Path, batch: Batch) -> Path:
-    return results / "again" / batch.case / batch.method / f"{batch.first}-{batch.last}"
+    return results / "again" / str(batch)

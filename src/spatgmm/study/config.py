@@ -23,6 +23,7 @@ from spatgmm.common.constraints import (
     Text,
     optional,
 )
+from spatgmm.common.errors import UsageError
 from spatgmm.scenarios import DISTORT, SCENARIO
 
 _ID = Text(r"[a-z][a-z0-9-]*", "an id: lower-case letters, digits and hyphens, a letter first")
@@ -121,7 +122,7 @@ CONFIG = Keys(
 )
 
 
-class ConfigError(ValueError):
+class ConfigError(UsageError):
     """Everything that is wrong with a configuration, one line each.
 
     Parameters

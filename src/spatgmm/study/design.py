@@ -1,7 +1,8 @@
-"""From a configuration to the work to be done: cases, methods, batches of replicates.
+"""From a configuration to the work to be done: cases, methods, batches of replicates, jobs.
 
 A case is a scenario at one point of what a study varies, or a data set.  Work is case x method x
-batch of replicates.  Ids are short; the design table says what they stand for.
+batch of replicates; a job does one full batch or several small ones.  Ids are short; the design
+table says what they stand for.
 """
 
 from __future__ import annotations
@@ -84,6 +85,33 @@ class Batch:
     first: int
     last: int
 
+    @property
+    def replicates(self) -> range:
+        return range(self.first, self.last + 1)
+
+    def __len__(self) -> int:
+        return self.last - self.first + 1
+
+    def __str__(self) -> str:
+        return f"{self.case}/{self.method}/{self.first}-{self.last}"
+
+    @classmethod
+    def parse(cls, text: str) -> Batch:
+        """The batch of which `text` is the str; ValueError if it is that of none."""
+        case, method, replicates = text.split("/")
+        first, _, last = replicates.partition("-")
+        last = last or first
+        if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+            raise ValueError(f"{replicates!r} is neither a number nor a range such as 0-9")
+        return cls(case, method, int(first), int(last))
+
+
+#: Batches that one process fits, one after the other.
+Job = tuple[Batch, ...]
+
+#: Batches in a job at most: a command line names them all.
+_MOST_BATCHES = 200
+
 
 @dataclass(frozen=True)
 class Design:
@@ -129,6 +157,25 @@ class Design:
             for first in range(0, replicates, self.batch_size):
                 last = min(first + self.batch_size, replicates) - 1
                 yield Batch(case, method, first, last)
+
+    def jobs(self) -> list[Job]:
+        """Every batch in some job, in the order of the configuration.
+
+        A job has at most `batch_size` fits, all by one method as configured, so that they are much
+        the same to the processor and depend on the same code. Fits of data sets, which wait for
+        files, and of drawn maps, which do not, never share one.
+        """
+        jobs: list[list[Batch]] = []
+        filling: dict[tuple[str, bool], list[Batch]] = {}
+        for batch in self.batches():
+            kind = (self.methods[batch.method].base_method, self.cases[batch.case].simulated)
+            job = filling.get(kind, [])
+            full = sum(map(len, job)) + len(batch) > self.batch_size or len(job) == _MOST_BATCHES
+            if not job or full:
+                job = filling[kind] = []
+                jobs.append(job)
+            job.append(batch)
+        return [tuple(job) for job in jobs]
 
     def data_settings(self, case: str) -> str:
         """All that decides about a data set's maps, besides code and files, as JSON."""
@@ -213,7 +260,7 @@ def varied(case: Case, variant: Variant) -> dict[str, object]:
 
 def fits_path(results: Path, batch: Batch) -> Path:
     """Where the rows of a batch are."""
-    return results / "fits" / batch.case / batch.method / f"{batch.first}-{batch.last}.parquet"
+    return results / "fits" / f"{batch}.parquet"
 
 
 def digest(value: Any, length: int = 10) -> str:

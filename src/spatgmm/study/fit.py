@@ -35,20 +35,6 @@ _SURROUNDINGS = {
 }
 
 
-class ReplicateError(RuntimeError):
-    """A replicate could not even be tried, or was stopped from outside; no method is to blame.
-
-    Parameters
-    ----------
-    message : str
-    replicate : int
-    """
-
-    def __init__(self, message: str, replicate: int) -> None:
-        super().__init__(message)
-        self.replicate = replicate
-
-
 def fit_rows(
     case: Case,
     variant: Variant,
@@ -80,8 +66,8 @@ def fit_rows(
 
     Raises
     ------
-    ReplicateError
-        If the maps cannot be had; the message names case, method and replicate.
+    RuntimeError
+        If the maps cannot be had; the message names case and replicate.
     """
     method = methods.get(variant.plugin)
     draw = cases.maps(case, root_seed, results)
@@ -91,7 +77,7 @@ def fit_rows(
             n_components = variant.n_components or len(data.label_names)
         except Exception as error:
             message = f"case {case.id}, replicate {replicate}: {error}"
-            raise ReplicateError(message, replicate) from error
+            raise RuntimeError(message) from error
         row = {
             "case": case.id,
             "scenario": case.scenario,

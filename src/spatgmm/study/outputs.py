@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spatgmm.common.constraints import suggest
+from spatgmm.common.errors import UsageError
 from spatgmm.study import vary
 
 KINDS = ("table", "figure")
@@ -252,7 +253,7 @@ def _short(name: str) -> Output:
     """``table2``: the second table of the catalogue."""
     known = {f"{output.kind}{_position(output)}": output for output in CATALOGUE}
     if name not in known:
-        raise ValueError(f"unknown table or figure {name!r}; {suggest(name, known)}")
+        raise UsageError(f"unknown table or figure {name!r}; {suggest(name, known)}")
     return known[name]
 
 
@@ -519,5 +520,27 @@ CATALOGUE = (
         "Mean ARI along the first key that is varied by method, with 95 % intervals (bars). "
         "Columns of panels: the second key; rows: further ones.",
         studies=("sweep",),
+    ),
+    Output(
+        "table",
+        "scale",
+        "What a fit costs as maps grow",
+        "One fit by number of pixels and method: median seconds (search for starts and standard "
+        "errors included), median peak memory of the process that fits (data included), mean ARI "
+        "(standard error of the mean), fits that succeeded / failed.",
+        studies=("scale", "scale-exact"),
+        each=SIMULATED,
+        several=True,
+    ),
+    Output(
+        "figure",
+        "scale",
+        "Cost and ARI by number of pixels",
+        "Median seconds of one fit (logarithmic scales), median peak memory of its process (data "
+        "included) and mean ARI against the number of pixels, a line per method. A line ends "
+        "where a method was not asked to go further.",
+        studies=("scale", "scale-exact"),
+        each=SIMULATED,
+        several=True,
     ),
 )

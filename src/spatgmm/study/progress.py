@@ -1,4 +1,4 @@
-"""How far a run is: a line per finished batch, from Snakemake's own events.
+"""How far a run is: a line per finished batch, from Snakemake's own events about jobs.
 
 The process that schedules the jobs says it, wherever they run, so that a cluster looks like a
 laptop.
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from spatgmm.study.design import Batch, Design, fits_path
+from spatgmm.study.design import Batch, Design, Job, fits_path
 from spatgmm.study.remaining import Remaining
 from spatgmm.study.rows import LOST, OK, STATUSES, ended
 
@@ -58,13 +58,15 @@ def clock(seconds: float) -> str:
 
 
 def follow(logger: logging.Logger, progress: Progress) -> None:
-    """Say what became of batches instead of what jobs Snakemake starts, on the terminal."""
+    """Say what is ahead, and what became of batches instead of what jobs Snakemake starts."""
     for handler in logger.handlers:
         if isinstance(handler, logging.StreamHandler) and not isinstance(
             handler, logging.FileHandler
         ):
             handler.addFilter(_worth_reading)
     logger.addHandler(progress)
+    if told := progress.outlook():
+        print(told, file=sys.stderr, flush=True)
 
 
 def finish(logger: logging.Logger) -> str | None:
@@ -93,10 +95,12 @@ class Progress(logging.Handler):
     ----------
     design : Design
     results : Path
-    waiting : dict of Batch by job id
-        The batches that this run has to do.
+    waiting : dict of Job by Snakemake's id of it
+        What this run has to do.
     now : callable
         Seconds from any start.
+    at_once : int
+        Jobs that may run at a time.
 
     Attributes
     ----------
@@ -108,15 +112,16 @@ class Progress(logging.Handler):
         self,
         design: Design,
         results: Path,
-        waiting: Mapping[int, Batch],
+        waiting: Mapping[int, Job],
         now: Callable[[], float] = time.monotonic,
+        at_once: int = 1,
     ) -> None:
         super().__init__()
         self._results = results
         self._waiting = dict(waiting)
         self._total = sum(design.replicates().values())
-        self._left = sum(_size(batch) for batch in waiting.values())
-        self._remaining = Remaining(design, self._waiting.values(), now)
+        self._left = sum(len(batch) for job in waiting.values() for batch in job)
+        self._remaining = Remaining(design, self._waiting.values(), now, at_once)
         self._ended: Counter[str] = Counter()
         self._errors: list[str] = []
         self.disturbed = 0
@@ -126,19 +131,26 @@ class Progress(logging.Handler):
         try:
             event = _event(record)
             if event == "job_started":
-                jobs = [self._waiting[job] for job in record.jobs if job in self._waiting]
+                jobs = [self._waiting[id] for id in record.jobs if id in self._waiting]
                 self._remaining.started(jobs)
             elif event == "job_finished" and record.job_id in self._waiting:
-                self._say(self._finished(self._waiting.pop(record.job_id)))
+                self._say("\n".join(self._finished(self._waiting.pop(record.job_id))))
             elif event == "job_error":
-                if batch := self._waiting.get(getattr(record, "jobid", None)):
-                    self._remaining.stopped(batch)
+                if job := self._waiting.get(getattr(record, "jobid", None)):
+                    self._remaining.stopped(job)
                 # The job's own log, or else what the cluster kept of it.
                 told = filter(None, map(_last_line, map(Path, record.log)))
                 nothing = "its log is empty: cancelled, killed, or no room on the disk"
                 self._say(f"{record.rule_name} failed: {next(told, nothing)}")
         except Exception:  # a line that cannot be said must not end the run
             self.handleError(record)
+
+    def outlook(self) -> str:
+        """What this run is to fit, and how long that may take; empty where it is nothing."""
+        if not self._left:
+            return ""
+        fits = f"{self._left:,} fits in {len(self._waiting):,} jobs"
+        return f"{fits}: {clock(self._remaining.seconds())}, by what such fits usually take"
 
     def summary(self) -> str:
         """How many fits of this run have no result, and why; empty where all have one."""
@@ -149,22 +161,33 @@ class Progress(logging.Handler):
         text = f"Of {sum(self._ended.values()):,} fits without a result: {counts}"
         return text + (f" ({reasons(self._errors)})" if self._errors else "")
 
-    def _finished(self, batch: Batch) -> str:
+    def _finished(self, job: Job) -> list[str]:
+        """A line per batch."""
         from spatgmm.study import parquet
 
-        self._left -= _size(batch)
         columns = ["status", "error", "disturbed", "ari", "seconds"]
-        rows = parquet.read(fits_path(self._results, batch), columns).to_pylist()
-        self._remaining.finished(batch, sum(row["seconds"] or 0.0 for row in rows), len(rows))
+        rows = {
+            batch: parquet.read(fits_path(self._results, batch), columns).to_pylist()
+            for batch in job
+        }
+        self._remaining.finished(
+            job, {batch: sum(row["seconds"] or 0.0 for row in of) for batch, of in rows.items()}
+        )
+        lines = []
+        for batch, of in rows.items():
+            self._left -= len(batch)
+            self._count(of)
+            lines.append(f"{line(batch, of)}; {self._total - self._left:,}/{self._total:,} fits")
+        if self._left:
+            lines[-1] += f", {clock(self._remaining.seconds())} left"
+        return lines
+
+    def _count(self, rows: Iterable[Mapping[str, Any]]) -> None:
         for row in rows:
             self._ended[row["status"]] += 1
             if row["status"] in LOST:
                 self._errors.append(row["error"])
                 self.disturbed += bool(row["disturbed"])
-        told = f"{line(batch, rows)}; {self._total - self._left:,}/{self._total:,} fits"
-        if self._left:
-            told += f", {clock(self._remaining.seconds())} left"
-        return told
 
     def _say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
@@ -177,10 +200,6 @@ def _event(record: logging.LogRecord) -> str:
 def _worth_reading(record: logging.LogRecord) -> bool:
     noise = record.getMessage().startswith(("Select jobs", "Execute ", "Cannot restore"))
     return _event(record) not in ("job_finished", "progress") and not noise
-
-
-def _size(batch: Batch) -> int:
-    return batch.last - batch.first + 1
 
 
 def _last_line(path: Path) -> str:

@@ -86,12 +86,17 @@ def closure(*modules: str, root: Path = ROOT) -> set[str]:
 
 
 @functools.cache
-def requires_r(plugin: str, root: Path = ROOT) -> bool:
-    """Whether a plug-in states R packages that it needs; read without importing it."""
+def stated(plugin: str, name: str, root: Path = ROOT) -> object:
+    """The value that a plug-in gives a name, None if it does not; read without importing it."""
     for node in _tree(_file(plugin_module(plugin), root)).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "REQUIRES":
-            return bool(ast.literal_eval(node.value))
-    return False
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+            return ast.literal_eval(node.value)
+    return None
+
+
+def requires_r(plugin: str, root: Path = ROOT) -> bool:
+    """Whether a plug-in states R packages that it needs."""
+    return bool(stated(plugin, "REQUIRES", root))
 
 
 def versions(plugin: str) -> dict[str, str | None]:

@@ -1,10 +1,11 @@
-"""How long the batches of a run will still take, from those that have finished.
+"""How long the jobs of a run will still take, from those that have finished.
 
 A fit takes what others of its case and method took.  Where none has finished, the logarithm of its
-seconds is a sum of a level, of what the scenario or data set adds and of what the method adds, each
-drawn towards what studies usually take: a first batch that is quick or slow for its own reasons
-says little about the rest, a second one of the same method more.  (Ridge regression, or the mean of
-a normal prior given the finished batches.)
+seconds is a sum of a level, of what the scenario or data set adds, of what the method adds and of
+what it adds on drawn maps or on data sets alone, each drawn towards what studies usually take: a
+first batch that is quick or slow for its own reasons says little about the rest, a second one of
+the same method more.  (Ridge regression, or the mean of a normal prior given the finished batches.)
+What a method usually takes is written in its plug-in.
 """
 
 from __future__ import annotations
@@ -12,19 +13,30 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from spatgmm.study.design import Batch, Design
+from spatgmm.study import provenance
+from spatgmm.study.design import Batch, Design, Job
 
-#: Seconds of a fit where nothing is known yet: means over this project's own studies.
-_DRAWN, _LOADED = 0.25, 4.0
+#: Seconds of a fit to drawn maps where the plug-in does not say.
+_FIT = 0.25
 
-#: Standard deviations of the logarithm of seconds: of the level, by method, by scenario or data
-#: set, and of what these three leave unexplained.
-_LEVEL, _METHOD, _SCENARIO, _REST = 0.5, 1.5, 1.0, 0.5
+#: How many times longer fits to data sets take: mean over this project's own.
+_LOADED = 16.0
+
+#: Beyond two components, fits take longer by this power of their number: EM creeps where components
+#: have no groups of their own.
+_CREEPING = 6.0
+
+#: Standard deviations of the logarithm of seconds: of the level, by method, by method on drawn maps
+#: or on data sets, by scenario or data set, and of what these leave unexplained.
+_LEVEL, _METHOD, _KIND, _SCENARIO, _REST = 0.5, 0.5, 0.8, 0.7, 0.5
+
+#: A job that has run for long is not about to end: this share of it, at least, is still to come.
+_AT_LEAST = 0.2
 
 #: Quicker fits count as this long: what is quick finishes first, and says nothing about the rest.
 _QUICK = 0.02
@@ -47,6 +59,10 @@ class _Spent:
     seconds: float = 0.0
     fits: int = 0
 
+    def add(self, seconds: float, fits: int) -> None:
+        self.seconds += seconds
+        self.fits += fits
+
     def per_fit(self, expected: float) -> float:
         return (self.seconds + _FITS * expected) / (self.fits + _FITS)
 
@@ -57,67 +73,89 @@ class Remaining:
     Parameters
     ----------
     design : Design
-    batches : iterable of Batch
+    jobs : iterable of Job
         What the run has to do.
     clock : callable
         Seconds from any start.
+    at_once : int
+        Jobs that may run at a time; more than that are noticed.
     """
 
     def __init__(
         self,
         design: Design,
-        batches: Iterable[Batch],
+        jobs: Iterable[Job],
         clock: Callable[[], float] = time.monotonic,
+        at_once: int = 1,
     ) -> None:
         self._design, self._clock = design, clock
-        self._waiting = set(batches)
-        self._running: dict[Batch, float] = {}
-        self._most = 1
+        self._usual = {v.base_method: _usual(v.plugin) for v in design.methods.values()}
+        self._longer = {
+            name: max(1.0, (variant.n_components or 2) / 2) ** _CREEPING
+            for name, variant in design.methods.items()
+        }
+        self._waiting = set(jobs)
+        self._running: dict[Job, float] = {}
+        self._most = max(1, min(at_once, len(self._waiting)))
         self._cells: dict[tuple[str, str], _Spent] = defaultdict(_Spent)
         self._groups: dict[tuple[str, str], _Spent] = defaultdict(_Spent)
         self._jobs, self._jobs_seconds = _JOBS, _JOBS * _START
         self._done, self._begin = 0.0, clock()
         self._end, self._estimated = 0.0, -math.inf
 
-    def started(self, batches: Iterable[Batch]) -> None:
-        """These batches were given to whatever runs them."""
-        self._running |= dict.fromkeys(batches, self._clock())
+    def started(self, jobs: Iterable[Job]) -> None:
+        """These jobs were given to whatever runs them."""
+        self._running |= dict.fromkeys(jobs, self._clock())
         self._most = max(self._most, len(self._running))
 
-    def finished(self, batch: Batch, seconds: float, fits: int) -> None:
-        """A batch is through, whose rows say that so many fits took so long."""
-        self._waiting.discard(batch)
-        if batch in self._running:
-            took = self._clock() - self._running.pop(batch)
-            seconds = min(seconds, took)  # rows of an earlier run took none of this one's time
+    def finished(self, job: Job, seconds: Mapping[Batch, float]) -> None:
+        """A job is through; the rows of its batches say that their fits took so long."""
+        self._waiting.discard(job)
+        share = 1.0
+        if job in self._running:
+            took, told = self._clock() - self._running.pop(job), sum(seconds.values())
+            share = (
+                min(1.0, took / told) if told else 1.0
+            )  # rows of an earlier run took no time now
             self._done += took
             self._jobs += 1
-            self._jobs_seconds += took - seconds
-        for spent in (self._cells[batch.case, batch.method], self._groups[self._group(batch)]):
-            spent.seconds += seconds
-            spent.fits += fits
+            self._jobs_seconds += took - share * told
+        for batch in job:
+            took = share * seconds[batch]
+            self._cells[batch.case, batch.method].add(took, len(batch))
+            self._groups[self._group(batch)].add(took / self._longer[batch.method], len(batch))
 
-    def stopped(self, batch: Batch) -> None:
-        """A batch has come to nothing and may be tried again."""
-        self._running.pop(batch, None)
+    def stopped(self, job: Job) -> None:
+        """A job has come to nothing and may be tried again."""
+        self._running.pop(job, None)
 
     def seconds(self) -> float:
-        """Seconds until the last batch is through."""
+        """Seconds until the last job is through."""
         now = self._clock()
         if now - self._estimated >= _EVERY:
             self._end, self._estimated = now + self._estimate(now), now
         return max(self._end - now, 0.0)
 
+    def lengths(self) -> dict[Job, float]:
+        """Seconds that each job will take."""
+        expected, start = self._expected(), self._jobs_seconds / self._jobs
+        return {
+            job: start + sum(len(batch) * self._of_one(batch, expected) for batch in job)
+            for job in self._waiting
+        }
+
+    def _of_one(self, batch: Batch, expected: Mapping[tuple[str, str], float]) -> float:
+        """Seconds of a fit of a batch."""
+        group = self._group(batch)
+        of_group = self._longer[batch.method] * self._groups[group].per_fit(expected[group])
+        return self._cells[batch.case, batch.method].per_fit(of_group)
+
     def _estimate(self, now: float) -> float:
-        expected, left, longest = self._expected(), 0.0, 0.0
-        start, done = self._jobs_seconds / self._jobs, self._done
-        for batch in self._waiting:
-            group = self._group(batch)
-            of_group = self._groups[group].per_fit(expected[group])
-            of_one = self._cells[batch.case, batch.method].per_fit(of_group)
-            whole = start + (batch.last - batch.first + 1) * of_one
-            gone = min(now - self._running.get(batch, now), whole)
-            left, done, longest = left + whole - gone, done + gone, max(longest, whole - gone)
+        left, longest, done = 0.0, 0.0, self._done
+        for job, whole in self.lengths().items():
+            gone = now - self._running.get(job, now)
+            of_one = max(whole - gone, _AT_LEAST * gone)
+            left, done, longest = left + of_one, done + gone, max(longest, of_one)
         # Jobs at once, as far as they did in their time what jobs are believed to do.
         at_once = (done + _SECONDS * self._most) / (now - self._begin + _SECONDS)
         return max(left / at_once, longest)
@@ -127,25 +165,43 @@ class Remaining:
         return case.scenario, variant.base_method
 
     def _expected(self) -> dict[tuple[str, str], float]:
-        """Seconds of a fit by scenario or data set and method, as far as sums can tell."""
+        """Seconds of a fit of two components by group, as far as sums can tell."""
         drawn = {case.scenario: case.simulated for case in self._design.cases.values()}
-        scenarios = {name: k for k, name in enumerate(drawn)}
-        bases = dict.fromkeys(variant.base_method for variant in self._design.methods.values())
-        methods = {name: len(drawn) + k for k, name in enumerate(bases)}
-        size = len(drawn) + len(bases) + 1
-        prior = {name: math.log(_DRAWN if drawn[name] else _LOADED) for name in drawn}
-        precision = np.full(size, _METHOD**-2)
-        precision[: len(drawn)], precision[-1] = _SCENARIO**-2, _LEVEL**-2
-        left, right = np.diag(precision), np.zeros(size)
-        for (scenario, method), spent in self._groups.items():
+        groups = {self._group(batch) for job in self._waiting for batch in job} | {*self._groups}
+        # Places of the effects, of which one of each sort adds to a group.
+        effects: dict[tuple, float] = {}
+        of_group = {}
+        for scenario, method in groups:
+            sorts = {
+                ("level",): _LEVEL,
+                ("scenario", scenario): _SCENARIO,
+                ("method", method): _METHOD,
+                ("kind", method, drawn[scenario]): _KIND,
+            }
+            effects |= sorts
+            of_group[scenario, method] = list(sorts)
+        place = {effect: k for k, effect in enumerate(effects)}
+        left, right = np.diag(np.array([*effects.values()]) ** -2.0), np.zeros(len(effects))
+        prior = {
+            (scenario, method): math.log(
+                self._usual[method] * (1.0 if drawn[scenario] else _LOADED)
+            )
+            for scenario, method in groups
+        }
+        for group, spent in self._groups.items():
             if spent.fits:
-                at = [scenarios[scenario], methods[method], size - 1]
+                at = [place[effect] for effect in of_group[group]]
                 left[np.ix_(at, at)] += _REST**-2
                 seen = math.log(max(spent.seconds / spent.fits, _QUICK))
-                right[at] += _REST**-2 * (seen - prior[scenario])
+                right[at] += _REST**-2 * (seen - max(prior[group], math.log(_QUICK)))
         found = np.linalg.solve(left, right)
         return {
-            (scenario, method): math.exp(prior[scenario] + found[[i, j, -1]].sum())
-            for scenario, i in scenarios.items()
-            for method, j in methods.items()
+            group: math.exp(prior[group] + sum(found[place[effect]] for effect in of_group[group]))
+            for group in groups
         }
+
+
+def _usual(plugin: str) -> float:
+    """Seconds of a fit to drawn maps, as the plug-in has it; 0.25 where it does not say."""
+    seconds = provenance.stated(plugin, "SECONDS")
+    return _FIT if seconds is None else float(seconds)

@@ -22,7 +22,7 @@ from spatgmm.covariance.kernel import Kernel
 from spatgmm.fitting.cosine import CosineMaps, free_cosines
 from spatgmm.fitting.maps import Maps
 from spatgmm.fitting.search.banded import Coefficients, Spectra, summing
-from spatgmm.fitting.search.rounds import Candidate, until_settled
+from spatgmm.fitting.search.rounds import Candidate, until_settled, with_presorted
 from spatgmm.fitting.search.starts import kmeans_responsibilities, random_responsibilities
 from spatgmm.fitting.state import MIN_MAPS, Model
 
@@ -53,7 +53,8 @@ _LOG_2PI = np.log(2 * np.pi)
 def as_cosines(maps: Maps, model: Model) -> tuple[CosineMaps, Model] | None:
     """Complete maps and a model of them, in cosines; None where these cannot carry them."""
     geometry, kernel = model.family.geometry, model.family.kernel
-    if not kernel.metric.reflects or regular_grid(geometry.coordinates) is None:
+    carried = kernel.metric.reflects and geometry.space.is_flat
+    if not carried or regular_grid(geometry.coordinates) is None:
         return None
     cosines = CosineGeometry(geometry.coordinates)
     family = CosineFamily(Kernel(cosines, kernel.decay, kernel.metric))
@@ -77,8 +78,8 @@ def multistart(
 
     Returns
     -------
-    list of (responsibilities, thetas)
-        Shapes (n, G) and (G, 3 + q).
+    list of (responsibilities, thetas, n_starts)
+        Shapes (n, G) and (G, 3 + q); how many starts led there.
     """
     (all_maps,) = maps.blocks
     spectra, columns = Spectra(model.family), free_cosines(model)
@@ -90,19 +91,19 @@ def multistart(
         known = informed_responsibilities(some, spectra, n_components, rng) if number == 0 else []
         known = known[:n_init]
         drawn = random_responsibilities(len(some), n_components, n_init - len(known), rng)
-        starts = np.array([*known, *drawn])
+        starts, stand_for = np.array([*known, *drawn]), None
         if model.mean.is_free and n_init > 1:
             # With free means a small component holds on to its maps, since their noise is in its
             # mean; half of the starts first sort the maps by covariance alone.
             presorted = distinct(search.run(starts[1::2], common_mean=True))
-            starts = np.array([*starts[::2], *[first.responsibilities for first in presorted]])
-        return search.run(starts)
+            starts, stand_for = with_presorted(starts[::2], presorted)
+        return search.run(starts, stand_for=stand_for)
 
     best = until_settled(one_round, n_components, n_init)
     if every == 1:
-        return [(candidate.responsibilities, candidate.thetas) for candidate in best]
+        return [(one.responsibilities, one.thetas, one.n_starts) for one in best]
     search = Search(Coefficients(all_maps, spectra.bands, columns, some.common), spectra)
-    return [(search.responsibilities(candidate), candidate.thetas) for candidate in best]
+    return [(search.responsibilities(one), one.thetas, one.n_starts) for one in best]
 
 
 def profile(
@@ -149,7 +150,9 @@ class Search:
         self._pooled, value = spectra.scan(interior, pooled[None], n_steps=_POOLED_STEPS)
         self._best_pooled = self._pooled[0, value[0].argmin()]
 
-    def run(self, responsibilities: np.ndarray, common_mean: bool = False) -> list[Candidate]:
+    def run(
+        self, responsibilities: np.ndarray, common_mean: bool = False, stand_for=None
+    ) -> list[Candidate]:
         """EM from each start until it settles or follows a better one.
 
         Parameters
@@ -157,6 +160,8 @@ class Search:
         responsibilities : ndarray of shape (n_starts, n, G)
         common_mean : bool
             Whether all components keep the mean of all maps.
+        stand_for : ndarray of int, shape (n_starts,), optional
+            How many starts each of these is; by default itself.
 
         Returns
         -------
@@ -166,9 +171,12 @@ class Search:
         data = self._data.about_common_mean() if common_mean else self._data
         widest = max(data.n_free, self._spectra.scanned.size)
         size = max(_MOST_VALUES // (responsibilities.shape[2] * widest), 1)
+        if stand_for is None:
+            stand_for = np.ones(len(responsibilities), dtype=int)
         found = []
         for first in range(0, len(responsibilities), size):
-            found += self._run_together(data, responsibilities[first : first + size])
+            some = slice(first, first + size)
+            found += self._run_together(data, responsibilities[some], stand_for[some].copy())
         return found
 
     def responsibilities(self, candidate: Candidate) -> np.ndarray:
@@ -177,7 +185,9 @@ class Search:
         _, R = self._expect(self._data, candidate.weights, candidate.means, d)
         return R.T
 
-    def _run_together(self, data: Coefficients, responsibilities: np.ndarray) -> list[Candidate]:
+    def _run_together(
+        self, data: Coefficients, responsibilities: np.ndarray, stand_for: np.ndarray
+    ) -> list[Candidate]:
         n_starts, n, G = responsibilities.shape
         spectra = self._spectra
         # A slot is one component of one start; all slots move together, R has shape (slots, n).
@@ -206,11 +216,14 @@ class Search:
                 settled[:] = True
             for j in np.flatnonzero(settled):
                 at = slice(j * G, (j + 1) * G)
-                found.append(Candidate(reached[j], R[at].T, weights[j], means[at], thetas[at]))
+                parameters = weights[j], means[at], thetas[at]
+                found.append(Candidate(reached[j], R[at].T, *parameters, int(stand_for[j])))
             going = ~settled
             if not move_shape:
-                going &= ~_followers(reached, R.reshape(-1, G, n).argmax(axis=1), found)
+                labels = R.reshape(-1, G, n).argmax(axis=1)
+                going &= ~_followers(reached, labels, stand_for, found)
             reached, gains, since_scan = reached[going], gains[going], since_scan[going]
+            stand_for = stand_for[going]
             going = np.repeat(going, G)
             R, thetas, kappa, scanned = R[going], thetas[going], kappa[going], scanned[going]
             if not len(R):
@@ -275,15 +288,23 @@ def _log_energies(data: Coefficients, spectra: Spectra) -> np.ndarray:
 
 
 def _followers(
-    log_likelihood: np.ndarray, labels: np.ndarray, found: list[Candidate]
+    log_likelihood: np.ndarray, labels: np.ndarray, stand_for: np.ndarray, found: list[Candidate]
 ) -> np.ndarray:
-    """Which starts are behind another, or behind where one stopped, with the same clustering."""
-    everyone = [(candidate.promise, candidate.labels, None) for candidate in found]
+    """Which starts are behind another, or behind where one stopped, with the same clustering.
+
+    Those ahead stand for them from now on: `stand_for` and `found` change.
+    """
+    everyone = [(candidate.promise, candidate.labels, candidate) for candidate in found]
     everyone += zip(log_likelihood, labels, range(len(labels)), strict=True)
     everyone.sort(key=lambda one: -one[0])
     follows = np.zeros(len(labels), dtype=bool)
     # Rivals for the same optimum stand next to each other, or will.
-    for (_, ahead, _), (_, behind, start) in pairwise(everyone):
-        if start is not None:
-            follows[start] = ari(ahead, behind) >= SAME_CLUSTERING
+    for (_, ahead, leader), (_, behind, start) in reversed(list(pairwise(everyone))):
+        if isinstance(start, Candidate) or ari(ahead, behind) < SAME_CLUSTERING:
+            continue
+        follows[start] = True
+        if isinstance(leader, Candidate):
+            leader.n_starts += int(stand_for[start])
+        else:
+            stand_for[leader] += stand_for[start]
     return follows

@@ -30,6 +30,9 @@ class Candidate:
     means: np.ndarray
     thetas: np.ndarray
 
+    #: How many starts led to its clustering.
+    n_starts: int = 1
+
     @property
     def rank(self) -> tuple[bool, float]:
         """Sorts candidates: those with all components first, the most promising first."""
@@ -38,6 +41,12 @@ class Candidate:
     @property
     def labels(self) -> np.ndarray:
         return self.responsibilities.argmax(axis=1)
+
+
+def with_presorted(starts: np.ndarray, presorted: list[Candidate]) -> tuple[np.ndarray, np.ndarray]:
+    """Starts (k, n, G) and candidates as more of them; how many starts each of all stands for."""
+    together = np.array([*starts, *[one.responsibilities for one in presorted]])
+    return together, np.array([1] * len(starts) + [one.n_starts for one in presorted])
 
 
 def until_settled(

@@ -15,7 +15,7 @@ from spatgmm.covariance.kernel import Kernel
 from spatgmm.fitting.maps import Blocks, Maps
 from spatgmm.fitting.means import Mean
 from spatgmm.fitting.scales import NoScales
-from spatgmm.fitting.search.rounds import Candidate, until_settled
+from spatgmm.fitting.search.rounds import Candidate, until_settled, with_presorted
 from spatgmm.fitting.search.spectral import Basis, ShapeGrid
 from spatgmm.fitting.search.starts import random_responsibilities, starting_responsibilities
 from spatgmm.fitting.state import MIN_MAPS, Mixture
@@ -102,7 +102,7 @@ class Search:
         self._pooled = np.array([basis.pooled() for basis in self._bases])
 
     def run(
-        self, responsibilities: np.ndarray, mean: Mean, common: bool = False
+        self, responsibilities: np.ndarray, mean: Mean, common: bool = False, stand_for=None
     ) -> list[Candidate]:
         """EM from each start until it settles.
 
@@ -112,6 +112,8 @@ class Search:
         mean : Mean
         common : bool
             Whether all components keep the mean of all maps.
+        stand_for : ndarray of int, shape (n_starts,), optional
+            How many starts each of these is; by default itself.
 
         Returns
         -------
@@ -124,6 +126,7 @@ class Search:
         k = np.zeros(n_starts * G, dtype=int)
         coefficients = np.repeat(self._pooled[None], n_starts * G, axis=0)
         at_last_scan = np.full(n_starts, -np.inf)
+        stand_for = np.ones(n_starts, dtype=int) if stand_for is None else stand_for
         found = []
         for iteration in range(_MAX_ITER):
             scan = iteration % _SCAN_EVERY == 0
@@ -149,11 +152,13 @@ class Search:
                         weights[slots],
                         means[slots],
                         thetas[slots],
+                        int(stand_for[j]),
                     )
                 )
             going = np.repeat(~settled, G)
             R, k, coefficients = R[going], k[going], coefficients[going]
             at_last_scan, promised = at_last_scan[~settled], promised[~settled]
+            stand_for = stand_for[~settled]
             if not len(k):
                 break
         return found
@@ -253,12 +258,12 @@ def multistart(
 
     Returns
     -------
-    list of (responsibilities, thetas)
-        Shapes (n, G) and (G, 3 + q).
+    list of (responsibilities, thetas, n_starts)
+        Shapes (n, G) and (G, 3 + q); how many starts led there.
     """
     some = Part(maps, family)
     best = _candidates(some, n_components, n_init, rng, mean)
-    return [(some.responsibilities(candidate), candidate.thetas) for candidate in best]
+    return [(some.responsibilities(one), one.thetas, one.n_starts) for one in best]
 
 
 def _candidates(
@@ -270,15 +275,15 @@ def _candidates(
     first = starting_responsibilities(some.maps, grid, n_components, n_init, rng)
 
     def one_round(number: int) -> list[Candidate]:
-        starts = first
+        starts, stand_for = first, None
         if number > 0:
             starts = random_responsibilities(len(some.rows), n_components, n_init, rng)
         if mean.is_free:
             # With free means a small component holds on to its maps, since their noise is in its
             # mean; half of the starts first sort the maps by covariance alone.
             presorted = distinct(search.run(starts[1::2], mean, True)) if n_init > 1 else []
-            starts = np.array([*starts[::2], *[one.responsibilities for one in presorted]])
-        return search.run(starts, mean)
+            starts, stand_for = with_presorted(starts[::2], presorted)
+        return search.run(starts, mean, stand_for=stand_for)
 
     return until_settled(one_round, n_components, n_init)
 

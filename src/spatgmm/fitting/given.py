@@ -1,0 +1,133 @@
+"""A start from parameters that the user gives: means, covariances, weights, all or some."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from spatgmm.covariance.family import COEFFICIENTS
+from spatgmm.fitting.em import Solver
+from spatgmm.fitting.engine import Engine
+from spatgmm.fitting.maps import Maps
+from spatgmm.fitting.state import Mixture, Model
+
+
+class GivenParameters:
+    """Parameters to start from, in the units of the data.
+
+    Parameters
+    ----------
+    init : mapping
+        Arrays by the names of :data:`spatgmm.fitting.options.STARTING_PARAMETERS`: ``means``
+        (G, p), or ``alpha`` (G, 3) with ``shape`` (G, q), or all; ``weights`` (G,) are equal where
+        they are not given.
+    n_components : int
+    locations : ndarray of bool, shape (p,)
+        Which locations some map has.
+
+    Raises
+    ------
+    ValueError
+        If too little is given, or an array has another shape or values that cannot be.
+    """
+
+    def __init__(self, init: Mapping, n_components: int, locations: np.ndarray):
+        G, p = n_components, len(locations)
+        if ("alpha" in init) != ("shape" in init) or not {"means", "alpha"} & set(init):
+            raise ValueError(
+                "init: give means, or alpha and shape, or all three (and weights), got "
+                f"{', '.join(init) or 'nothing'}"
+            )
+        shapes = {"weights": (G,), "means": (G, p), "alpha": (G, len(COEFFICIENTS))}
+        found = {name: _array(name, init[name], shapes.get(name)) for name in init}
+        self._means = found.get("means")
+        if self._means is not None:
+            self._means = _finite("means", self._means[:, locations])
+        self._alpha = _finite("alpha", found["alpha"]) if "alpha" in found else None
+        self._shape = _finite("shape", found["shape"]) if "shape" in found else None
+        self._weights = _finite("weights", found.get("weights", np.full(G, 1 / G)))
+        if (self._weights <= 0).any() or abs(self._weights.sum() - 1) > 1e-6:
+            raise ValueError(f"init['weights'] must be positive and sum to 1, got {self._weights}")
+
+    def start(
+        self,
+        engine: Engine,
+        solver: Solver,
+        maps: Maps,
+        model: Model,
+        centre: np.ndarray,
+        scale: float,
+    ) -> Mixture:
+        """The mixture to start from.
+
+        Parameters
+        ----------
+        engine : Engine
+        solver : Solver
+        maps : Maps
+            Complete, standardised.
+        model : Model
+        centre, scale
+            What was subtracted from the data (p,), and what they were then divided by.
+        """
+        G, p = len(self._weights), len(centre)
+        means = np.zeros((G, p)) if self._means is None else (self._means - centre) / scale
+        if self._alpha is None:
+            # Each map in the component with the nearest mean.
+            away = [((engine.back(maps.blocks) - mean) ** 2).sum(axis=1) for mean in means]
+            nearest = np.argmin(away, axis=0)
+            lost = np.setdiff1d(np.arange(G), nearest)
+            if lost.size:
+                raise ValueError(f"init['means']: no map is nearest to component {lost[0]}'s")
+            return solver.start(engine, maps, np.eye(G)[nearest], model)
+        thetas = model.tied(self._thetas(model, scale), self._weights)
+        covariances = [model.family.at(theta) for theta in thetas]
+        for g, covariance in enumerate(covariances):
+            if covariance is None:
+                raise ValueError(
+                    f"init: component {g}'s alpha and shape give no covariance: its matrix is not "
+                    "positive definite"
+                )
+        rotated = model.scales.divide_vectors(model.family.geometry.rotate(means))
+        blocks = [list(of_one) for of_one in zip(*rotated, strict=True)]
+        return Mixture(self._weights / self._weights.sum(), blocks, covariances, model.scales)
+
+    def _thetas(self, model: Model, scale: float) -> np.ndarray:
+        kernel, shape = model.family.kernel, self._shape
+        names = kernel.parameter_names
+        if shape.ndim == 1:
+            shape = shape[:, None]
+        if shape.shape != (len(self._weights), len(names)):
+            raise ValueError(
+                f"init['shape'] must have shape ({len(self._weights)}, {len(names)}), for "
+                f"{', '.join(names)}, got {self._shape.shape}"
+            )
+        outside = np.argwhere((shape < kernel.lower) | (shape > kernel.upper))
+        if outside.size:
+            g, k = outside[0]
+            raise ValueError(
+                f"init['shape']: component {g}'s {names[k]} is {shape[g, k]:g}; these locations "
+                f"identify it from {kernel.lower[k]:.3g} to {kernel.upper[k]:.3g}"
+            )
+        return model.family.theta(
+            model.family.coefficients(self._alpha / scale**2), shape.astype(float)
+        )
+
+
+def _array(name: str, values, shape: tuple[int, ...] | None) -> np.ndarray:
+    try:
+        array = np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"init[{name!r}] must be numbers: {error}") from error
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"init[{name!r}] must have shape {shape}, got {array.shape}")
+    return array
+
+
+def _finite(name: str, values: np.ndarray) -> np.ndarray:
+    bad = np.argwhere(~np.isfinite(values))
+    if bad.size:
+        place = ", ".join(map(str, bad[0]))
+        raise ValueError(f"init[{name!r}] is not finite at {place}")
+    return values
