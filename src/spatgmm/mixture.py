@@ -20,6 +20,7 @@ from spatgmm.common import checks, constraints
 from spatgmm.common.base import LikelihoodMixture, bic
 from spatgmm.common.em import Fit, run_best
 from spatgmm.common.files import DamagedFile, read_arrays, write_arrays
+from spatgmm.common.memory import available
 from spatgmm.covariance import decay as decays
 from spatgmm.covariance import metric as metrics
 from spatgmm.covariance.decay import Decay
@@ -28,6 +29,7 @@ from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.covariance.metric import Metric
 from spatgmm.fitting import engine, inference, means, options, scales, soundness
+from spatgmm.fitting import memory as memory_of_fits
 from spatgmm.fitting.em import Solver, SpatialProblem
 from spatgmm.fitting.engine import Engine
 from spatgmm.fitting.estimates import Estimates, Uncertainty
@@ -301,13 +303,31 @@ class SpatialGaussianMixture(LikelihoodMixture):
         if self.likelihood != AUTO:
             return self.likelihood
         alike = not scales.get(self.variance).differ
-        return engine.automatic(self._locations, decay, metric, not np.isnan(X).any(), alike)
+        here = self._locations, decay, metric, not np.isnan(X).any(), alike
+        chosen = engine.automatic(*here)
+        if chosen == "exact" and self._needed("exact", X, metric) > available():
+            chosen = engine.automatic(*here, exact=False)
+        return chosen
+
+    def _needed(self, likelihood: str, X, metric: Metric) -> float:
+        """Bytes that a fit takes at its peak."""
+        return engine.needed(
+            likelihood,
+            X.shape,
+            self.n_components,
+            self._locations,
+            metric,
+            complete=not np.isnan(X).any(),
+            alike=not scales.get(self.variance).differ,
+            n_neighbors=self.n_neighbors,
+        )
 
     def _fit_one(
         self, X, given, likelihood: str, decay: Decay, metric: Metric, mean: Mean, random_state
     ) -> None:
         """Fit one model, and take over what it estimates."""
         rng = checks.random_generator(random_state)
+        memory_of_fits.check(likelihood, self._needed(likelihood, X, metric), *X.shape)
         self._engine = engine.choose(
             likelihood,
             self._locations,

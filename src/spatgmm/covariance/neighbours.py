@@ -9,7 +9,6 @@ never at all ``p^2`` pairs.
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 
 import numpy as np
@@ -17,6 +16,7 @@ from scipy.sparse import csr_array
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 from scipy.spatial.distance import cdist
 
+from spatgmm.common import memory
 from spatgmm.covariance.geometry import MAX_DISTANCE, Geometry
 
 #: A generic shear far below any distance: it breaks ties between neighbours equally far away, and
@@ -218,19 +218,14 @@ class NeighbourGeometry:
 
 
 def check_memory(n_bytes: float, n_locations: int, n_neighbors: int) -> None:
-    """Refuse work that needs more than the machine's memory.
+    """Refuse windows that need more than the memory that is left.
 
     Raises
     ------
     ValueError
     """
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if n_bytes > memory:
-        raise ValueError(
-            f"likelihood='vecchia' with n_neighbors={n_neighbors} at {n_locations} locations needs "
-            f"about {n_bytes / 2**30:.1f} GB, this machine has {memory / 2**30:.1f} GB; take fewer "
-            "neighbours"
-        )
+    what = f"likelihood='vecchia' with n_neighbors={n_neighbors} at {n_locations} locations"
+    memory.check(n_bytes, what, "take fewer neighbours")
 
 
 def _diameter(coordinates: np.ndarray) -> float:

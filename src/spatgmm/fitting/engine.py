@@ -22,6 +22,7 @@ from spatgmm.covariance.kernel import Kernel
 from spatgmm.covariance.metric import Metric
 from spatgmm.covariance.neighbours import NeighbourGeometry
 from spatgmm.covariance.vecchia import VecchiaFamily
+from spatgmm.fitting import memory
 from spatgmm.fitting.cosine import CosineMaps
 from spatgmm.fitting.cosine_information import cosine_uncertainty
 from spatgmm.fitting.em import SpatialProblem
@@ -339,15 +340,40 @@ def for_all(names: set[str]) -> str:
     return only if not others else "vecchia" if "vecchia" in names else "exact"
 
 
+def needed(
+    likelihood: str,
+    shape: tuple[int, int],
+    n_components: int,
+    coordinates: np.ndarray,
+    metric: Metric,
+    *,
+    complete: bool,
+    alike: bool,
+    n_neighbors: int,
+) -> float:
+    """Bytes that a fit to maps (n, p) takes; other arguments as in :func:`choose`."""
+    grid = regular_grid(coordinates) if complete and alike and metric.reflects else None
+    n_blocks = 1 if grid is None else 2 ** sum(m > 1 for m in grid.shape)
+    return memory.estimate(likelihood, *shape, n_components, n_blocks, n_neighbors)
+
+
 def automatic(
-    coordinates: np.ndarray, decay: Decay, metric: Metric, complete: bool, alike: bool
+    coordinates: np.ndarray,
+    decay: Decay,
+    metric: Metric,
+    complete: bool,
+    alike: bool,
+    exact: bool = True,
 ) -> str:
-    """What ``"auto"`` is for a model of such data; arguments as in :func:`choose`."""
+    """What ``"auto"`` is for a model of such data; arguments as in :func:`choose`.
+
+    Not `exact`: there is no memory for it.
+    """
     p = len(coordinates)
-    if not alike or p <= _LARGEST_EXACT:
+    if not alike or (exact and p <= _LARGEST_EXACT):
         return "exact"
     on_grid = complete and metric.reflects and regular_grid(coordinates) is not None
     # A decay without guarantee is a covariance only where the whole matrix says so.
-    if on_grid and (decay.valid or p > _LARGEST_IN_BLOCKS):
+    if on_grid and (decay.valid or p > _LARGEST_IN_BLOCKS or not exact):
         return "cosine"
     return "exact" if on_grid else "vecchia"
