@@ -20,7 +20,6 @@ from spatgmm.common import checks, constraints
 from spatgmm.common.base import LikelihoodMixture, bic
 from spatgmm.common.em import Fit, run_best
 from spatgmm.common.files import DamagedFile, read_arrays, write_arrays
-from spatgmm.common.memory import available
 from spatgmm.covariance import decay as decays
 from spatgmm.covariance import metric as metrics
 from spatgmm.covariance.decay import Decay
@@ -40,6 +39,7 @@ from spatgmm.fitting.options import AUTO
 from spatgmm.fitting.scoring import SHARED, Scoring
 from spatgmm.fitting.search.starts import kmeans_responsibilities
 from spatgmm.fitting.state import MIN_MAPS, Mixture, Model, empty
+from spatgmm.memory import available
 from spatgmm.reading import fill, memory
 from spatgmm.reading.stack import Stack, check_size
 

@@ -7,8 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from spatgmm import SpatialGaussianMixture
-from spatgmm.common import memory
+from spatgmm import SpatialGaussianMixture, memory
 from spatgmm.common.locations import grid_coordinates
 from spatgmm.fitting.memory import estimate
 
@@ -52,7 +51,7 @@ def test_estimates_grow_with_what_is_kept():
 
 def test_limits_of_the_process_count():
     code = (
-        "import resource; from spatgmm.common import memory;"
+        "import resource; from spatgmm import memory;"
         "resource.setrlimit(resource.RLIMIT_AS, (2**32, resource.RLIM_INFINITY));"
         "print(memory.available())"
     )

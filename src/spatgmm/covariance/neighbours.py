@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 from scipy.spatial import ConvexHull, QhullError, cKDTree
 from scipy.spatial.distance import cdist
 
-from spatgmm.common import memory
+from spatgmm import memory
 from spatgmm.covariance.geometry import MAX_DISTANCE, Geometry
 
 #: A generic shear far below any distance: it breaks ties between neighbours equally far away, and

@@ -1,13 +1,13 @@
 """How much memory a fit takes by each likelihood, estimated before it begins.
 
 Measured as the peak of a fit beyond what the process had (n = 50 and 100, G = 1 to 4, up to 65,536
-locations): estimates are 0.9 to 3 times the peak, the most where data are small beside the
-workspace.
+locations): estimates are 0.9 to 2.2 times the peak, the most where data are small beside the
+workspace; 0.6 of it for Vecchia at irregular locations, whose pairs are counted elsewhere.
 """
 
 from __future__ import annotations
 
-from spatgmm.common import memory
+from spatgmm import memory
 
 #: What the search for starts and temporary arrays take whatever the size of the data.
 _WORKSPACE = 130e6
