@@ -32,6 +32,7 @@ from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.covariance.metric import Metric
 from spatgmm.fitting import bootstrap, engine, inference, means, options, scales, soundness
+from spatgmm.fitting import memory as memory_of_fits
 from spatgmm.fitting.diagnostics import DiagnosticsWarning, View, diagnose
 from spatgmm.fitting.em import Solver, SpatialProblem
 from spatgmm.fitting.engine import Engine
@@ -45,6 +46,7 @@ from spatgmm.fitting.options import AUTO
 from spatgmm.fitting.scoring import SHARED, Scoring
 from spatgmm.fitting.search.starts import kmeans_responsibilities
 from spatgmm.fitting.state import MIN_MAPS, Mixture, Model, empty
+from spatgmm.memory import available
 from spatgmm.reading import fill, memory
 from spatgmm.reading.places import from_frame
 from spatgmm.reading.stack import Stack
@@ -333,14 +335,31 @@ class SpatialGaussianMixture(LikelihoodMixture):
         if self.likelihood != AUTO:
             return self.likelihood
         alike = not scales.get(self.variance).differ
-        complete = not np.isnan(X).any()
-        return engine.automatic(self._locations, decay, metric, complete, alike, self.space_)
+        here = self._locations, decay, metric, not np.isnan(X).any(), alike, self.space_
+        chosen = engine.automatic(*here)
+        if chosen == "exact" and self._needed("exact", X, metric) > available():
+            chosen = engine.automatic(*here, exact=False)
+        return chosen
+
+    def _needed(self, likelihood: str, X, metric: Metric) -> float:
+        """Bytes that a fit takes at its peak."""
+        return engine.needed(
+            likelihood,
+            X.shape,
+            self.n_components,
+            self._locations,
+            metric,
+            complete=not np.isnan(X).any(),
+            alike=not scales.get(self.variance).differ,
+            n_neighbors=self.n_neighbors,
+        )
 
     def _fit_one(
         self, X, given, likelihood: str, decay: Decay, metric: Metric, mean: Mean, random_state
     ) -> None:
         """Fit one model, and take over what it estimates."""
         rng = checks.random_generator(random_state)
+        memory_of_fits.check(likelihood, self._needed(likelihood, X, metric), *X.shape)
         self._engine = engine.choose(
             likelihood,
             self._locations,

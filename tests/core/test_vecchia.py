@@ -220,8 +220,7 @@ def test_a_part_of_the_locations_keeps_its_distances():
 
 
 def test_too_little_memory_is_said_before_the_work_starts(monkeypatch):
-    sizes = {"SC_PHYS_PAGES": 1, "SC_PAGE_SIZE": 4096}
-    monkeypatch.setattr(neighbours.os, "sysconf", sizes.get)
+    monkeypatch.setattr(neighbours.memory, "available", lambda: 4096.0)
     with pytest.raises(ValueError, match=r"n_neighbors=20 at 36 locations needs about .* GB"):
         NeighbourGeometry(GRID, 20)
 

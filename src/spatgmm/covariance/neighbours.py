@@ -9,12 +9,11 @@ never at all ``p^2`` pairs.
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.spatial import cKDTree
 
+from spatgmm import memory
 from spatgmm.covariance.geometry import MAX_DISTANCE, Geometry
 from spatgmm.covariance.space import PLANE, Space, diameter
 
@@ -230,19 +229,14 @@ class NeighbourGeometry:
 
 
 def check_memory(n_bytes: float, n_locations: int, n_neighbors: int) -> None:
-    """Refuse work that needs more than the machine's memory.
+    """Refuse windows that need more than the memory that is left.
 
     Raises
     ------
     ValueError
     """
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if n_bytes > memory:
-        raise ValueError(
-            f"likelihood='vecchia' with n_neighbors={n_neighbors} at {n_locations} locations needs "
-            f"about {n_bytes / 2**30:.1f} GB, this machine has {memory / 2**30:.1f} GB; take fewer "
-            "neighbours"
-        )
+    what = f"likelihood='vecchia' with n_neighbors={n_neighbors} at {n_locations} locations"
+    memory.check(n_bytes, what, "take fewer neighbours")
 
 
 def _lattice_codes(coordinates: np.ndarray) -> np.ndarray | None:

@@ -21,6 +21,12 @@ ones among the same neighbours.  Those conditionals come from the ones of comple
 inverse of the few rows that are missing, ``P = V_NN^-1`` and ``x_m = P_mm^-1 b_m``:
 
 ``b_o = b - P x``,  ``d_o = d + b_m' x_m``.
+
+How near to exact it is depends on the nugget and the reach of correlation.  On a 32 x 32 grid
+with a nugget of a tenth of the sill and 60 neighbours, a map's log-density under its own component
+is off by 0.05 nats (exponential) to 0.25 (Matern 3/2 across the region); ratios to a component that
+a map is far from by more (0.04 of 77 nats; 2 of 219, 0.2 with 98 neighbours).  Orders from coarse
+to fine, and some distant neighbours in place of near ones, were no better there.
 """
 
 from __future__ import annotations

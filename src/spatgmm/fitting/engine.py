@@ -23,6 +23,7 @@ from spatgmm.covariance.metric import Metric
 from spatgmm.covariance.neighbours import NeighbourGeometry
 from spatgmm.covariance.space import PLANE, Space
 from spatgmm.covariance.vecchia import VecchiaFamily
+from spatgmm.fitting import memory
 from spatgmm.fitting.cosine import CosineMaps
 from spatgmm.fitting.cosine_information import cosine_uncertainty
 from spatgmm.fitting.em import SpatialProblem
@@ -367,6 +368,23 @@ def for_all(names: set[str]) -> str:
     return only if not others else "vecchia" if "vecchia" in names else "exact"
 
 
+def needed(
+    likelihood: str,
+    shape: tuple[int, int],
+    n_components: int,
+    coordinates: np.ndarray,
+    metric: Metric,
+    *,
+    complete: bool,
+    alike: bool,
+    n_neighbors: int,
+) -> float:
+    """Bytes that a fit to maps (n, p) takes; other arguments as in :func:`choose`."""
+    grid = regular_grid(coordinates) if complete and alike and metric.reflects else None
+    n_blocks = 1 if grid is None else 2 ** sum(m > 1 for m in grid.shape)
+    return memory.estimate(likelihood, *shape, n_components, n_blocks, n_neighbors)
+
+
 def automatic(
     coordinates: np.ndarray,
     decay: Decay,
@@ -374,15 +392,19 @@ def automatic(
     complete: bool,
     alike: bool,
     space: Space = PLANE,
+    exact: bool = True,
 ) -> str:
-    """What ``"auto"`` is for a model of such data; arguments as in :func:`choose`."""
+    """What ``"auto"`` is for a model of such data; arguments as in :func:`choose`.
+
+    Not `exact`: there is no memory for it.
+    """
     p = len(coordinates)
-    if not alike or p <= _LARGEST_EXACT:
+    if not alike or (exact and p <= _LARGEST_EXACT):
         return "exact"
     in_blocks = complete and metric.reflects and space.has_axes
     if not in_blocks or regular_grid(coordinates) is None:
         return "vecchia"
     # A decay without guarantee is a covariance only where the whole matrix says so.
-    if not decay.valid and p <= _LARGEST_IN_BLOCKS:
+    if not decay.valid and exact and p <= _LARGEST_IN_BLOCKS:
         return "exact"
     return "cosine" if space.is_flat else "vecchia"

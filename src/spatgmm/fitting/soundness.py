@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from spatgmm.common.em import Fit
-from spatgmm.covariance.family import NU, TAU
 from spatgmm.fitting.estimates import Estimates
 from spatgmm.fitting.state import empty
 
@@ -59,12 +58,9 @@ def remarks(
 
 def _at_the_edge(estimates: Estimates, present: np.ndarray) -> Iterator[str]:
     """Of covariances whose smallest eigenvalue is next to nothing beside the nugget."""
+    _, _, nuggets = np.abs(_alpha(estimates)).T
     covariances = estimates.mixture.covariances
-    at = [
-        g
-        for g in present.tolist()
-        if covariances[g].smallest_eigenvalue() < EDGE * abs(covariances[g].theta[NU])
-    ]
+    at = [g for g in present.tolist() if covariances[g].smallest_eigenvalue() < EDGE * nuggets[g]]
     if at:
         yield (
             f"the covariances of components {at} lie at the edge of where decay="
@@ -77,9 +73,9 @@ def _at_the_edge(estimates: Estimates, present: np.ndarray) -> Iterator[str]:
 def _at_bounds(estimates: Estimates, present: np.ndarray) -> Iterator[str]:
     """Of shapes that would leave the range that these locations can tell, were they let to."""
     where: dict[str, list[int]] = {}
+    _, structured, nuggets = np.abs(_alpha(estimates)).T
     for g in present.tolist():
-        theta = estimates.mixture.thetas[g]
-        if abs(theta[TAU]) >= _STRUCTURED * (abs(theta[TAU]) + abs(theta[NU])):
+        if structured[g] >= _STRUCTURED * (structured[g] + nuggets[g]):
             for note in filter(None, estimates.at_bounds(g)):
                 where.setdefault(note, []).append(g)
     for note, components in where.items():
@@ -88,6 +84,11 @@ def _at_bounds(estimates: Estimates, present: np.ndarray) -> Iterator[str]:
             f"{estimates.family.kernel.decay.name!r}, or their correlation is shorter or longer "
             "than these locations can tell; try decay='auto' or decay='exponential'"
         )
+
+
+def _alpha(estimates: Estimates) -> np.ndarray:
+    """``(a1, a2, a3)`` of maps of unit variance, (G, 3)."""
+    return estimates.family.alpha(estimates.mixture.thetas)
 
 
 def _reached_once(fits: Sequence[Fit]) -> Iterator[str]:

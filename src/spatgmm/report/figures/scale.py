@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
+from matplotlib.ticker import NullLocator
 
 from spatgmm.report.figures import style
 from spatgmm.report.figures.drawing import Drawing
@@ -49,12 +51,19 @@ def _draw(results: Results, cells: pd.DataFrame):
                 label=own["label"].iloc[0],
             )
         ax.set_xscale("log")
+        ax.xaxis.set_minor_locator(NullLocator())
+        sizes = sorted(set(done["p"]))
+        ax.set_xticks(sizes, [f"{p}" for p in sizes], rotation=45, ha="right")
         ax.set_xlabel("pixels p")
         ax.set_ylabel(name)
         if column == "ari":
             ax.set_ylim(-0.05, 1.05)
         else:
             ax.set_yscale("log")
+            if len(done):
+                # Whole decades, so that there are at least two labelled ticks.
+                low, high = np.log10(done[column].min()), np.log10(done[column].max())
+                ax.set_ylim(10 ** np.floor(low), 10 ** (np.floor(high) + 1))
         ax.grid(color="0.9", linewidth=0.5)
         ax.set_axisbelow(True)
         style.letter(ax, index)
