@@ -31,7 +31,7 @@ from spatgmm.fitting import engine, inference, means, options, outlying, scales,
 from spatgmm.fitting.em import Solver, SpatialProblem
 from spatgmm.fitting.engine import Engine
 from spatgmm.fitting.estimates import Estimates, Uncertainty
-from spatgmm.fitting.evidence import Evidence
+from spatgmm.fitting.evidence import NOTHING, Evidence
 from spatgmm.fitting.gls import GLS
 from spatgmm.fitting.maps import Maps
 from spatgmm.fitting.means import Mean
@@ -358,9 +358,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
         with self._engine.threads():
             # The standardised copy is let go once the engine has it in its own form.
             beyond = outlying.beyond(X, tails.get(self.tails))
-            maps = self._engine.maps(self._standardise(X, mean, beyond))
+            maps = self._engine.maps(self._standardise(X, mean, evidence, ~beyond))
             self._n_values = evidence.weighted(maps.n_observed).sum()
-            fits = self._best_fit(maps, given, evidence, mean, beyond, rng)
+            fits = self._best_fit(maps, given, mean, evidence, ~beyond, rng)
         self._take(fits, keep_order=given is not None or evidence.labels is not None)
 
     def _label_absent(self, X, counted) -> None:
@@ -378,18 +378,18 @@ class SpatialGaussianMixture(LikelihoodMixture):
             whole[counted], whole[~counted] = getattr(self, name), of_absent
             setattr(self, name, whole)
 
-    def _standardise(self, X, mean: Mean, beyond: np.ndarray) -> np.ndarray:
+    def _standardise(self, X, mean: Mean, evidence: Evidence, shown: np.ndarray) -> np.ndarray:
         """Data of unit variance about 0: computations run there, no tolerance depends on units.
 
-        Maps `beyond` all measure (n,) do not count.
+        Maps that are not `shown` (n,) do not count.
         """
-        typical = X[~beyond] if beyond.any() else X
-        self._centre = mean.centre(typical)
+        plain = evidence.weights is None and shown.all()
+        rows = slice(None) if plain else evidence.as_often(shown)
+        self._centre = mean.centre(X[rows])
         standardised = X - self._centre
-        typical = standardised[~beyond] if beyond.any() else standardised
-        there = means.observed(typical)
+        there = means.observed(standardised[rows])
         # The root of the mean square about the centre; .std() would make another copy of the data.
-        values = typical if there is True else typical[there]
+        values = standardised[rows] if there is True else standardised[rows][there]
         self._scale = float(np.sqrt(np.vdot(values, values) / values.size))
         standardised /= self._scale
         return standardised
@@ -398,7 +398,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         return SOLVERS[self.solver](self.beta_init)
 
     def _best_fit(
-        self, maps: Maps, given, evidence: Evidence, mean: Mean, beyond: np.ndarray, rng
+        self, maps: Maps, given, mean: Mean, evidence: Evidence, shown: np.ndarray, rng
     ) -> list[Fit[Mixture]]:
         """EM from one start, or from the best of many."""
         family, solver, G = self._engine.family, self._solver(), self.n_components
@@ -445,8 +445,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 given = evidence.imposed(given)
                 return climb([solver.start(self._engine, complete, given, model)])
             if model.tails.heavy:
-                return outlying.without_outlying(climb_from, beyond)
-            return climb_from(~beyond)
+                return outlying.without_outlying(climb_from, shown)
+            return climb_from(shown)
 
     def _take(self, fits: list[Fit[Mixture]], keep_order: bool) -> None:
         """Public attributes of the best of finished starts, in the units of the data."""
@@ -666,10 +666,13 @@ class SpatialGaussianMixture(LikelihoodMixture):
     def standard_errors(self, X):
         """Standard errors and 95 % intervals from the observed information at `X`.
 
+        Tails' own parameters are taken as known.
+
         Parameters
         ----------
         X : array-like
-            The maps the model was fitted to.
+            The maps the model was fitted to; it remembers their weights and known labels, which
+            :meth:`save` leaves out.
 
         Returns
         -------
@@ -719,9 +722,15 @@ class SpatialGaussianMixture(LikelihoodMixture):
         return inference.correlogram(self._estimates, distances)
 
     def _uncertainty(self, X) -> Uncertainty:
-        seen_by, mixture, maps = self._seen(X)
+        check_is_fitted(self)
+        X, _ = self._check_maps(X, reset=False)
+        evidence = self._evidence.of(X)
+        counted = evidence.counted(len(X))
+        seen_by, mixture, maps = self._carried(X[counted])
         model = replace(self._model, family=seen_by.family)
-        estimates = replace(self._estimates, mixture=mixture, model=model)
+        estimates = replace(
+            self._estimates, mixture=mixture, model=model, evidence=evidence.some(counted)
+        )
         with seen_by.threads():
             return seen_by.uncertainty(estimates, maps)
 
@@ -812,6 +821,7 @@ def load(path) -> SpatialGaussianMixture:
     model.coordinates_ = arrays["coordinates"]
     model.observed_locations_ = arrays["observed_locations"]
     model._centre, model._scale = arrays["centre"], settings["scale"]
+    model._evidence = NOTHING
     model.n_features_in_ = len(model.coordinates_)
     if "feature_names_in" in arrays:
         model.feature_names_in_ = arrays["feature_names_in"].astype(object)

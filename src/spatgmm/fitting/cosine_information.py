@@ -54,7 +54,7 @@ def cosine_uncertainty(estimates: Estimates, maps: CosineMaps) -> Uncertainty:
         By the sandwich; ``by_information`` is the same from the observed information alone, as if
         this likelihood were that of the data.
     """
-    _, responsibilities = estimates.mixture.expectation(maps)
+    responsibilities = estimates.posterior(maps).responsibilities
     counts = responsibilities.sum(axis=0)
     sandwich = Uncertainty.unknown(estimates, counts)
     sandwich.by_information = plain = Uncertainty.unknown(estimates, counts)
@@ -68,6 +68,9 @@ def cosine_uncertainty(estimates: Estimates, maps: CosineMaps) -> Uncertainty:
     inverse = inverse_block(merge.T @ information @ merge, range(merge.shape[1]))
     observed = merge @ inverse @ merge.T
     moved = effective @ observed
+    if estimates.evidence.weights is not None:
+        # Scores were added up as often as their maps count, their squares are to be as well.
+        moved /= np.sqrt(estimates.evidence.weights)[:, None]
     G = len(present)
     to_last = np.vstack([np.eye(G - 1), -np.ones((1, G - 1))])  # pi_G = 1 - the others
     for covariance, found in ((moved.T @ moved, sandwich), (observed, plain)):

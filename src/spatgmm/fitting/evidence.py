@@ -15,6 +15,9 @@ from scipy.special import logsumexp
 
 from spatgmm.common.em import posterior
 
+#: Whole weights repeat maps in a search while that makes no more of them than so many times.
+_MOST_REPEATED = 10
+
 #: The label of a map whose component is not known.
 UNKNOWN = -1
 
@@ -45,6 +48,22 @@ class Evidence:
         """
         return cls(_labels(known_labels, n, n_components), _weights(sample_weight, n))
 
+    def of(self, maps: np.ndarray) -> Evidence:
+        """This, if these are as many maps.
+
+        Raises
+        ------
+        ValueError
+            If not: the maps of the fit are asked for.
+        """
+        for known in (self.labels, self.weights):
+            if known is not None and len(known) != len(maps):
+                raise ValueError(
+                    f"X has {len(maps)} maps, the fit had weights or known labels of {len(known)}: "
+                    "pass the maps of the fit"
+                )
+        return self
+
     def some(self, rows: np.ndarray) -> Evidence:
         """That of some of the maps."""
         return Evidence(*(None if of is None else of[rows] for of in (self.labels, self.weights)))
@@ -52,6 +71,20 @@ class Evidence:
     def counted(self, n: int) -> np.ndarray:
         """Which of `n` maps have some weight, (n,)."""
         return np.ones(n, dtype=bool) if self.weights is None else self.weights > 0
+
+    def as_often(self, shown: np.ndarray) -> np.ndarray:
+        """Rows of the maps that are `shown` (n,), each as often as it counts.
+
+        Weights that are not whole give each map its turns among as many as there are.
+        """
+        rows = np.flatnonzero(shown)
+        if self.weights is None:
+            return rows
+        weights = self.weights[rows]
+        turns = np.cumsum(weights)
+        if (weights != np.round(weights)).any() or turns[-1] > _MOST_REPEATED * len(rows):
+            turns = np.round(turns * (len(rows) / turns[-1]))
+        return np.repeat(rows, np.diff(turns, prepend=0).astype(int))
 
     def total(self, n: int) -> float:
         """How many maps `n` maps are."""
@@ -155,6 +188,8 @@ def _weights(weights, n: int) -> np.ndarray | None:
         raise ValueError(
             f"sample_weight[{bad[0]}] is {weights[bad[0]]:g}: weights are finite and at least 0"
         )
+    if not weights.any():
+        raise ValueError("sample_weight: every weight is zero; there is nothing to fit")
     return None if (weights == 1).all() else weights
 
 

@@ -35,8 +35,8 @@ _LIKELY = 0.5
 #: Searches without the maps that the fit before took for outlying.
 _FURTHER_SEARCHES = 2
 
-#: If more than this share is suspect, it is not a matter of outlying maps.
-_MOST_SUSPECT = 0.35
+#: If a search could keep less than this share, it is not a matter of outlying maps.
+_LEAST_KEPT = 0.65
 
 #: Maps named in a warning.
 _NAMED = 5
@@ -86,7 +86,7 @@ def bags(mixture: Mixture, responsibilities: np.ndarray, at: Deviations) -> list
 
 
 def without_outlying(
-    climb_from: Callable[[np.ndarray], list[Fit[Mixture]]], beyond: np.ndarray
+    climb_from: Callable[[np.ndarray], list[Fit[Mixture]]], shown: np.ndarray
 ) -> list[Fit[Mixture]]:
     """Fits of all maps, from starts that a search finds without those that outlie.
 
@@ -96,18 +96,16 @@ def without_outlying(
     ----------
     climb_from : callable
         Given which maps a search may see, (n,): finished fits of all, the best first.
-    beyond : ndarray of bool, shape (n,)
-        Maps that no search should see.
+    shown : ndarray of bool, shape (n,)
+        Maps that the first search sees.
     """
-    left_out = beyond
-    fits = climb_from(~left_out)
+    last, fits = shown, climb_from(shown)
     for _ in range(_FURTHER_SEARCHES):
-        (best, *_) = fits
-        suspect = beyond | _suspect(best)
-        if (suspect == left_out).all() or suspect.mean() > _MOST_SUSPECT:
+        kept = shown & ~_suspect(fits[0])
+        if (kept == last).all() or kept.mean() < _LEAST_KEPT:
             break
-        left_out = suspect
-        fits = sorted([*fits, *climb_from(~left_out)], key=lambda fit: fit.rank)
+        last = kept
+        fits = sorted([*fits, *climb_from(kept)], key=lambda fit: fit.rank)
     return fits
 
 

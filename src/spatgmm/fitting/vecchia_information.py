@@ -51,10 +51,18 @@ def vecchia_uncertainty(estimates: Estimates, maps: VecchiaMaps) -> Uncertainty:
         By the sandwich; ``by_information`` is the same from the observed information alone.
     """
     mixture, model = estimates.mixture, estimates.model
-    _, responsibilities = mixture.expectation(maps)
+    responsibilities = estimates.posterior(maps).responsibilities
     free = [model.family.free(estimates.held(g)) for g in range(len(mixture.weights))]
     basis = None if model.mean.is_free else model.basis[0]
-    found = VecchiaInformation(maps, mixture, responsibilities, free, model.shared, basis)
+    found = VecchiaInformation(
+        maps,
+        mixture,
+        responsibilities,
+        free,
+        model.shared,
+        basis,
+        map_weights=estimates.evidence.weights,
+    )
     plain = Uncertainty(estimates, found.counts, found.weight_variance, found.theta_covariance)
     return Uncertainty(
         estimates,
@@ -82,6 +90,8 @@ class VecchiaInformation:
     basis : ndarray of shape (k, p) or None
         The maps that span each component's mean; None where it is free, no maps where means are
         known, or common to all and taken as known.
+    map_weights : ndarray of shape (n,), optional
+        How often each map counts, which its responsibilities sum to; by default once.
 
     Attributes
     ----------
@@ -94,7 +104,16 @@ class VecchiaInformation:
         Expected numbers of maps.
     """
 
-    def __init__(self, maps: VecchiaMaps, mixture, responsibilities, free, shared, basis=None):
+    def __init__(
+        self,
+        maps: VecchiaMaps,
+        mixture,
+        responsibilities,
+        free,
+        shared,
+        basis=None,
+        map_weights=None,
+    ):
         self.counts = responsibilities.sum(axis=0)
         size = len(shared)
         G, shape = len(self.counts), (len(self.counts), size, size)
@@ -107,14 +126,19 @@ class VecchiaInformation:
             return
         R = responsibilities[:, present]
         R = R / R.sum(axis=1, keepdims=True)
+        counted = 1.0 if map_weights is None else map_weights[:, None]
         components = [
-            _Component(maps, mixture.means[g], mixture.covariances[g], R[:, j], free[g])
-            for j, g in enumerate(present)
+            _Component(maps, mixture.means[g], mixture.covariances[g], weights, free[g])
+            for g, weights in zip(present, (counted * R).T, strict=True)
         ]
         uncertain = np.flatnonzero(1 - R.max(axis=1) > _NEGLIGIBLE)
         grams = [component.gram(uncertain, basis) for component in components]
-        of_weights, small, complete = _assembled(components, mixture.weights[present], R)
-        information, scores = _profiled(small, complete, R, uncertain, grams)
+        counts = (counted * R).sum(axis=0)
+        of_weights, small, complete = _assembled(
+            components, mixture.weights[present], len(maps), counts
+        )
+        roots = np.sqrt(counted) * np.ones((len(maps), 1))
+        information, scores = _profiled(small, complete, R, roots, uncertain, grams)
 
         merge = merging([free[g] for g in present], shared)
         inverse = inverse_block(merge.T @ information @ merge, range(merge.shape[1]))
@@ -193,14 +217,13 @@ def _to_theta(theta: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def _assembled(components, weights, R):
+def _assembled(components, weights, n, counts):
     """Weights by the free ones (G, G - 1), scores (n, G, m) and complete information (m, m)."""
-    n, G = R.shape
+    G = len(counts)
     m = G - 1 + sum(len(component.complete) for component in components)
     small, complete = np.zeros((n, G, m)), np.zeros((m, m))
     of_weights = np.vstack([np.eye(G - 1), -np.ones((1, G - 1))])  # pi_G = 1 - the others
     small[:, :, : G - 1] = of_weights / weights[:, None]
-    counts = R.sum(axis=0)
     complete[: G - 1, : G - 1] = (of_weights.T * (counts / weights**2)) @ of_weights
     start = G - 1
     for j, component in enumerate(components):
@@ -211,10 +234,14 @@ def _assembled(components, weights, R):
     return of_weights, small, complete
 
 
-def _profiled(small, complete, R, uncertain, grams):
-    """Information (m, m) and scores (n, m) of weights and thetas, the means profiled out."""
+def _profiled(small, complete, R, roots, uncertain, grams):
+    """Information (m, m) and scores (n, m) of weights and thetas, the means profiled out.
+
+    `roots` (n, 1) are those of how often each map counts; scores come times them.
+    """
     (n, G), r = R.shape, R[uncertain]
     T = np.sqrt(r)[:, :, None] * np.eye(G) - r[:, :, None] * np.sqrt(r)[:, None, :]
+    T *= roots[uncertain, :, None]
     Z = np.einsum("igm,iga->iam", small[uncertain], T).reshape(-1, small.shape[2])
     M, V = np.eye(len(Z)), np.zeros((len(Z), n))
     for g, gram in enumerate(grams):
@@ -224,4 +251,4 @@ def _profiled(small, complete, R, uncertain, grams):
     solved = np.linalg.solve(M, np.column_stack([Z, V]))
     m = Z.shape[1]
     scores = np.einsum("ig,igm->im", R, small)
-    return complete - Z.T @ solved[:, :m], scores + solved[:, m:].T @ Z
+    return complete - Z.T @ solved[:, :m], roots * (scores + solved[:, m:].T @ Z)

@@ -33,9 +33,10 @@ def take(X) -> Stack:
         return Stack(_from_frame(X), places=list(X.columns))
     if isinstance(X, np.ma.MaskedArray):
         X = X.astype(float).filled(np.nan) if X.dtype.kind in "iufb" else X.filled()
-    if np.ndim(X) < 2:
+    array = np.asarray(X)
+    if array.ndim < 2:
         return Stack(X)
-    X = np.asarray(X)
+    X = array
     _check_kind(X)
     if X.ndim == 2:
         return Stack(X)

@@ -28,11 +28,14 @@ def starts(
 ) -> list[Mixture]:
     """Distinct places from where to finish, the most promising first.
 
-    The search itself knows neither labels nor weights, only which maps it is `shown` (n,).  Where
+    The search itself knows no labels, and sees the maps that are `shown` (n,) as often as they
+    count.  Where
     labels are known, components take the numbers that agree best with them, and what known maps
     alone say is the first start.
     """
-    some = maps if shown.all() else engine.maps(engine.back(maps.blocks)[shown])
+    some = maps
+    if evidence.weights is not None or not shown.all():
+        some = engine.maps(engine.back(maps.blocks)[evidence.as_often(shown)])
     found = engine.starts(some, model, n_components, n_init, rng)
     if evidence.labels is None:
         return found
