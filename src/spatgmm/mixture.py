@@ -538,8 +538,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         for g, covariance in enumerate(self._mixture.covariances):
             rows = np.flatnonzero(labels == g)
             maps = self._everywhere(self._engine.back(covariance.draw(len(rows), rng)))
-            spread = self._scale * self._mixture.tails.spread(g, len(rows), rng)
-            X[rows] = self.means_[g] + spread * self.scales_ * maps
+            maps = self._mixture.tails.widened(maps, g, rng)
+            X[rows] = self.means_[g] + self._scale * self.scales_ * maps
         return X, labels
 
     def impute(self, X):

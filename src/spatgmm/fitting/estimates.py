@@ -29,11 +29,14 @@ class Posterior:
     pulls, pull_variance : ndarray of shape (n, G) or None
         Mean and variance of the hidden ``u`` of a map in a component
         (:mod:`spatgmm.fitting.tails`); None where all are 1.
+    map_weights : ndarray of shape (n,) or None
+        How often each map counts; None: once.
     """
 
     responsibilities: np.ndarray
-    pulls: np.ndarray | None
-    pull_variance: np.ndarray | None
+    pulls: np.ndarray | None = None
+    pull_variance: np.ndarray | None = None
+    map_weights: np.ndarray | None = None
 
     def of(self, g: int) -> OfComponent:
         """That of component `g`."""
@@ -96,7 +99,9 @@ class Estimates:
         at = self.mixture.deviations(maps)
         _, responsibilities = self.evidence.posterior(self.mixture.log_joint_at(at))
         tails = self.mixture.tails
-        return Posterior(responsibilities, tails.pulls(at), tails.pull_variance(at))
+        return Posterior(
+            responsibilities, tails.pulls(at), tails.pull_variance(at), self.evidence.weights
+        )
 
     @property
     def family(self) -> Family:

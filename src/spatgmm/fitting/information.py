@@ -62,7 +62,7 @@ def observed_information(estimates: Estimates, maps: Maps) -> Uncertainty:
         components,
         mixture.weights[present],
         responsibilities[:, present],
-        estimates.evidence.weights,
+        posterior.map_weights,
     )
     covariance = observed.covariance(estimates.model.shared, estimates.model.mean.is_common)
 

@@ -121,9 +121,9 @@ class Tails(ABC):
         """Tails that suit maps at these distances better; self where there is nothing to move."""
         return self
 
-    def spread(self, g: int, n: int, rng: np.random.Generator) -> np.ndarray | float:
-        """``u^-1/2`` of `n` maps drawn from component `g`."""
-        return 1.0
+    def widened(self, maps: np.ndarray, g: int, rng: np.random.Generator) -> np.ndarray:
+        """Normal maps (n, p) of mean 0 drawn from component `g`, times ``u^-1/2`` of their own."""
+        return maps
 
     def reordered(self, order) -> Tails:
         return self.at(self.parameters[order])
@@ -202,9 +202,9 @@ class TTails(Tails):
                 values[g, 0] = np.exp(found.x)
         return TTails(values)
 
-    def spread(self, g, n, rng):
+    def widened(self, maps, g, rng):
         df = self.parameters[g, 0]
-        return np.sqrt(df / rng.chisquare(df, size=n))
+        return maps * np.sqrt(df / rng.chisquare(df, size=(len(maps), 1)))
 
 
 class ContaminatedTails(Tails):
@@ -245,9 +245,9 @@ class ContaminatedTails(Tails):
             tails = ContaminatedTails(values)
         return tails
 
-    def spread(self, g, n, rng):
+    def widened(self, maps, g, rng):
         eta, inflation = self.parameters[g]
-        return np.where(rng.random(n) < eta, 1.0, np.sqrt(inflation))
+        return maps * np.where(rng.random((len(maps), 1)) < eta, 1.0, np.sqrt(inflation))
 
     def _to_positive(self, values):
         return np.column_stack([1 - values[:, 0], values[:, 1]])
