@@ -357,11 +357,12 @@ class SpatialGaussianMixture(LikelihoodMixture):
         )
         with self._engine.threads():
             # The standardised copy is let go once the engine has it in its own form.
-            beyond = outlying.beyond(X, tails.get(self.tails))
-            maps = self._engine.maps(self._standardise(X, mean, evidence, ~beyond))
+            beyond = outlying.beyond(X)
+            shown = ~beyond if tails.get(self.tails).heavy else np.ones(len(X), dtype=bool)
+            maps = self._engine.maps(self._standardise(X, mean, evidence, shown))
             self._n_values = evidence.weighted(maps.n_observed).sum()
-            fits = self._best_fit(maps, given, mean, evidence, ~beyond, rng)
-        self._take(fits, keep_order=given is not None or evidence.labels is not None)
+            fits = self._best_fit(maps, given, mean, evidence, shown, rng)
+        self._take(fits, beyond, keep_order=given is not None or evidence.labels is not None)
 
     def _label_absent(self, X, counted) -> None:
         """Attributes of all maps, from those that counted and the fit's word on the others."""
@@ -448,7 +449,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 return outlying.without_outlying(climb_from, shown)
             return climb_from(shown)
 
-    def _take(self, fits: list[Fit[Mixture]], keep_order: bool) -> None:
+    def _take(self, fits: list[Fit[Mixture]], beyond: np.ndarray, keep_order: bool) -> None:
         """Public attributes of the best of finished starts, in the units of the data."""
         fit, *_ = fits
         order = np.arange(self.n_components)
@@ -476,6 +477,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         below = self.log_likelihood_ - self.starts_["log_likelihood"]
         self.n_optima_ = int((below <= self.tol).sum())
         self.empty_components_ = np.flatnonzero(empty(responsibilities.sum(axis=0))).tolist()
+        rows = np.flatnonzero(self._evidence.counted(len(beyond)))
+        told = outlying.Words(self._mixture, responsibilities, deviations, rows)
         self._warn_unless_converged(stacklevel=3)
         if self.condition_number_ > _NEARLY_SINGULAR:
             warnings.warn(
@@ -488,12 +491,11 @@ class SpatialGaussianMixture(LikelihoodMixture):
         if self.empty_components_:
             warnings.warn(
                 f"components {self.empty_components_} hold fewer than {MIN_MAPS} maps; "
-                f"n_components={self.n_components} is too many for these data"
-                + outlying.or_else(self._mixture, responsibilities, deviations),
+                f"n_components={self.n_components} is too many for these data" + told.or_else(),
                 ConvergenceWarning,
                 stacklevel=3,
             )
-        outlying.warn_of_bags(self._mixture, responsibilities, deviations, stacklevel=3)
+        told.warn(beyond, stacklevel=3)
 
     def _publish(self, mixture: Mixture) -> None:
         """What the parameters of a mixture say, in the units of the data."""

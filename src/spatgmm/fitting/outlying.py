@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from spatgmm.common.em import Fit
 from spatgmm.fitting.state import Mixture, empty
-from spatgmm.fitting.tails import Deviations, Tails
+from spatgmm.fitting.tails import Deviations
 
 #: Maps of so many times the median energy would decide about a scale or a start by themselves; more
 #: of them than this share are no accidents.
 _GROSS, _MOST_GROSS = 100.0, 0.1
 
+#: Pixels that tell that.
+_PIXELS = 1000
+
 #: A bag holds at most this share of the maps.
 _LARGEST_BAG = 0.12
 
-#: Its maps, or half of them at least, lie so many times farther from any other component than that
-#: one's own maps do, and so many times its variance is the largest of the others'.
+#: Some of its maps lie so many times farther from any other component than that one's own maps do,
+#: and so many times the largest variance of the others is its own.
 _FAR, _WIDE = 4.0, 4.0
 
-#: So few maps far from all others are not asked how wide they lie: their mean has taken that in.
+#: So few maps, half of them as far, are not asked how wide they lie: their mean has taken that in.
 _FEW, _FEW_SHARE = 10, 0.05
 
 #: A map outlies in a fit with this probability.
@@ -46,14 +50,14 @@ class OutlyingMapsWarning(UserWarning):
     """Some maps lie far from all others, and have drawn a component to themselves."""
 
 
-def beyond(X: np.ndarray, tails: Tails) -> np.ndarray:
-    """Which maps (n, p), NaN where a pixel is missing, are beyond all measure; shape (n,).
-
-    None where tails do not provide for any.
-    """
-    if not tails.heavy:
-        return np.zeros(len(X), dtype=bool)
-    energy = np.nanmean((X - np.nanmedian(X, axis=0)) ** 2, axis=1)
+def beyond(X: np.ndarray) -> np.ndarray:
+    """Which maps (n, p), NaN where a pixel is missing, are beyond all measure; shape (n,)."""
+    some = X[:, :: -(-X.shape[1] // _PIXELS)]
+    # A map may show none of these pixels; the plain functions are much the faster.
+    mean, median = (np.nanmean, np.nanmedian) if np.isnan(some).any() else (np.mean, np.median)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        energy = np.nan_to_num(mean((some - median(some, axis=0)) ** 2, axis=1))
     found = energy > _GROSS * np.median(energy)
     return found if found.mean() <= _MOST_GROSS else np.zeros(len(X), dtype=bool)
 
@@ -78,9 +82,10 @@ def bags(mixture: Mixture, responsibilities: np.ndarray, at: Deviations) -> list
         mine = np.flatnonzero(labels == g)
         if not others.any() or not mine.size:
             continue
-        far = np.median(per_pixel[np.ix_(mine, others)].min(axis=1)) > _FAR
-        few = counts[g] < min(_FEW, _FEW_SHARE * counts.sum())
-        if far and (few or variances[g] > _WIDE * variances[others].max()):
+        from_others = per_pixel[np.ix_(mine, others)].min(axis=1)
+        wide = variances[g] > _WIDE * variances[others].max() and from_others.max() > _FAR
+        few = counts[g] < min(_FEW, _FEW_SHARE * counts.sum()) and np.median(from_others) > _FAR
+        if wide or few:
             found.append(int(g))
     return found
 
@@ -90,7 +95,8 @@ def without_outlying(
 ) -> list[Fit[Mixture]]:
     """Fits of all maps, from starts that a search finds without those that outlie.
 
-    Which do, the fit itself says; then the search is repeated without them.
+    Which do, the fit itself says; then the search is repeated without them.  A fit that gives them
+    a component of their own ranks last: to the likelihood that is cheap.
 
     Parameters
     ----------
@@ -105,50 +111,81 @@ def without_outlying(
         if (kept == last).all() or kept.mean() < _LEAST_KEPT:
             break
         last = kept
-        fits = sorted([*fits, *climb_from(kept)], key=lambda fit: fit.rank)
+        found = [*fits, *climb_from(kept)]
+        fits = sorted(found, key=lambda fit: (bool(_apart(fit)), fit.rank))
     return fits
+
+
+def _apart(fit: Fit[Mixture]) -> list[int]:
+    """Components of a fit that hold outlying maps alone, or next to nothing."""
+    responsibilities, at = fit.expected.responsibilities, fit.expected.deviations
+    lost = np.flatnonzero(empty(responsibilities.sum(axis=0))).tolist()
+    return lost + bags(fit.parameters, responsibilities, at)
 
 
 def _suspect(fit: Fit[Mixture]) -> np.ndarray:
     responsibilities, at = fit.expected.responsibilities, fit.expected.deviations
-    lost = np.flatnonzero(empty(responsibilities.sum(axis=0)))
-    apart = [*bags(fit.parameters, responsibilities, at), *lost]
     outlying = probability(fit.parameters, responsibilities, at) > _LIKELY
-    return outlying | np.isin(responsibilities.argmax(axis=1), apart)
+    return outlying | np.isin(responsibilities.argmax(axis=1), _apart(fit))
 
 
-def warn_of_bags(
-    mixture: Mixture, responsibilities: np.ndarray, at: Deviations, stacklevel: int
-) -> None:
-    """Say so where a component is a bag of outlying maps; `stacklevel` as for this one's caller."""
-    labels = responsibilities.argmax(axis=1)
-    for g in bags(mixture, responsibilities, at):
-        mine = np.flatnonzero(labels == g)
-        warnings.warn(
-            f"component {g} holds {len(mine)} of {len(labels)} maps, far from all others "
-            f"({_named(mine)}): outlying maps rather than a cluster? Look at them, and leave them "
-            "out or use tails='contaminated'",
-            OutlyingMapsWarning,
-            stacklevel=stacklevel + 1,
+@dataclass
+class Words:
+    """What is said of outlying maps in a fit.
+
+    Attributes
+    ----------
+    mixture : Mixture
+    responsibilities : ndarray of shape (n, G)
+    at : Deviations
+    rows : ndarray of shape (n,)
+        Of the users' X.
+    """
+
+    mixture: Mixture
+    responsibilities: np.ndarray
+    at: Deviations
+    rows: np.ndarray
+
+    def warn(self, beyond_measure: np.ndarray, stacklevel: int) -> None:
+        """Where a component is a bag of outlying maps, or some (n,) are beyond all measure.
+
+        What tails bear needs no word.  `stacklevel` as for this one's caller.
+        """
+        if beyond_measure.any() and not self.mixture.tails.heavy:
+            warnings.warn(
+                f"{self._named(beyond_measure)}: more than {_GROSS:g} times as far from the median "
+                "map as half of all maps; outlying maps decide about this fit. Look at them, and "
+                "leave them out or use tails='contaminated'",
+                OutlyingMapsWarning,
+                stacklevel=stacklevel + 1,
+            )
+        labels = self.responsibilities.argmax(axis=1)
+        for g in bags(self.mixture, self.responsibilities, self.at):
+            mine = labels == g
+            warnings.warn(
+                f"component {g} holds {mine.sum()} of {len(labels)} maps, far from all others "
+                f"({self._named(mine)}): outlying maps rather than a cluster? Look at them, and "
+                "leave them out or use tails='contaminated'",
+                OutlyingMapsWarning,
+                stacklevel=stacklevel + 1,
+            )
+
+    def or_else(self) -> str:
+        """What else than too many components an all but empty one may mean."""
+        nothing = empty(self.responsibilities.sum(axis=0))
+        alone = nothing[self.responsibilities.argmax(axis=1)]
+        nearest = self.at.squared[:, ~nothing].min(axis=1, initial=np.inf)
+        far = alone & np.isfinite(nearest) & (nearest > _FAR * self.at.n_observed)
+        if not far.any():
+            return ""
+        return (
+            f", or outlying maps ({self._named(far)}) took them: look at these, and leave them out "
+            "or use tails='contaminated'"
         )
 
-
-def or_else(mixture: Mixture, responsibilities: np.ndarray, at: Deviations) -> str:
-    """What else than too many components an all but empty one may mean."""
-    nothing = empty(responsibilities.sum(axis=0))
-    alone = np.flatnonzero(nothing[responsibilities.argmax(axis=1)])
-    if nothing.all() or not alone.size:
-        return ""
-    far = at.squared[np.ix_(alone, ~nothing)].min(axis=1) > _FAR * at.n_observed[alone]
-    if not far.any():
-        return ""
-    return (
-        f", or outlying maps ({_named(alone[far])}) took them: look at these, and leave them out "
-        "or use tails='contaminated'"
-    )
-
-
-def _named(rows: np.ndarray) -> str:
-    """The first few of some rows."""
-    more = ", ..." if len(rows) > _NAMED else ""
-    return f"X row{'s' if len(rows) > 1 else ''} {', '.join(map(str, rows[:_NAMED]))}{more}"
+    def _named(self, which: np.ndarray) -> str:
+        """The first few of some maps (n,)."""
+        rows = self.rows[which]
+        more = ", ..." if len(rows) > _NAMED else ""
+        return f"X row{'s' if len(rows) > 1 else ''} {', '.join(map(str, rows[:_NAMED]))}{more}"

@@ -214,8 +214,9 @@ class ContaminatedTails(Tails):
     name = "contaminated"
     parameter_names = ("eta", "lambda")
     _first = (0.95, 10.0)
-    # Outlying maps are the fewer.
-    _lower, _upper = (0.5, _OUTLYING_VARIANCE), (1 - 1e-6, np.inf)
+    # With half of a component's maps for outlying ones, two clusters that differ in variance alone
+    # would be one component.
+    _lower, _upper = (0.75, _OUTLYING_VARIANCE), (1 - 1e-6, np.inf)
 
     def log_density(self, at):
         return np.logaddexp(*self._parts(at))
