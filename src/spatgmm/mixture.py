@@ -94,7 +94,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
         How often a map lies far from its component.  Under ``"t"`` (degrees of freedom for each
         component) and ``"contaminated"`` (a share of each component's maps has a larger variance)
         broken maps pull little at means and covariances; ``Xi_g`` is then the covariance of the
-        good maps, under ``"t"`` the scale matrix (:mod:`spatgmm.fitting.tails`).
+        good maps, under ``"t"`` the scale matrix (:mod:`spatgmm.fitting.tails`).  Maps beyond all
+        measure (a warning names them) are left out of such a fit, as if of weight 0: leave them out
+        of `X` where fits are compared by :meth:`bic`.
     likelihood : {"auto", "exact", "cosine", "vecchia"}, default="auto"
         How the likelihood is computed.  ``"cosine"``: that of a complete regular grid in a basis of
         cosines, where covariances are nearly diagonal, O(n p) an iteration
@@ -264,8 +266,12 @@ class SpatialGaussianMixture(LikelihoodMixture):
     def _fit(self, X, sample_weight, known_labels) -> SpatialGaussianMixture:
         X, brought = self._check_maps(X, reset=True)
         self._evidence = Evidence.checked(sample_weight, known_labels, len(X), self.n_components)
-        everyone, counted = X, self._evidence.counted(len(X))
-        evidence = self._evidence
+        everyone, beyond = X, outlying.beyond(X)
+        if beyond.any():
+            heavy = tails.get(self.tails).heavy
+            outlying.warn_of(np.flatnonzero(beyond), left_out=heavy, stacklevel=3)
+            self._evidence = self._evidence.without(beyond) if heavy else self._evidence
+        evidence, counted = self._evidence, self._evidence.counted(len(X))
         if not counted.all():
             X, evidence = X[counted], evidence.some(counted)
         checks.check_some_values(X)
@@ -357,12 +363,10 @@ class SpatialGaussianMixture(LikelihoodMixture):
         )
         with self._engine.threads():
             # The standardised copy is let go once the engine has it in its own form.
-            beyond = outlying.beyond(X)
-            shown = ~beyond if tails.get(self.tails).heavy else np.ones(len(X), dtype=bool)
-            maps = self._engine.maps(self._standardise(X, mean, evidence, shown))
+            maps = self._engine.maps(self._standardise(X, mean, evidence))
             self._n_values = evidence.weighted(maps.n_observed).sum()
-            fits = self._best_fit(maps, given, mean, evidence, shown, rng)
-        self._take(fits, beyond, keep_order=given is not None or evidence.labels is not None)
+            fits = self._best_fit(maps, given, mean, evidence, rng)
+        self._take(fits, keep_order=given is not None or evidence.labels is not None)
 
     def _label_absent(self, X, counted) -> None:
         """Attributes of all maps, from those that counted and the fit's word on the others."""
@@ -379,13 +383,10 @@ class SpatialGaussianMixture(LikelihoodMixture):
             whole[counted], whole[~counted] = getattr(self, name), of_absent
             setattr(self, name, whole)
 
-    def _standardise(self, X, mean: Mean, evidence: Evidence, shown: np.ndarray) -> np.ndarray:
-        """Data of unit variance about 0: computations run there, no tolerance depends on units.
-
-        Maps that are not `shown` (n,) do not count.
-        """
-        plain = evidence.weights is None and shown.all()
-        rows = slice(None) if plain else evidence.as_often(shown)
+    def _standardise(self, X, mean: Mean, evidence: Evidence) -> np.ndarray:
+        """Data of unit variance about 0: computations run there, no tolerance depends on units."""
+        everyone = np.ones(len(X), dtype=bool)
+        rows = slice(None) if evidence.weights is None else evidence.as_often(everyone)
         self._centre = mean.centre(X[rows])
         standardised = X - self._centre
         there = means.observed(standardised[rows])
@@ -399,7 +400,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         return SOLVERS[self.solver](self.beta_init)
 
     def _best_fit(
-        self, maps: Maps, given, mean: Mean, evidence: Evidence, shown: np.ndarray, rng
+        self, maps: Maps, given, mean: Mean, evidence: Evidence, rng
     ) -> list[Fit[Mixture]]:
         """EM from one start, or from the best of many."""
         family, solver, G = self._engine.family, self._solver(), self.n_components
@@ -446,10 +447,10 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 given = evidence.imposed(given)
                 return climb([solver.start(self._engine, complete, given, model)])
             if model.tails.heavy:
-                return outlying.without_outlying(climb_from, shown)
-            return climb_from(shown)
+                return outlying.without_outlying(climb_from, len(maps))
+            return climb_from(np.ones(len(maps), dtype=bool))
 
-    def _take(self, fits: list[Fit[Mixture]], beyond: np.ndarray, keep_order: bool) -> None:
+    def _take(self, fits: list[Fit[Mixture]], keep_order: bool) -> None:
         """Public attributes of the best of finished starts, in the units of the data."""
         fit, *_ = fits
         order = np.arange(self.n_components)
@@ -477,7 +478,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         below = self.log_likelihood_ - self.starts_["log_likelihood"]
         self.n_optima_ = int((below <= self.tol).sum())
         self.empty_components_ = np.flatnonzero(empty(responsibilities.sum(axis=0))).tolist()
-        rows = np.flatnonzero(self._evidence.counted(len(beyond)))
+        rows = self._evidence.rows(len(responsibilities))
         told = outlying.Words(self._mixture, responsibilities, deviations, rows)
         self._warn_unless_converged(stacklevel=3)
         if self.condition_number_ > _NEARLY_SINGULAR:
@@ -495,7 +496,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 ConvergenceWarning,
                 stacklevel=3,
             )
-        told.warn(beyond, stacklevel=3)
+        told.warn(stacklevel=3)
 
     def _publish(self, mixture: Mixture) -> None:
         """What the parameters of a mixture say, in the units of the data."""

@@ -139,11 +139,17 @@ def test_outlying_maps_are_told_apart(broken, drawn, name):
     assert adjusted_rand_score(labels[~bad], model.labels_[~bad]) > clean - 0.05
 
 
-@pytest.mark.parametrize("value", [30.0, 1e6])
-def test_one_broken_map_takes_no_component(drawn, value):
+@pytest.mark.filterwarnings("ignore:X. .*is far outside")
+@pytest.mark.parametrize("name", HEAVY)
+@pytest.mark.parametrize("kind", ["thirty times", "constant", "pen"])
+def test_one_broken_map_takes_no_component(drawn, kind, name):
     X, labels = drawn
-    X = np.vstack([X, np.full((1, X.shape[1]), value)])
-    model = fitted(X, tails="contaminated")
+    pen = X[0] + 12 * (np.arange(X.shape[1]) % 5 == 2)
+    last = {"thirty times": 30 * X[0], "constant": np.full(X.shape[1], 1e6), "pen": pen}[kind]
+    X = np.vstack([X, last])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OutlyingMapsWarning)
+        model = fitted(X, tails=name)
     clean = adjusted_rand_score(labels, fitted(X[:-1]).labels_)
     assert adjusted_rand_score(labels, model.labels_[:-1]) > clean - 0.02
     assert model.outlier_probability_[-1] > 0.5
@@ -152,13 +158,26 @@ def test_one_broken_map_takes_no_component(drawn, value):
 
 def test_normal_tails_name_the_maps_that_took_a_component(drawn):
     X, _ = drawn
-    with pytest.warns(UserWarning, match=r"outlying maps.*X row 120.*contaminated"):
-        fitted(np.vstack([X, 30 * X[:1]]))
+    with pytest.warns(UserWarning, match=r"fewer than 1.5 maps.*X row 120.*contaminated"):
+        fitted(np.vstack([X, 8 * X[:1]]))
+    with pytest.warns(OutlyingMapsWarning, match=r"X row 120\) lie.*contaminated"):
+        fitted(np.vstack([X, 100 * X[:1]]))
     marked = X.copy()
     for i, at in ((3, 0), (50, 7), (90, 16)):
         marked[i, at : at + 8] += 25
     with pytest.warns(OutlyingMapsWarning, match=r"3 of 120 maps.*X rows 3, 50, 90.*contaminated"):
         fitted(marked, 3)
+
+
+def test_maps_beyond_all_measure_are_left_out_and_named(drawn):
+    X, labels = drawn
+    with pytest.warns(OutlyingMapsWarning, match=r"X row 0\) lie.*left out of the fit"):
+        model = fitted(np.vstack([1e4 * X[:1], X]), tails="contaminated", init=[0, *labels])
+    alone = fitted(X, tails="contaminated", init=labels)
+    assert model.log_likelihood_ == pytest.approx(alone.log_likelihood_, abs=1e-6)
+    np.testing.assert_array_equal(model.labels_[1:], alone.labels_)
+    errors = model.standard_errors(np.vstack([1e4 * X[:1], X]))["std_error"]
+    np.testing.assert_allclose(errors, alone.standard_errors(X)["std_error"], rtol=1e-6)
 
 
 @pytest.mark.parametrize("n_components", [1, 2])

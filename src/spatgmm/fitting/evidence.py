@@ -66,11 +66,23 @@ class Evidence:
 
     def some(self, rows: np.ndarray) -> Evidence:
         """That of some of the maps."""
-        return Evidence(*(None if of is None else of[rows] for of in (self.labels, self.weights)))
+        weights = None if self.weights is None else self.weights[rows]
+        if weights is not None and (weights == 1).all():
+            weights = None
+        return Evidence(None if self.labels is None else self.labels[rows], weights)
 
     def counted(self, n: int) -> np.ndarray:
         """Which of `n` maps have some weight, (n,)."""
         return np.ones(n, dtype=bool) if self.weights is None else self.weights > 0
+
+    def rows(self, n: int) -> np.ndarray:
+        """Of which rows the `n` maps are that have some weight."""
+        return np.arange(n) if self.weights is None else np.flatnonzero(self.weights)
+
+    def without(self, which: np.ndarray) -> Evidence:
+        """The same with no weight on some maps (n,)."""
+        weights = np.ones(len(which)) if self.weights is None else self.weights
+        return Evidence(self.labels, np.where(which, 0.0, weights))
 
     def as_often(self, shown: np.ndarray) -> np.ndarray:
         """Rows of the maps that are `shown` (n,), each as often as it counts.

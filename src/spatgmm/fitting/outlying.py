@@ -16,8 +16,10 @@ from spatgmm.common.em import Fit
 from spatgmm.fitting.state import Mixture, empty
 from spatgmm.fitting.tails import Deviations
 
-#: Maps of so many times the median energy would decide about a scale or a start by themselves; more
-#: of them than this share are no accidents.
+#: Maps of so many times the median energy are left out of fits under heavy tails: whatever their
+#: weight, one that lies in a single direction (a constant map) counts there as often as it has
+#: pixels, so that the level of a component with fewer maps has no bound.  More of them than this
+#: share are no accidents.
 _GROSS, _MOST_GROSS = 100.0, 0.1
 
 #: Pixels that tell that.
@@ -58,8 +60,9 @@ def beyond(X: np.ndarray) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         energy = np.nan_to_num(mean((some - median(some, axis=0)) ** 2, axis=1))
-    found = energy > _GROSS * np.median(energy)
-    return found if found.mean() <= _MOST_GROSS else np.zeros(len(X), dtype=bool)
+    typical = np.median(energy)
+    found = energy > _GROSS * typical
+    return found & bool(typical > 0 and found.mean() <= _MOST_GROSS)
 
 
 def probability(mixture: Mixture, responsibilities: np.ndarray, at: Deviations) -> np.ndarray:
@@ -91,7 +94,7 @@ def bags(mixture: Mixture, responsibilities: np.ndarray, at: Deviations) -> list
 
 
 def without_outlying(
-    climb_from: Callable[[np.ndarray], list[Fit[Mixture]]], shown: np.ndarray
+    climb_from: Callable[[np.ndarray], list[Fit[Mixture]]], n: int
 ) -> list[Fit[Mixture]]:
     """Fits of all maps, from starts that a search finds without those that outlie.
 
@@ -102,12 +105,13 @@ def without_outlying(
     ----------
     climb_from : callable
         Given which maps a search may see, (n,): finished fits of all, the best first.
-    shown : ndarray of bool, shape (n,)
-        Maps that the first search sees.
+    n : int
+        Number of maps.
     """
-    last, fits = shown, climb_from(shown)
+    last = np.ones(n, dtype=bool)
+    fits = climb_from(last)
     for _ in range(_FURTHER_SEARCHES):
-        kept = shown & ~_suspect(fits[0])
+        kept = ~_suspect(fits[0])
         if (kept == last).all() or kept.mean() < _LEAST_KEPT:
             break
         last = kept
@@ -147,19 +151,8 @@ class Words:
     at: Deviations
     rows: np.ndarray
 
-    def warn(self, beyond_measure: np.ndarray, stacklevel: int) -> None:
-        """Where a component is a bag of outlying maps, or some (n,) are beyond all measure.
-
-        What tails bear needs no word.  `stacklevel` as for this one's caller.
-        """
-        if beyond_measure.any() and not self.mixture.tails.heavy:
-            warnings.warn(
-                f"{self._named(beyond_measure)}: more than {_GROSS:g} times as far from the median "
-                "map as half of all maps; outlying maps decide about this fit. Look at them, and "
-                "leave them out or use tails='contaminated'",
-                OutlyingMapsWarning,
-                stacklevel=stacklevel + 1,
-            )
+    def warn(self, stacklevel: int) -> None:
+        """Where a component is a bag of outlying maps; `stacklevel` as for this one's caller."""
         labels = self.responsibilities.argmax(axis=1)
         for g in bags(self.mixture, self.responsibilities, self.at):
             mine = labels == g
@@ -185,7 +178,26 @@ class Words:
         )
 
     def _named(self, which: np.ndarray) -> str:
-        """The first few of some maps (n,)."""
-        rows = self.rows[which]
-        more = ", ..." if len(rows) > _NAMED else ""
-        return f"X row{'s' if len(rows) > 1 else ''} {', '.join(map(str, rows[:_NAMED]))}{more}"
+        return _named(self.rows[which])
+
+
+def warn_of(rows: np.ndarray, left_out: bool, stacklevel: int) -> None:
+    """Say that maps in these rows are beyond all measure, and what becomes of them."""
+    advice = (
+        "they are left out of the fit"
+        if left_out
+        else "they decide about the fit. Look at them, and leave them out or use "
+        "tails='contaminated'"
+    )
+    warnings.warn(
+        f"outlying maps ({_named(rows)}) lie more than {np.sqrt(_GROSS):g} times as far from the "
+        f"median map as half of all maps: {advice}",
+        OutlyingMapsWarning,
+        stacklevel=stacklevel + 1,
+    )
+
+
+def _named(rows: np.ndarray) -> str:
+    """The first few of some rows."""
+    more = ", ..." if len(rows) > _NAMED else ""
+    return f"X row{'s' if len(rows) > 1 else ''} {', '.join(map(str, rows[:_NAMED]))}{more}"

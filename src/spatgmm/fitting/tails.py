@@ -9,6 +9,9 @@ one of small ``u`` and pulls little at means and covariances:
   (Punzo and McNicholas, Biometrical Journal 58, 2016; for matrices Tomarchio, Gallaugher, Punzo and
   McNicholas, arXiv 2005.03861).
 
+Both see in a large variance a heavy tail: clusters that differ in variance alone may become one
+contaminated component.
+
 All that EM needs is the squared distance ``delta`` of each map.  With responsibilities ``r`` and
 ``w = E[u | x]``, a mean is the average with weights ``r w``, and the scatter is
 ``sum r w (x - mu)(x - mu)' / sum r``: EM proper.  (Dividing by ``sum r w`` instead, the PX-EM of
