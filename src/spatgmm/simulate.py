@@ -36,6 +36,8 @@ class Scenario:
         Weights, mean maps, alpha and beta of the components.
     factors : ndarray of shape (G, p, p)
         Lower Cholesky factors of the components' covariance matrices.
+    outliers : mapping
+        Which share of the maps outlies, and by which variance.
     distort : mapping
         How the locations that methods are shown differ from the true ones
         (:meth:`spatgmm.data.Dataset.distorted`).
@@ -47,6 +49,7 @@ class Scenario:
     shape: tuple[int, ...] | None
     truth: Truth
     factors: np.ndarray
+    outliers: Mapping[str, float]
     distort: Mapping[str, float]
 
     @classmethod
@@ -106,8 +109,16 @@ class Scenario:
                     f"components.{g}: no maps have this covariance: with alpha {each['alpha']} and "
                     f"beta {each['beta']} its matrix is not positive definite at these locations"
                 ) from None
-        distort = dict(mapping["distort"])
-        return cls(id, mapping["n"], coordinates, shape, truth, np.array(factors), distort)
+        return cls(
+            id,
+            mapping["n"],
+            coordinates,
+            shape,
+            truth,
+            np.array(factors),
+            outliers=dict(mapping["outliers"]),
+            distort=dict(mapping["distort"]),
+        )
 
 
 def draw(scenario: Scenario, replicate: int, root_seed: int) -> Dataset:
@@ -139,6 +150,13 @@ def draw(scenario: Scenario, replicate: int, root_seed: int) -> Dataset:
     for g in range(n_components):
         members = labels == g
         X[members] = truth.means[g] + noise[members] @ scenario.factors[g].T
+    if scenario.outliers.get("share"):
+        # Randomness of their own: the other maps are those of the scenario without any.
+        (own,) = seed.spawn(1)
+        order = np.random.default_rng(own).permutation(scenario.n)
+        bad = order[: round(scenario.outliers["share"] * scenario.n)]
+        centre = truth.means[labels[bad]]
+        X[bad] = centre + np.sqrt(scenario.outliers["inflation"]) * (X[bad] - centre)
     data = Dataset(
         X=X,
         coordinates=scenario.coordinates,

@@ -36,7 +36,7 @@ def broken(drawn):
 
 
 def fitted(X, n_components=2, **given):
-    given = {"coordinates": SHAPE, "n_init": 4, "random_state": 0} | given
+    given = {"coordinates": SHAPE, "n_init": 2, "random_state": 0} | given
     return SpatialGaussianMixture(n_components, **given).fit(X)
 
 
@@ -202,7 +202,7 @@ def test_clean_maps_are_fitted_as_under_normal_tails(drawn, name):
 @pytest.mark.parametrize("name", HEAVY)
 def test_draws_have_the_tails(broken, name):
     model = fitted(broken[0], tails=name)
-    drawn, labels = model.sample(4000)
+    drawn, labels = model.sample(2000)
     again = fitted(drawn, tails=name, init=labels)
     flagged = (model.outlier_probability_ > 0.5).mean()
     assert (again.outlier_probability_ > 0.5).mean() == pytest.approx(flagged, abs=0.03)
