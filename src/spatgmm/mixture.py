@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from spatgmm.common import checks, constraints
 from spatgmm.common.base import LikelihoodMixture, bic, kept_if_refused
-from spatgmm.common.em import Fit, run_best
+from spatgmm.common.em import Fit, posterior, run_best
 from spatgmm.common.files import DamagedFile, read_arrays, write_arrays
 from spatgmm.common.locations import check_places
 from spatgmm.common.values import check_size
@@ -31,12 +31,23 @@ from spatgmm.covariance.family import SpatialCovariance
 from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.covariance.metric import Metric
-from spatgmm.fitting import bootstrap, engine, inference, means, options, scales, soundness
+from spatgmm.fitting import (
+    bootstrap,
+    engine,
+    inference,
+    means,
+    options,
+    outlying,
+    scales,
+    soundness,
+    tails,
+)
 from spatgmm.fitting import memory as memory_of_fits
 from spatgmm.fitting.diagnostics import DiagnosticsWarning, View, diagnose
 from spatgmm.fitting.em import Solver, SpatialProblem
 from spatgmm.fitting.engine import Engine
 from spatgmm.fitting.estimates import Estimates, Uncertainty
+from spatgmm.fitting.evidence import NOTHING, Evidence
 from spatgmm.fitting.given import GivenParameters
 from spatgmm.fitting.gls import GLS
 from spatgmm.fitting.interpolation import expected_elsewhere
@@ -44,6 +55,7 @@ from spatgmm.fitting.maps import Maps
 from spatgmm.fitting.means import Mean
 from spatgmm.fitting.options import AUTO
 from spatgmm.fitting.scoring import SHARED, Scoring
+from spatgmm.fitting.search import informed
 from spatgmm.fitting.search.starts import kmeans_responsibilities
 from spatgmm.fitting.state import MIN_MAPS, Mixture, Model, empty
 from spatgmm.memory import available
@@ -53,6 +65,9 @@ from spatgmm.reading.stack import Stack
 
 #: From so many locations on, only decays that are a covariance at any size are tried.
 _LARGE = 1000
+
+#: Frames from where a fit is taken over to who called :meth:`SpatialGaussianMixture.fit`.
+_TO_CALLER = 5
 
 #: Of the files that models are saved to.
 _FORMAT = "spatgmm model 1"
@@ -95,6 +110,13 @@ class SpatialGaussianMixture(LikelihoodMixture):
     missing : {"error", "em"}, default="error"
         Whether ``NaN`` in ``X`` is refused, or taken as a missing pixel: the likelihood is then
         that of the observed pixels, and :meth:`impute` fills in the others.
+    tails : {"normal", "t", "contaminated"}, default="normal"
+        How often a map lies far from its component.  Under ``"t"`` (degrees of freedom for each
+        component) and ``"contaminated"`` (a share of each component's maps has a larger variance)
+        broken maps pull little at means and covariances; ``Xi_g`` is then the covariance of the
+        good maps, under ``"t"`` the scale matrix (:mod:`spatgmm.fitting.tails`).  Maps beyond all
+        measure (a warning names them) are left out of such a fit, as if of weight 0: leave them out
+        of `X` where fits are compared by :meth:`bic`.
     likelihood : {"auto", "exact", "cosine", "vecchia"}, default="auto"
         How the likelihood is computed.  ``"cosine"``: that of a complete regular grid in a basis of
         cosines, where covariances are nearly diagonal, O(n p) an iteration
@@ -157,6 +179,11 @@ class SpatialGaussianMixture(LikelihoodMixture):
     covariances_ : ndarray of shape (G, p, p)
         Computed when asked for.
     labels_ : ndarray of shape (n,)
+    outlier_probability_ : ndarray of shape (n,)
+        See :meth:`outlier_probability`.
+    tail_parameters_ : pandas.DataFrame
+        A row for each component: ``df``, or ``eta`` (share of good maps) and ``lambda`` (variance
+        of the others, in units of theirs); no column under normal tails.
     log_likelihood_ : float
         Total, natural logarithm.
     log_likelihood_trace_ : ndarray of shape (n_iter_ + 1,)
@@ -202,6 +229,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         variance="constant",
         sharing="none",
         missing="error",
+        tails="normal",
         likelihood="auto",
         n_neighbors=60,
         space="plane",
@@ -224,6 +252,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self.variance = variance
         self.sharing = sharing
         self.missing = missing
+        self.tails = tails
         self.likelihood = likelihood
         self.n_neighbors = n_neighbors
         self.space = space
@@ -240,7 +269,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
     # -- fitting ------------------------------------------------------------------------------
 
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, *, sample_weight=None, known_labels=None):
         """Fit the mixture.
 
         Parameters
@@ -248,6 +277,12 @@ class SpatialGaussianMixture(LikelihoodMixture):
         X : array-like of shape (n, p), (n, r, c) or (n, r, c, s)
             One map per row.
         y : ignored
+        sample_weight : array-like of shape (n,), optional
+            How often each map counts, at least 0: one of weight 2 is two maps, also to standard
+            errors, and one of weight 0 is not there, but is given a label.
+        known_labels : array-like of int, shape (n,), optional
+            Component of each map, -1 where unknown.  Components keep the labels' numbers.  With all
+            labels known this is discriminant analysis, and :meth:`predict` serves new maps.
 
         Returns
         -------
@@ -262,10 +297,19 @@ class SpatialGaussianMixture(LikelihoodMixture):
         """
         options.check(self.get_params(deep=False))
         with kept_if_refused(self):
-            return self._fit(X)
+            return self._fit(X, sample_weight, known_labels)
 
-    def _fit(self, X) -> SpatialGaussianMixture:
+    def _fit(self, X, sample_weight, known_labels) -> SpatialGaussianMixture:
         X, brought = self._check_maps(X, reset=True)
+        self._evidence = Evidence.checked(sample_weight, known_labels, len(X), self.n_components)
+        everyone, beyond = X, outlying.beyond(X)
+        if beyond.any():
+            heavy = tails.get(self.tails).heavy
+            outlying.warn_of(np.flatnonzero(beyond), left_out=heavy, stacklevel=3)
+            self._evidence = self._evidence.without(beyond) if heavy else self._evidence
+        evidence, counted = self._evidence, self._evidence.counted(len(X))
+        if not counted.all():
+            X, evidence = X[counted], evidence.some(counted)
         checks.check_some_values(X)
         self.coordinates_ = brought.locations(self.coordinates)
         self.space_ = spaces.of(self.space, self.period, self.coordinates_.shape[1])
@@ -288,15 +332,18 @@ class SpatialGaussianMixture(LikelihoodMixture):
         if isinstance(self.init, Mapping):
             given = GivenParameters(self.init, self.n_components, self.observed_locations_)
         elif not isinstance(self.init, str):
-            given = checks.responsibilities_from(self.init, n, self.n_components)
+            given = checks.responsibilities_from(self.init, len(counted), self.n_components)
+            given = given[counted]
         checks.check_rows_differ(X)
         checks.warn_constant_columns(X)
         points = list(self._points(p))
         if len(points) > 1:
-            self._fit_best(X, given, points)
+            self._fit_best(X, given, evidence, points)
         else:
             likelihood = self._likelihood(X, *points[0][:2])
-            self._fit_one(X, given, likelihood, *points[0], self.random_state)
+            self._fit_one(X, given, evidence, likelihood, *points[0], self.random_state)
+        if not counted.all():
+            self._label_absent(everyone, counted)
         return self
 
     def _points(self, p: int) -> Iterator[tuple[Decay, Metric, Mean]]:
@@ -312,20 +359,20 @@ class SpatialGaussianMixture(LikelihoodMixture):
             for mean in means.candidates(self.mean, d, self.space_):
                 yield decay, metric, mean
 
-    def _fit_best(self, X, given, points) -> None:
+    def _fit_best(self, X, given, evidence: Evidence, points) -> None:
         """The fit with the lowest BIC."""
         lowest, fitted, caught, parameters = np.inf, {}, [], self.get_params(deep=False)
         likelihood = engine.for_all({self._likelihood(X, *point[:2]) for point in points})
         for point in points:
             with warnings.catch_warnings(record=True) as warned:
                 warnings.simplefilter("always")
-                self._fit_one(X, given, likelihood, *point, deepcopy(self.random_state))
-            criterion = bic(self.log_likelihood_, self.n_parameters_, len(X))
+                self._fit_one(X, given, evidence, likelihood, *point, deepcopy(self.random_state))
+            criterion = bic(self.log_likelihood_, self.n_parameters_, evidence.total(len(X)))
             if criterion < lowest:
                 lowest, caught = criterion, warned
                 fitted = {k: v for k, v in vars(self).items() if k not in parameters}
         for warning in caught:
-            warnings.warn(warning.message, warning.category, stacklevel=3)
+            warnings.warn(warning.message, warning.category, stacklevel=_TO_CALLER - 1)
         vars(self).update(fitted)
 
     def _likelihood(self, X, decay: Decay, metric: Metric) -> str:
@@ -355,7 +402,15 @@ class SpatialGaussianMixture(LikelihoodMixture):
         )
 
     def _fit_one(
-        self, X, given, likelihood: str, decay: Decay, metric: Metric, mean: Mean, random_state
+        self,
+        X,
+        given,
+        evidence: Evidence,
+        likelihood: str,
+        decay: Decay,
+        metric: Metric,
+        mean: Mean,
+        random_state,
     ) -> None:
         """Fit one model, and take over what it estimates."""
         rng = checks.random_generator(random_state)
@@ -375,17 +430,35 @@ class SpatialGaussianMixture(LikelihoodMixture):
         kernel.check_first(self.beta_init)
         with self._engine.threads():
             # The standardised copy is let go once the engine has it in its own form.
-            maps = self._engine.maps(self._standardise(X, mean))
-            fits = self._best_fit(maps, given, mean, rng)
-        self._take(fits, maps, keep_order=given is not None)
+            maps = self._engine.maps(self._standardise(X, mean, evidence))
+            self._n_values = evidence.weighted(maps.n_observed).sum()
+            fits = self._best_fit(maps, given, mean, evidence, rng)
+        self._take(fits, keep_order=given is not None or evidence.labels is not None)
 
-    def _standardise(self, X, mean: Mean) -> np.ndarray:
+    def _label_absent(self, X, counted) -> None:
+        """Attributes of all maps, from those that counted and the fit's word on the others."""
+        seen_by, mixture, maps = self._carried(X[~counted])
+        with seen_by.threads():
+            at = mixture.deviations(maps)
+        _, responsibilities = posterior(mixture.log_joint_at(at))
+        found = {
+            "labels_": responsibilities.argmax(axis=1),
+            "outlier_probability_": outlying.probability(mixture, responsibilities, at),
+        }
+        for name, of_absent in found.items():
+            whole = np.empty(len(X), of_absent.dtype)
+            whole[counted], whole[~counted] = getattr(self, name), of_absent
+            setattr(self, name, whole)
+
+    def _standardise(self, X, mean: Mean, evidence: Evidence) -> np.ndarray:
         """Data of unit variance about 0: computations run there, no tolerance depends on units."""
-        self._centre = mean.centre(X)
+        everyone = np.ones(len(X), dtype=bool)
+        rows = slice(None) if evidence.weights is None else evidence.as_often(everyone)
+        self._centre = mean.centre(X[rows])
         standardised = X - self._centre
-        there = means.observed(standardised)
+        there = means.observed(standardised[rows])
         # The root of the mean square about the centre; .std() would make another copy of the data.
-        values = standardised if there is True else standardised[there]
+        values = standardised[rows] if there is True else standardised[rows][there]
         self._scale = float(np.sqrt(np.vdot(values, values) / values.size))
         standardised /= self._scale
         return standardised
@@ -393,7 +466,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
     def _solver(self) -> Solver:
         return SOLVERS[self.solver](self.beta_init)
 
-    def _best_fit(self, maps: Maps, given, mean: Mean, rng) -> list[Fit[Mixture]]:
+    def _best_fit(
+        self, maps: Maps, given, mean: Mean, evidence: Evidence, rng
+    ) -> list[Fit[Mixture]]:
         """EM from one start, or from the best of many."""
         family, solver, G = self._engine.family, self._solver(), self.n_components
         self._model = model = Model(
@@ -401,37 +476,53 @@ class SpatialGaussianMixture(LikelihoodMixture):
             mean,
             scales.get(self.variance).start(maps),
             family.members(SHARED[self.sharing]),
+            tails.get(self.tails),
         )
         complete = self._engine.completed(maps, model, self.tol)
-        if given is None and self.init == "multistart":
-            starts = self._engine.starts(complete, model, G, self.n_init, rng)
-        elif isinstance(given, GivenParameters):
-            at = self._centre, self._scale
-            starts = [given.start(self._engine, solver, complete, model, *at)]
-        else:
-            if given is None:
-                flat = np.concatenate(model.scales.divide(complete).blocks, axis=1)
-                given = kmeans_responsibilities(flat, G, rng)
-            starts = [(solver.start(self._engine, complete, given, model), 1)]
+        problem = SpatialProblem(maps, model, solver, evidence)
         with tqdm(desc="EM", unit=" iterations", disable=not self.verbose) as bar:
 
             def progress(log_likelihood: float) -> None:
-                log_likelihood = self._in_units(log_likelihood, maps)
+                log_likelihood = self._in_units(log_likelihood)
                 bar.set_postfix_str(f"log-likelihood {log_likelihood:.3f}", refresh=False)
                 bar.update()
 
-            starts, n_starts = zip(*starts[: self._engine.n_tried], strict=True)
-            return run_best(
-                SpatialProblem(maps, model, solver),
-                starts,
-                self._engine.rounds,
-                n_starts=n_starts,
-                tol=self.tol,
-                max_iter=self.max_iter,
-                progress=progress,
-            )
+            def climb(starts: list[tuple[Mixture, int]]) -> list[Fit[Mixture]]:
+                mixtures, n_starts = zip(*starts[: self._engine.n_tried], strict=True)
+                return run_best(
+                    problem,
+                    mixtures,
+                    self._engine.rounds,
+                    n_starts=n_starts,
+                    tol=self.tol,
+                    max_iter=self.max_iter,
+                    progress=progress,
+                )
 
-    def _take(self, fits: list[Fit[Mixture]], maps: Maps, keep_order: bool) -> None:
+            def climb_from(shown: np.ndarray) -> list[Fit[Mixture]]:
+                return climb(
+                    informed.starts(
+                        self._engine,
+                        *(complete, model, solver, evidence),
+                        *(G, self.n_init, rng, shown),
+                    )
+                )
+
+            if given is None and self.init == "kmeans":
+                flat = np.concatenate(model.scales.divide(complete).blocks, axis=1)
+                given = evidence.numbered(kmeans_responsibilities(flat, G, rng))
+            if isinstance(given, GivenParameters):
+                at = self._centre, self._scale
+                return climb([(given.start(self._engine, solver, complete, model, *at), 1)])
+            if given is not None or evidence.everything(len(maps)):
+                given = np.zeros((len(maps), G)) if given is None else given
+                given = evidence.imposed(given)
+                return climb([(solver.start(self._engine, complete, given, model), 1)])
+            if model.tails.heavy:
+                return outlying.without_outlying(climb_from, len(maps))
+            return climb_from(np.ones(len(maps), dtype=bool))
+
+    def _take(self, fits: list[Fit[Mixture]], keep_order: bool) -> None:
         """Public attributes of the best of finished starts, in the units of the data."""
         fit, *_ = fits
         order = np.arange(self.n_components)
@@ -439,14 +530,18 @@ class SpatialGaussianMixture(LikelihoodMixture):
             order = np.argsort(-fit.parameters.weights, kind="stable")
         self._publish(fit.parameters.reordered(order))
         responsibilities = fit.expected.responsibilities[:, order]
+        deviations = fit.expected.deviations.reordered(order)
         self.labels_ = responsibilities.argmax(axis=1)
-        self.log_likelihood_trace_ = np.array([self._in_units(value, maps) for value in fit.trace])
+        self.outlier_probability_ = outlying.probability(
+            self._mixture, responsibilities, deviations
+        )
+        self.log_likelihood_trace_ = np.array([self._in_units(value) for value in fit.trace])
         self.log_likelihood_ = float(self.log_likelihood_trace_[-1])
         self.n_iter_ = fit.n_iter
         self.converged_ = fit.converged
         self.starts_ = pd.DataFrame(
             {
-                "log_likelihood": [self._in_units(one.log_likelihood, maps) for one in fits],
+                "log_likelihood": [self._in_units(one.log_likelihood) for one in fits],
                 "n_iter": [one.n_iter for one in fits],
                 "converged": [one.converged for one in fits],
                 "all_components": [one.sound for one in fits],
@@ -456,17 +551,20 @@ class SpatialGaussianMixture(LikelihoodMixture):
         below = self.log_likelihood_ - self.starts_["log_likelihood"]
         self.n_optima_ = int((below <= self.tol).sum())
         self.empty_components_ = np.flatnonzero(empty(responsibilities.sum(axis=0))).tolist()
-        self._warn_unless_converged(stacklevel=3)
+        rows = self._evidence.rows(len(responsibilities))
+        told = outlying.Words(self._mixture, responsibilities, deviations, rows)
+        self._warn_unless_converged(stacklevel=_TO_CALLER)
         counts = responsibilities.sum(axis=0)
         for remark in soundness.remarks(self._estimates, counts, self.condition_number_, fits):
-            warnings.warn(remark, UserWarning, stacklevel=3)
+            warnings.warn(remark, UserWarning, stacklevel=_TO_CALLER)
         if self.empty_components_:
             warnings.warn(
                 f"components {self.empty_components_} hold fewer than {MIN_MAPS} maps; "
-                f"n_components={self.n_components} is too many for these data",
+                f"n_components={self.n_components} is too many for these data" + told.or_else(),
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=_TO_CALLER,
             )
+        told.warn(stacklevel=_TO_CALLER)
 
     def _publish(self, mixture: Mixture) -> None:
         """What the parameters of a mixture say, in the units of the data."""
@@ -483,6 +581,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         decay = family.kernel.decay
         self.decay_, self.metric_ = decay.name, family.kernel.metric.name
         self.mean_, self.likelihood_ = self._model.mean.name, self._engine.name
+        names = list(mixture.tails.parameter_names)
+        self.tail_parameters_ = pd.DataFrame(mixture.tails.parameters, columns=names)
         self.parameter_names_ = family.names
         self.beta_ = self.shape_[:, family.kernel.of_decays]
         if self.beta_.shape[1] == 1:
@@ -511,6 +611,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         for g, covariance in enumerate(self._mixture.covariances):
             rows = np.flatnonzero(labels == g)
             maps = self._everywhere(self._engine.back(covariance.draw(len(rows), rng)))
+            maps = self._mixture.tails.widened(maps, g, rng)
             X[rows] = self.means_[g] + self._scale * self.scales_ * maps
         return X, labels
 
@@ -582,6 +683,29 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 self.n_neighbors,
             )
 
+    def outlier_probability(self, X):
+        """Probability that each map is an outlying one of whichever component it is of.
+
+        Under contaminated tails, that its variance is the larger one.  Under t tails, that its
+        variance is more than three times its component's, or else, and under normal tails always,
+        what its squared distance's tail probability (F or chi-square) says at most, with 1 % of
+        maps expected to outlie (:mod:`spatgmm.fitting.tails`): more than 1/2 where fewer than about
+        one in 2,000 maps lie as far.
+
+        Parameters
+        ----------
+        X : array-like
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
+        seen_by, mixture, maps = self._seen(X)
+        with seen_by.threads():
+            at = mixture.deviations(maps)
+        _, responsibilities = posterior(mixture.log_joint_at(at))
+        return outlying.probability(mixture, responsibilities, at)
+
     def log_likelihood(self, X, likelihood=None):
         """Total log-likelihood of maps, natural logarithm.
 
@@ -652,6 +776,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             "means": np.concatenate(means_),
             "thetas": self._mixture.thetas,
             "scales": self._mixture.scales.flat(),
+            "tails": self._mixture.tails.parameters,
         }
         if hasattr(self, "feature_names_in_"):
             arrays["feature_names_in"] = self.feature_names_in_.astype(str)
@@ -662,10 +787,13 @@ class SpatialGaussianMixture(LikelihoodMixture):
     def standard_errors(self, X, method="information", n_bootstrap=200):
         """Standard errors and 95 % intervals.
 
+        Tails' own parameters are taken as known.
+
         Parameters
         ----------
         X : array-like
-            The maps the model was fitted to.
+            The maps the model was fitted to; it remembers their weights and known labels, which
+            :meth:`save` leaves out.
         method : {"information", "bootstrap"}, default="information"
             ``"information"``: from the observed information at `X`; a parameter at a bound has no
             standard error, and the note says why (:mod:`spatgmm.fitting.inference`).
@@ -807,16 +935,22 @@ class SpatialGaussianMixture(LikelihoodMixture):
         return found
 
     def _uncertainty(self, X) -> Uncertainty:
-        seen_by, mixture, maps = self._seen(X)
+        check_is_fitted(self)
+        X, _ = self._check_maps(X, reset=False)
+        evidence = self._evidence.of(X)
+        counted = evidence.counted(len(X))
+        seen_by, mixture, maps = self._carried(X[counted])
         model = replace(self._model, family=seen_by.family)
-        estimates = replace(self._estimates, mixture=mixture, model=model)
+        estimates = replace(
+            self._estimates, mixture=mixture, model=model, evidence=evidence.some(counted)
+        )
         with seen_by.threads():
             return seen_by.uncertainty(estimates, maps)
 
     # -- checks -------------------------------------------------------------------------------
 
     def _joint(self, X, likelihood=None) -> np.ndarray:
-        """``log(pi_g) + log N(x_i; mu_g, Xi_g)`` in the units of X, shape (n, G)."""
+        """``log(pi_g) + log f_g(x_i)`` in the units of X, shape (n, G)."""
         seen_by, mixture, maps = self._seen(X, likelihood)
         with seen_by.threads():
             joint = mixture.log_joint(maps)
@@ -825,7 +959,10 @@ class SpatialGaussianMixture(LikelihoodMixture):
     def _seen(self, X, likelihood=None) -> tuple[Engine, Mixture, Maps]:
         """Checked data, and the engine that can carry them with the mixture in its terms."""
         check_is_fitted(self)
-        X, _ = self._check_maps(X, reset=False)
+        return self._carried(self._check_maps(X, reset=False)[0], likelihood)
+
+    def _carried(self, X, likelihood=None) -> tuple[Engine, Mixture, Maps]:
+        """The same for maps (n, p) that were checked."""
         standardised = (X[:, self.observed_locations_] - self._centre) / self._scale
         chosen = self._engine
         if likelihood is not None:
@@ -860,8 +997,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         whole[..., self.observed_locations_] = values
         return whole
 
-    def _in_units(self, log_likelihood, maps: Maps) -> float:
-        return log_likelihood - maps.n_observed.sum() * np.log(self._scale)
+    def _in_units(self, log_likelihood) -> float:
+        return log_likelihood - self._n_values * np.log(self._scale)
 
     def _check_maps(self, X, reset: bool) -> tuple[np.ndarray, Stack]:
         """Finite maps (n, p), and what their own form says of their places."""
@@ -900,6 +1037,7 @@ def load(path) -> SpatialGaussianMixture:
     model.observed_locations_ = arrays["observed_locations"]
     model.space_ = spaces.of(model.space, model.period, model.coordinates_.shape[1])
     model._centre, model._scale = arrays["centre"], settings["scale"]
+    model._evidence = NOTHING
     model.n_features_in_ = len(model.coordinates_)
     if "feature_names_in" in arrays:
         model.feature_names_in_ = arrays["feature_names_in"].astype(object)
@@ -916,7 +1054,8 @@ def load(path) -> SpatialGaussianMixture:
     )
     family = model._engine.family
     mean = means.of(settings["mean_"], model.coordinates_.shape[1], settings["n_waves"])
-    model._model = Model(family, mean, of_locations, family.members(SHARED[model.sharing]))
+    of_maps = tails.get(model.tails)
+    model._model = Model(family, mean, of_locations, family.members(SHARED[model.sharing]), of_maps)
     blocks = family.geometry.rotate(arrays["means"])
     model._publish(
         Mixture(
@@ -924,6 +1063,7 @@ def load(path) -> SpatialGaussianMixture:
             [list(of_one) for of_one in zip(*blocks, strict=True)],
             [family.inside(theta) for theta in arrays["thetas"]],
             of_locations,
+            of_maps.at(arrays["tails"]),
         )
     )
     for name in ("log_likelihood_", "n_iter_", "converged_", "empty_components_"):

@@ -90,6 +90,16 @@ DISTORT = Keys(
     }
 )
 
+#: Maps that are broken, each in all its pixels.
+_OUTLIERS = Keys(
+    {
+        "share": Parameter(0, Number(0, 1), "share of the maps that outlie, 0 to 1"),
+        "inflation": Parameter(
+            10, Number(1), "their variance, in units of their component's, at least 1"
+        ),
+    }
+)
+
 SCENARIO = Keys(
     {
         "locations": Parameter(
@@ -104,6 +114,11 @@ SCENARIO = Keys(
             "sigmoid",
             Choice(*ONE_PARAMETER_DECAYS, also=DECAY_ALIASES),
             "how covariance falls with distance, a decay with one parameter",
+        ),
+        "outliers": Parameter(
+            {},
+            _OUTLIERS,
+            "maps of a larger variance, with the labels of their components; none if not given",
         ),
         "distort": Parameter(
             {},

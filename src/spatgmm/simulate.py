@@ -43,6 +43,8 @@ class Scenario:
         Weights, mean maps, alpha and beta of the components.
     roots : list of Root
         Of the components' covariances (:mod:`spatgmm.covariance.roots`).
+    outliers : mapping
+        Which share of the maps outlies, and by which variance.
     distort : mapping
         How the locations that methods are shown differ from the true ones
         (:meth:`spatgmm.data.Dataset.distorted`).
@@ -54,6 +56,7 @@ class Scenario:
     shape: tuple[int, ...] | None
     truth: Truth
     roots: list[Root]
+    outliers: Mapping[str, float]
     distort: Mapping[str, float]
 
     @classmethod
@@ -114,8 +117,16 @@ class Scenario:
                     f"beta {each['beta']} its matrix is not positive definite at these locations"
                     + (" (on the torus that large grids are drawn on)" if _is_large(shape) else "")
                 ) from None
-        distort = dict(mapping["distort"])
-        return cls(id, mapping["n"], coordinates, shape, truth, roots, distort)
+        return cls(
+            id,
+            mapping["n"],
+            coordinates,
+            shape,
+            truth,
+            roots,
+            outliers=dict(mapping["outliers"]),
+            distort=dict(mapping["distort"]),
+        )
 
 
 def draw(scenario: Scenario, replicate: int, root_seed: int) -> Dataset:
@@ -151,6 +162,13 @@ def draw(scenario: Scenario, replicate: int, root_seed: int) -> Dataset:
         for g in range(n_components):
             members = labels[some] == g
             X[some][members] = truth.means[g] + scenario.roots[g].coloured(noise[members])
+    if scenario.outliers.get("share"):
+        # Randomness of their own: the other maps are those of the scenario without any.
+        (own,) = seed.spawn(1)
+        order = np.random.default_rng(own).permutation(scenario.n)
+        bad = order[: round(scenario.outliers["share"] * scenario.n)]
+        centre = truth.means[labels[bad]]
+        X[bad] = centre + np.sqrt(scenario.outliers["inflation"]) * (X[bad] - centre)
     data = Dataset(
         X=X,
         coordinates=scenario.coordinates,

@@ -77,7 +77,8 @@ def test_it_writes_what_the_estimator_finds(fit, files, maps):
     assert done.status == 0
     X, groups = maps
     labels, parameters = done.table("labels.csv"), done.table("parameters.csv")
-    assert labels.columns.tolist() == ["map", "label", "probability_0", "probability_1"]
+    columns = ["map", "label", "probability_0", "probability_1", "outlier_probability"]
+    assert labels.columns.tolist() == columns
     assert labels["map"].tolist() == list(range(60))
     assert adjusted_rand_score(groups, labels["label"]) == 1
 
@@ -444,6 +445,22 @@ def test_options_of_other_methods_are_refused_by_name(fit, files, capsys):
     assert fit(files.plain, *arguments, "--tol", "1").status == 2
     assert "--tol, method 'kmeans': is unknown" in capsys.readouterr().err
     assert fit(files.plain, *arguments, "--n-init", "3").status == 0
+
+
+def test_outlying_maps_are_named(fit, maps, tmp_path, capsys):
+    X, groups = maps
+    np.savetxt(tmp_path / "broken.csv", np.vstack([X, 30 * X[:1]]), delimiter=",")
+    done = fit(
+        *(tmp_path / "broken.csv", "--coordinates", "3x4", "--components", "2"),
+        *("--tails", "contaminated"),
+    )
+    assert done.status == 0
+    labels = done.table("labels.csv")
+    outlying = np.flatnonzero(labels["outlier_probability"] > 0.5)
+    assert outlying[-1] == 60
+    named = ", ".join(map(str, outlying))
+    assert f"outlying maps: {len(outlying)} of 61 ({named})" in capsys.readouterr().out
+    assert adjusted_rand_score(groups, labels["label"][:60]) == 1
 
 
 def test_a_saved_fit_serves_further_maps(fit, files, maps, tmp_path, capsys):

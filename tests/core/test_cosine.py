@@ -21,7 +21,7 @@ from spatgmm.covariance.kernel import Kernel
 from spatgmm.fitting.cosine import CosineMaps
 from spatgmm.fitting.cosine_information import _Scores, _square_roots, cosine_uncertainty
 from spatgmm.fitting.em import SpatialProblem
-from spatgmm.fitting.estimates import Estimates
+from spatgmm.fitting.estimates import Estimates, Posterior
 from spatgmm.fitting.maps import Maps
 from spatgmm.fitting.means import candidates
 from spatgmm.fitting.scales import NoScales
@@ -453,7 +453,7 @@ def test_both_ways_around_the_means_are_the_same(mean):
     X, labels = two_clusters((5, 4), 40, APART, seed=15)
     fit, maps, estimates = fitted(cosine_family((5, 4)), X, labels, APART, mean)
     _, R = fit.parameters.expectation(maps)
-    scores = _Scores(estimates, maps, R, np.arange(2))
+    scores = _Scores(estimates, maps, Posterior(R), np.arange(2))
     L, everyone = _square_roots(R), np.arange(40)
     assert_allclose(
         L @ L.transpose(0, 2, 1), np.eye(2) * R[:, None] - R[:, None] * R[:, :, None], atol=1e-12

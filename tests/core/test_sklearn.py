@@ -16,7 +16,13 @@ from spatgmm.common.locations import grid_coordinates
 COMPONENTS = [(0.5, 0.0, (1.0, -0.9, 0.3), 2.5), (0.5, 6.0, (1.0, -0.8, 0.3), 7.0)]
 
 
-@parametrize_with_checks([SpatialGaussianMixture(n_init=1)])
+#: Its maps are shuffled, so that random starts differ: tests of weights compare from one start.
+EXPECTED = {"check_sample_weight_equivalence_on_dense_data": "a search by random starts"}
+
+
+@parametrize_with_checks(
+    [SpatialGaussianMixture(n_init=1)], expected_failed_checks=lambda estimator: EXPECTED
+)
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)
 

@@ -16,6 +16,7 @@ from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.covariance.neighbours import NeighbourGeometry
 from spatgmm.covariance.vecchia import VecchiaFamily
+from spatgmm.fitting.estimates import Posterior
 from spatgmm.fitting.maps import Maps
 from spatgmm.fitting.vecchia import VecchiaMaps
 from spatgmm.fitting.vecchia_information import VecchiaInformation
@@ -384,7 +385,9 @@ def test_standard_errors_are_those_of_the_numerical_hessian_and_sandwich():
     trace, state, R = em(maps, R, truth, 200)
     assert trace[-1] - trace[-2] < 1e-7
     assert 0.05 < np.minimum(R[:, 0], R[:, 1]).mean() < 0.4
-    found = VecchiaInformation(maps, state, R, [[0, 1, 2, 3]] * 2, np.zeros(4, dtype=bool))
+    found = VecchiaInformation(
+        maps, state, Posterior(R), [[0, 1, 2, 3]] * 2, np.zeros(4, dtype=bool)
+    )
     hessian, scores = numerical_information(X, exact, state)
     inverse = np.linalg.inv(hessian)
     sandwich = inverse @ scores @ scores.T @ inverse
@@ -413,7 +416,7 @@ def test_standard_errors_with_missing_pixels_are_larger():
             VecchiaInformation(
                 VecchiaMaps(family.geometry, data),
                 state,
-                R,
+                Posterior(R),
                 [[0, 1, 2]] * 2,
                 np.zeros(4, dtype=bool),
                 basis,
@@ -434,7 +437,9 @@ def test_shared_parameters_have_one_standard_error():
     state = Parameters(np.full(2, 0.5), [[np.zeros(36)]] * 2, truth)
     maps, R = VecchiaMaps(family.geometry, X), np.repeat(np.eye(2), 50, axis=0)
     of = [
-        VecchiaInformation(maps, state, R, [[0, 1, 2, 3]] * 2, np.array(shared)).theta_covariance
+        VecchiaInformation(
+            maps, state, Posterior(R), [[0, 1, 2, 3]] * 2, np.array(shared)
+        ).theta_covariance
         for shared in ([False] * 4, [False] * 3 + [True])
     ]
     assert of[1][0, 3, 3] == pytest.approx(of[1][1, 3, 3])

@@ -200,3 +200,28 @@ def test_the_true_covariance_is_known_at_other_places():
     a1, a2, a3 = truth.alpha[0]
     # The farthest are at scaled distance 2, where the decay is 1.
     np.testing.assert_allclose([middle[0, 0], middle[0, 2]], [a1 + a3, a1 + a2])
+
+
+def test_outlying_maps_are_blown_up_and_the_others_stay():
+    config = {
+        "locations": {"grid": [4, 4]},
+        "n": 60,
+        "weights": [1.0],
+        "components": [{"alpha": [1.0, -0.8, 0.3], "beta": 2.0, "mean": {"bump": 2.0}}],
+    }
+
+    def drawn(**outliers):
+        scenario = simulate.Scenario.from_config("broken", config | {"outliers": outliers})
+        return simulate.draw(scenario, 0, 1), scenario.truth.means[0]
+
+    clean, mean = drawn()
+    one, _ = drawn(share=0.1)
+    more, _ = drawn(share=0.2, inflation=4)
+    bad, worse = ((other.X != clean.X).any(axis=1) for other in (one, more))
+    assert bad.sum() == 6
+    assert worse.sum() == 12
+    assert worse[bad].all()
+    np.testing.assert_allclose(one.X[bad] - mean, np.sqrt(10) * (clean.X[bad] - mean))
+    np.testing.assert_allclose(more.X[worse] - mean, 2 * (clean.X[worse] - mean))
+    with pytest.raises(ValueError, match=r"outliers\.share"):
+        drawn(share=1.5)

@@ -69,7 +69,8 @@ def test_labels_have_probabilities_and_means_have_places(tmp_path, monkeypatch):
     places.iloc[::-1].to_csv("c.csv")
     assert main(["fit", "m.csv", "--coordinates", "c.csv", "--components", "2"]) == 0
     labels = pd.read_csv("spatgmm-fit/labels.csv")
-    assert labels.columns.tolist() == ["map", "label", "probability_0", "probability_1"]
+    columns = ["map", "label", "probability_0", "probability_1", "outlier_probability"]
+    assert labels.columns.tolist() == columns
     probabilities = labels[["probability_0", "probability_1"]].to_numpy()
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     assert labels["label"].tolist() == probabilities.argmax(axis=1).tolist()

@@ -61,14 +61,37 @@ def _written(path: Path) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
 
 
+#: More likely outlying than not.
+_OUTLYING = 0.5
+
+#: Outlying maps that a line names.
+_NAMED = 10
+
+
 def labels(
-    labels: np.ndarray, probabilities: np.ndarray | None, names: list[str] | None
+    labels: np.ndarray,
+    probabilities: np.ndarray | None,
+    names: list[str] | None,
+    outlying: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """A row per map: its name, its cluster and, where there are any, probabilities."""
     table = {"map": np.arange(len(labels)) if names is None else names, "label": labels}
     if probabilities is not None:
         table |= {f"probability_{g}": column for g, column in enumerate(probabilities.T)}
+    if outlying is not None:
+        table["outlier_probability"] = outlying
     return pd.DataFrame(table)
+
+
+def outliers(table: pd.DataFrame) -> str | None:
+    """A line that names the maps of a table of labels that outlie; None where there are none."""
+    if "outlier_probability" not in table:
+        return None
+    found = table.loc[table["outlier_probability"] > _OUTLYING, "map"].tolist()
+    if not found:
+        return None
+    named = ", ".join(map(str, found[:_NAMED])) + (", ..." if len(found) > _NAMED else "")
+    return f"outlying maps: {len(found)} of {len(table)} ({named})"
 
 
 def csv(path: Path, table: pd.DataFrame) -> Path:

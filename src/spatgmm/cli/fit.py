@@ -32,7 +32,7 @@ from spatgmm.reading.fill import FillValueWarning
 _OPTIONS = {
     name: OPTIONS[name]
     for name in (
-        *("mean", "metric", "variance", "sharing", "missing", "space", "period"),
+        *("mean", "metric", "variance", "sharing", "missing", "tails", "space", "period"),
         *("init", "n_init", "tol", "max_iter", "beta_init"),
     )
 }
@@ -138,11 +138,11 @@ def run(arguments: argparse.Namespace) -> None:
     }
 
     _output.remove(out, FILES)
+    outlying = getattr(result.model, "outlier_probability_", None)
+    table = _output.labels(result.labels, result.probabilities, brought.names, outlying)
+    outliers = _output.outliers(table)
     written = [
-        _output.csv(
-            out / "labels.csv",
-            _output.labels(result.labels, result.probabilities, brought.names),
-        ),
+        _output.csv(out / "labels.csv", table),
         _output.csv(out / "means.csv", _means(result, brought, row["n_components"])),
         _output.csv(out / "parameters.csv", _parameters(result.extras)),
         _output.as_json(out / "summary.json", summary),
@@ -164,6 +164,8 @@ def run(arguments: argparse.Namespace) -> None:
         written.append(_output.csv(out / "bic.csv", table))
         print(table.to_string(index=False))
     sizes = ", ".join(map(str, summary["cluster_sizes"]))
+    if outliers is not None:
+        print(outliers)
     print(f"{row['n_components']} clusters of {sizes} maps: {', '.join(map(str, written))}")
 
 

@@ -45,7 +45,11 @@ def run(arguments: argparse.Namespace) -> None:
     probabilities = model.predict_proba(brought.data.X)
     out = _output.make_folder(arguments.out, FILES, arguments.force)
     labels = probabilities.argmax(axis=1)
-    table = _output.labels(labels, probabilities, brought.names)
+    outlying = model.outlier_probability(brought.data.X)
+    table = _output.labels(labels, probabilities, brought.names, outlying)
     written = _output.csv(out / "labels.csv", table)
     sizes = ", ".join(map(str, np.bincount(labels, minlength=probabilities.shape[1])))
+    outliers = _output.outliers(table)
+    if outliers is not None:
+        print(outliers)
     print(f"clusters of {sizes} maps: {written}")

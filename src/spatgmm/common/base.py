@@ -30,6 +30,14 @@ def kept_if_refused(estimator: BaseEstimator) -> Iterator[None]:
         raise
 
 
+def _summed(values: np.ndarray, sample_weight) -> tuple[float, float]:
+    """The sum over all rows, each as often as it counts, and how many rows that are."""
+    if sample_weight is None:
+        return float(values.sum()), len(values)
+    weights = np.asarray(sample_weight, dtype=float)
+    return float(weights @ values), float(weights.sum())
+
+
 class LikelihoodMixture(ClusterMixin, DensityMixin, BaseEstimator):
     """Prediction and information criteria from ``log(pi_g) + log f_g(x)`` alone."""
 
@@ -54,16 +62,21 @@ class LikelihoodMixture(ClusterMixin, DensityMixin, BaseEstimator):
         """The most probable component of each row, shape (n,)."""
         return self._joint(X).argmax(axis=1)
 
-    def bic(self, X) -> float:
-        """Bayesian information criterion, smaller is better."""
+    def bic(self, X, sample_weight=None) -> float:
+        """Bayesian information criterion, smaller is better.
+
+        With weights, of as many rows as these sum to.
+        """
         log_density = self.score_samples(X)
-        return bic(float(log_density.sum()), self.n_parameters_, len(log_density))
+        total, n = _summed(log_density, sample_weight)
+        return bic(total, self.n_parameters_, n)
 
-    def aic(self, X) -> float:
+    def aic(self, X, sample_weight=None) -> float:
         """Akaike's information criterion, smaller is better."""
-        return float(-2 * self.score_samples(X).sum() + 2 * self.n_parameters_)
+        total, _ = _summed(self.score_samples(X), sample_weight)
+        return float(-2 * total + 2 * self.n_parameters_)
 
-    def icl(self, X) -> float:
+    def icl(self, X, sample_weight=None) -> float:
         """BIC minus twice the log posterior of each row's own component: smaller is better.
 
         Biernacki, Celeux and Govaert, IEEE TPAMI 22 (2000).
@@ -71,8 +84,8 @@ class LikelihoodMixture(ClusterMixin, DensityMixin, BaseEstimator):
         joint = self._joint(X)
         evidence = logsumexp(joint, axis=1)
         of_own = joint.max(axis=1) - evidence  # log posterior of each row's component
-        criterion = bic(float(evidence.sum()), self.n_parameters_, len(joint))
-        return float(criterion - 2 * of_own.sum())
+        total, n = _summed(evidence, sample_weight)
+        return float(bic(total, self.n_parameters_, n) - 2 * _summed(of_own, sample_weight)[0])
 
     def _warn_unless_converged(self, stacklevel: int) -> None:
         """Say so if EM stopped at `max_iter`; `stacklevel` as in the method that calls this."""

@@ -55,10 +55,14 @@ class CosineMaps(Maps):
     def distances(self, mean: Blocks, covariance: CosineCovariance) -> Distances:
         return self.quadratic(mean, covariance.precisions[None])[:, 0], covariance.log_det
 
-    def moments(self, weights: np.ndarray, centre: Blocks) -> Blocks:
+    def moments(
+        self, weights: np.ndarray, centre: Blocks, pulls: np.ndarray | None = None
+    ) -> Blocks:
         """Weighted mean squares about a centre, the diagonal of the scatter matrix, shape (p,)."""
         mean_squares = np.zeros(self.n_locations)
         shares = weights / weights.sum()
+        if pulls is not None:
+            shares = shares * pulls
         for rows, columns, squares in self._squares(centre[0]):
             mean_squares[columns] += shares[rows] @ squares
         return [mean_squares]

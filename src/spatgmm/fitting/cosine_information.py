@@ -26,7 +26,7 @@ import numpy as np
 
 from spatgmm.covariance.family import N_COEFFICIENTS, NU, SHAPE, TAU, C
 from spatgmm.fitting.cosine import CosineMaps, free_cosines
-from spatgmm.fitting.estimates import Estimates, Uncertainty
+from spatgmm.fitting.estimates import Estimates, OfComponent, Posterior, Uncertainty
 from spatgmm.fitting.information import inverse_block, merging
 from spatgmm.fitting.state import empty
 
@@ -54,20 +54,23 @@ def cosine_uncertainty(estimates: Estimates, maps: CosineMaps) -> Uncertainty:
         By the sandwich; ``by_information`` is the same from the observed information alone, as if
         this likelihood were that of the data.
     """
-    _, responsibilities = estimates.mixture.expectation(maps)
-    counts = responsibilities.sum(axis=0)
+    posterior = estimates.posterior(maps)
+    counts = posterior.responsibilities.sum(axis=0)
     sandwich = Uncertainty.unknown(estimates, counts)
     sandwich.by_information = plain = Uncertainty.unknown(estimates, counts)
     # Data say nothing about a component without maps; the others are what is estimated.
     present = np.flatnonzero(~empty(counts))
     if not len(present):
         return sandwich
-    scores = _Scores(estimates, maps, responsibilities, present)
+    scores = _Scores(estimates, maps, posterior, present)
     information, effective = scores.profiled()
     merge = merging(scores.free, estimates.model.shared)
     inverse = inverse_block(merge.T @ information @ merge, range(merge.shape[1]))
     observed = merge @ inverse @ merge.T
     moved = effective @ observed
+    if posterior.map_weights is not None:
+        # Scores were added up as often as their maps count, their squares are to be as well.
+        moved /= np.sqrt(posterior.map_weights)[:, None]
     G = len(present)
     to_last = np.vstack([np.eye(G - 1), -np.ones((1, G - 1))])  # pi_G = 1 - the others
     for covariance, found in ((moved.T @ moved, sandwich), (observed, plain)):
@@ -95,10 +98,11 @@ class _Scores:
         Component and place in theta of each wanted parameter; -1 for a weight.
     """
 
-    def __init__(self, estimates: Estimates, maps: CosineMaps, responsibilities, present):
+    def __init__(self, estimates: Estimates, maps: CosineMaps, posterior: Posterior, present):
         self._maps, self._columns = maps, free_cosines(estimates.model)
         # Maps of a component that is left out count for nothing.
-        self._R = responsibilities[:, present]
+        self._R = posterior.responsibilities[:, present]
+        self._own = [posterior.of(g) for g in present]
         mixture, G = estimates.mixture, len(present)
         weights = mixture.weights[present]
         self.free = free = [estimates.family.free(estimates.held(g)) for g in present]
@@ -109,16 +113,18 @@ class _Scores:
         # Scores of weights and covariance parameters: of every map, under every component.
         self._small = np.zeros((len(maps), G, m))
         self._complete = np.zeros((m, m))
-        self._counts, self._means, self._variances = self._R.sum(axis=0), [], []
+        counts, self._means, self._variances = self._R.sum(axis=0), [], []
+        #: What weighs on each component's mean.
+        self._counts = [own.pulling.sum() for own in self._own]
         # Score of the free weights pi_1 .. pi_{G-1} for a map of component g: row g.
         of_weights = np.vstack([np.diag(1 / weights[:-1]), np.full((1, G - 1), -1 / weights[-1])])
         self._small[:, :, : G - 1] = of_weights
-        self._complete[: G - 1, : G - 1] = (of_weights.T * self._counts) @ of_weights
+        self._complete[: G - 1, : G - 1] = (of_weights.T * counts) @ of_weights
         for j, g in enumerate(present):
             mean = mixture.means[g][0].copy()
-            mean[self._columns] = maps.mean(self._R[:, j])[0][self._columns]
+            mean[self._columns] = maps.mean(self._own[j].pulling)[0][self._columns]
             own = np.flatnonzero(self.of_theta[:, 0] == g)
-            of_maps, information = _of_covariance(mixture.covariances[g], maps, self._R[:, j], mean)
+            of_maps, information = _of_covariance(mixture.covariances[g], maps, self._own[j], mean)
             self._small[:, j, own] = of_maps[:, free[j]]
             self._complete[np.ix_(own, own)] = information[np.ix_(free[j], free[j])]
             self._means.append(mean[self._columns])
@@ -179,15 +185,18 @@ class _Scores:
         return cross @ back, moved
 
     def _of_means(self, rows) -> np.ndarray:
-        """``ds/dmu = (x - mu) / d`` at the free cosines, shape (rows, G, f)."""
+        """``ds/dmu = u (x - mu) / d`` at the free cosines, shape (rows, G, f)."""
         coefficients = self._maps.blocks[0][rows][:, self._columns]
         return np.stack(
-            [(coefficients - mu) / d for mu, d in zip(self._means, self._variances, strict=True)],
+            [
+                own.some(rows).pulled((coefficients - mu) / d)
+                for own, mu, d in zip(self._own, self._means, self._variances, strict=True)
+            ],
             axis=1,
         )
 
     def _gram(self, g, rows) -> np.ndarray:
-        """``(x_i - mu)' d^-1 (x_j - mu)`` over the free cosines, i in `rows`, all j."""
+        """``u_i u_j (x_i - mu)' d^-1 (x_j - mu)`` over the free cosines, i in `rows`, all j."""
         coefficients = self._maps.blocks[0][:, self._columns]
         gram = np.zeros((len(rows), len(coefficients)))
         for first in range(0, coefficients.shape[1], _TILE):
@@ -195,16 +204,23 @@ class _Scores:
             scaled = coefficients[:, tile] - self._means[g][tile]
             scaled /= np.sqrt(self._variances[g][tile])
             gram += scaled[rows] @ scaled.T
-        return gram
+        own = self._own[g]
+        return own.some(rows).pulled(own.pulled(gram.T).T)
 
 
-def _of_covariance(covariance, maps: CosineMaps, weights, mean) -> tuple[np.ndarray, np.ndarray]:
+def _of_covariance(
+    covariance, maps: CosineMaps, own: OfComponent, mean
+) -> tuple[np.ndarray, np.ndarray]:
     """Scores (n, 3 + q) of ``(c, tau, nu, *shape)`` and their complete information.
 
     With ``b_k = d d / d theta_k``: ``s_k = 1/2 sum b_k (y^2 - d) / d^2`` and, ``S`` the weighted
     mean of ``y^2``,
 
     ``-d2l / dtheta_k dtheta_l = n_g sum [b_k b_l (S - d/2) / d^3 - 1/2 b_kl (S - d) / d^2]``.
+
+    Under heavy tails ``u`` stands with every ``y^2``, and its variance is lost
+    (:mod:`spatgmm.fitting.information`), but for what it takes from the means, which in expectation
+    has no part in these.
     """
     theta, family, d = covariance.theta, covariance.family, covariance.variances
     kernel, assemble = family.kernel, family.geometry.assemble
@@ -214,8 +230,9 @@ def _of_covariance(covariance, maps: CosineMaps, weights, mean) -> tuple[np.ndar
     bases[NU] = 1.0
     slopes = [assemble(slope)[0] for slope in kernel.derivatives(theta[SHAPE])]
     bases[SHAPE] = theta[TAU] * np.reshape(slopes, (-1, len(d)))
-    scores = 0.5 * (maps.quadratic([mean], bases / d**2) - (bases / d).sum(axis=1))
-    (S,) = maps.moments(weights, [mean])
+    along = 0.5 * maps.quadratic([mean], bases / d**2)
+    scores = own.pulled(along) - 0.5 * (bases / d).sum(axis=1)
+    (S,) = maps.moments(own.weights, [mean], own.pulls)
     hessian = (bases * ((S - d / 2) / d**3)) @ bases.T
     misfit = 0.5 * (S - d) / d**2
     for j, row in enumerate(kernel.second_derivatives(theta[SHAPE])):
@@ -225,7 +242,7 @@ def _of_covariance(covariance, maps: CosineMaps, weights, mean) -> tuple[np.ndar
         for k, second in enumerate(row):
             curved = theta[TAU] * (misfit @ assemble(second)[0])
             hessian[N_COEFFICIENTS + j, N_COEFFICIENTS + k] -= curved
-    return scores, weights.sum() * hessian
+    return scores, own.weights.sum() * hessian - own.lost(along)
 
 
 def _square_roots(R: np.ndarray) -> np.ndarray:

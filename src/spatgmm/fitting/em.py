@@ -8,14 +8,17 @@ ask of :class:`spatgmm.fitting.maps.Maps`, of a covariance of
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from spatgmm.common.em import Expectation, Problem, StartError
 from spatgmm.covariance.family import Covariance
+from spatgmm.fitting.evidence import NOTHING, Evidence
 from spatgmm.fitting.maps import Maps
 from spatgmm.fitting.state import Mixture, Model, empty
+from spatgmm.fitting.tails import Deviations
 
 if TYPE_CHECKING:
     from spatgmm.fitting.engine import Engine
@@ -64,6 +67,13 @@ class Solver(ABC):
         return False
 
 
+@dataclass(frozen=True, eq=False)
+class SpatialExpectation(Expectation):
+    """An E-step, with where the maps lie: what tails know of them."""
+
+    deviations: Deviations
+
+
 class SpatialProblem(Problem[Mixture]):
     """A spatial mixture and its maps, as the loop sees them.
 
@@ -72,22 +82,39 @@ class SpatialProblem(Problem[Mixture]):
     maps : Maps
     model : Model
     solver : Solver
+    evidence : Evidence
+        What is known of the maps beside their values.
     """
 
     plain_steps = 4
 
-    def __init__(self, maps: Maps, model: Model, solver: Solver):
+    def __init__(self, maps: Maps, model: Model, solver: Solver, evidence: Evidence = NOTHING):
         self._maps, self._model, self._solver = maps, model, solver
+        self._evidence = evidence
         self.may_fall = solver.may_fall
         self.leaps = solver.leaps(model)
         self.has_converged = solver.has_converged
 
     def expectation(self, parameters):
-        return Expectation(*parameters.expectation(self._maps))
+        return self._expected(parameters, parameters.deviations(self._maps))
+
+    def _expected(self, parameters: Mixture, deviations: Deviations) -> SpatialExpectation:
+        log_joint = parameters.log_joint_at(deviations)
+        return SpatialExpectation(*self._evidence.posterior(log_joint), deviations)
 
     def maximisation(self, parameters, expected):
+        deviations = expected.deviations
+        tails = parameters.tails.improved(expected.responsibilities, deviations)
+        if tails is not parameters.tails:
+            parameters = replace(parameters, tails=tails)
+            expected = self._expected(parameters, deviations)
         return maximisation(
-            self._maps, expected.responsibilities, parameters, self._model, self._solver
+            self._maps,
+            expected.responsibilities,
+            parameters,
+            self._model,
+            self._solver,
+            tails.pulls(deviations),
         )
 
     def flat(self, parameters):
@@ -97,16 +124,25 @@ class SpatialProblem(Problem[Mixture]):
         return like.from_flat(flat)
 
     def metric(self, parameters):
-        return parameters.sensitivity(len(self._maps))
+        return parameters.sensitivity(self._evidence.total(len(self._maps)))
 
     def sound(self, parameters, expected):
         return not empty(expected.responsibilities.sum(axis=0)).any()
 
 
 def maximisation(
-    maps: Maps, responsibilities: np.ndarray, mixture: Mixture, model: Model, solver: Solver
+    maps: Maps,
+    responsibilities: np.ndarray,
+    mixture: Mixture,
+    model: Model,
+    solver: Solver,
+    pulls: np.ndarray | None = None,
 ) -> Mixture:
-    """Weights, means, then one covariance step per group of components, then scales."""
+    """Weights, means, then one covariance step per group of components, then scales.
+
+    `pulls` (n, G): how much each map's deviation from a component counts there
+    (:meth:`spatgmm.fitting.tails.Tails.pulls`).
+    """
     counts = responsibilities.sum(axis=0)
     maps = mixture.scales.divide(maps)
     means, covariances = list(mixture.means), list(mixture.covariances)
@@ -114,9 +150,10 @@ def maximisation(
     for g in np.flatnonzero(empty(counts)):
         solver.lost(g)
     complete = {g: maps.completed(means[g], covariances[g]) for g in there}
+    pulling = responsibilities if pulls is None else responsibilities * pulls
     estimates = model.mean.estimates(
         list(complete.values()),
-        [responsibilities[:, g] for g in there],
+        [pulling[:, g] for g in there],
         [covariances[g] for g in there],
         mixture.scales.divide_vectors(model.basis),
     )
@@ -127,7 +164,8 @@ def maximisation(
     # One component at a time where they share nothing: one set of moments in memory.
     for group in solver.groups(len(counts), model.shared):
         for g in set(group) & set(complete):
-            moments[g] = complete[g].moments(responsibilities[:, g], means[g])
+            of_one = None if pulls is None else pulls[:, g]
+            moments[g] = complete[g].moments(responsibilities[:, g], means[g], of_one)
         of_group = [moments[g] for g in group]
         present = [covariances[g] for g in group]
         updated = solver.update(present, of_group, counts[group], model.shared)
@@ -135,5 +173,5 @@ def maximisation(
             covariances[g] = covariance
             if not mixture.scales.differ:
                 moments[g] = None
-    step = Mixture(counts / counts.sum(), means, covariances, mixture.scales)
+    step = Mixture(counts / counts.sum(), means, covariances, mixture.scales, mixture.tails)
     return mixture.scales.improved(step, moments, counts)

@@ -122,6 +122,7 @@ class Engine(ABC):
             [[block[0] for block in rotate(mean)] for mean in means],
             [other.family.inside(theta) for theta in mixture.thetas],
             mixture.scales,
+            mixture.tails,
         )
 
     def threads(self):

@@ -9,6 +9,8 @@ import numpy as np
 from spatgmm.covariance.family import COEFFICIENTS, Family
 from spatgmm.covariance.fitted import FittedCovariance, at_bounds
 from spatgmm.covariance.metric import Curve
+from spatgmm.fitting.evidence import NOTHING, Evidence
+from spatgmm.fitting.maps import Maps
 from spatgmm.fitting.state import Mixture, Model
 
 #: Shape parameters that change K by less than this have no effect.
@@ -17,6 +19,63 @@ _NO_EFFECT = 1e-10
 _FIXED_NOTE = "held at a given value"
 
 _IDLE_NOTE = "without effect at these estimates"
+
+
+@dataclass
+class Posterior:
+    """What is known of maps whose components and tails are hidden.
+
+    Attributes
+    ----------
+    responsibilities : ndarray of shape (n, G)
+        Rows sum to the maps' weights.
+    pulls, pull_variance : ndarray of shape (n, G) or None
+        Mean and variance of the hidden ``u`` of a map in a component
+        (:mod:`spatgmm.fitting.tails`); None where all are 1.
+    map_weights : ndarray of shape (n,) or None
+        How often each map counts; None: once.
+    """
+
+    responsibilities: np.ndarray
+    pulls: np.ndarray | None = None
+    pull_variance: np.ndarray | None = None
+    map_weights: np.ndarray | None = None
+
+    def of(self, g: int) -> OfComponent:
+        """That of component `g`."""
+        if self.pulls is None:
+            return OfComponent(self.responsibilities[:, g])
+        return OfComponent(self.responsibilities[:, g], self.pulls[:, g], self.pull_variance[:, g])
+
+
+@dataclass
+class OfComponent:
+    """Columns (n,) of a :class:`Posterior` that belong to one component."""
+
+    weights: np.ndarray
+    pulls: np.ndarray | None = None
+    pull_variance: np.ndarray | None = None
+
+    def some(self, rows: np.ndarray) -> OfComponent:
+        columns = (self.weights, self.pulls, self.pull_variance)
+        return OfComponent(*(None if column is None else column[rows] for column in columns))
+
+    @property
+    def pulling(self) -> np.ndarray:
+        """Weights with which maps enter a mean."""
+        return self.weights if self.pulls is None else self.weights * self.pulls
+
+    def pulled(self, deviations: np.ndarray) -> np.ndarray:
+        """Deviations (n, ...) as far as they count."""
+        if self.pulls is None:
+            return deviations
+        return deviations * self.pulls.reshape(-1, *[1] * (deviations.ndim - 1))
+
+    def lost(self, along: np.ndarray) -> np.ndarray | float:
+        """Information (m, m) lost with ``u``, given scores (n, m) per unit of it."""
+        if self.pull_variance is None:
+            return 0.0
+        return (along.T * (self.weights * self.pull_variance)) @ along
 
 
 @dataclass
@@ -29,11 +88,23 @@ class Estimates:
     model : Model
     scale : float
         Units of the data per unit of the mixture's.
+    evidence : Evidence
+        What is known of the maps beside their values.
     """
 
     mixture: Mixture
     model: Model
     scale: float
+    evidence: Evidence = NOTHING
+
+    def posterior(self, maps: Maps) -> Posterior:
+        """Of maps at these estimates."""
+        at = self.mixture.deviations(maps)
+        _, responsibilities = self.evidence.posterior(self.mixture.log_joint_at(at))
+        tails = self.mixture.tails
+        return Posterior(
+            responsibilities, tails.pulls(at), tails.pull_variance(at), self.evidence.weights
+        )
 
     @property
     def family(self) -> Family:

@@ -9,7 +9,11 @@ over all parameters ``(pi, mu, theta)`` at once, so that the uncertainty of weig
 the standard errors of the covariance parameters.  ``s_c`` is the score of the complete data; for
 map ``i`` in component ``g``, with ``y = W (x - mu)``,
 
-``ds/dmu = y``,  ``ds/dtheta_k = 1/2 (y' B_k y - tr(W B_k))``.
+``ds/dmu = u y``,  ``ds/dtheta_k = 1/2 (u y' B_k y - tr(W B_k))``.
+
+``u`` is 1 under normal tails.  Under others it is as hidden as the label
+(:mod:`spatgmm.fitting.tails`): its expectation stands in its place, and its variance loses
+``r Var(u) t t'`` with ``t = (y, 1/2 y' B_k y)``.  The tails' own parameters are taken as known.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from spatgmm.covariance.family import Derivative, FactoredCovariance
-from spatgmm.fitting.estimates import Estimates, Uncertainty
+from spatgmm.fitting.estimates import Estimates, OfComponent, Uncertainty
 from spatgmm.fitting.maps import Blocks, IncompleteMaps, Maps
 from spatgmm.fitting.state import empty
 
@@ -45,15 +49,21 @@ def observed_information(estimates: Estimates, maps: Maps) -> Uncertainty:
     Uncertainty
     """
     mixture = estimates.mixture
-    _, responsibilities = mixture.expectation(maps)
+    posterior = estimates.posterior(maps)
+    responsibilities = posterior.responsibilities
     found = Uncertainty.unknown(estimates, responsibilities.sum(axis=0))
     # Data say nothing about a component without maps; the others are what is estimated.
     present = np.flatnonzero(~empty(found.counts))
     if not present.size:
         return found
     maps = mixture.scales.divide(maps)
-    components = [_Component(estimates, g, maps, responsibilities[:, g]) for g in present]
-    observed = _Observed(components, mixture.weights[present], responsibilities[:, present])
+    components = [_Component(estimates, g, maps, posterior.of(g)) for g in present]
+    observed = _Observed(
+        components,
+        mixture.weights[present],
+        responsibilities[:, present],
+        posterior.map_weights,
+    )
     covariance = observed.covariance(estimates.model.shared, estimates.model.mean.is_common)
 
     G = len(present)
@@ -77,10 +87,12 @@ class _Observed:
     components : list of _Component
     weights : ndarray of shape (G,)
     responsibilities : ndarray of shape (n, G)
+    map_weights : ndarray of shape (n,) or None
+        How often each map counts; None: once.
     """
 
-    def __init__(self, components: list[_Component], weights, responsibilities):
-        self._components = components
+    def __init__(self, components: list[_Component], weights, responsibilities, map_weights):
+        self._components, self._map_weights = components, map_weights
         self._n_weights = G1 = len(weights) - 1
         sizes = [component.score.shape[1] for component in components]
         ends = np.concatenate([[G1], G1 + np.cumsum(sizes)])
@@ -104,6 +116,8 @@ class _Observed:
         ``Cov(s_c | X) = sum_i sum_gh (r_ig [g = h] - r_ig r_ih) s_ig s_ih'``.
         """
         weight = -responsibilities[:, g] * responsibilities[:, h]
+        if self._map_weights is not None:
+            weight /= self._map_weights
         if g == h:
             weight += responsibilities[:, g]
         # Maps whose component is all but certain have lost nothing.
@@ -212,7 +226,7 @@ def _views(maps: Maps) -> Iterator[_View]:
 class _Component:
     """Scores (n, m) and complete-data information (m, m) of one component's (mu, theta)."""
 
-    def __init__(self, estimates: Estimates, g: int, maps: Maps, weights: np.ndarray):
+    def __init__(self, estimates: Estimates, g: int, maps: Maps, own: OfComponent):
         model, mixture = estimates.model, estimates.mixture
         family = model.family
         self._covariance = mixture.covariances[g]
@@ -221,12 +235,12 @@ class _Component:
         theta = self._covariance.theta
         self._derivatives = family.derivatives(theta)
         self._second = family.second_derivatives(theta)
-        n, p, size = len(weights), maps.n_locations, len(theta)
+        n, p, size = len(own.weights), maps.n_locations, len(theta)
         score = np.zeros((n, p + size))
         information = np.zeros((p + size, p + size))
         for view in _views(maps):
-            if weights[view.rows].sum() > _NEGLIGIBLE:
-                self._add(view, weights[view.rows], score, information)
+            if own.weights[view.rows].sum() > _NEGLIGIBLE:
+                self._add(view, own.some(view.rows), score, information)
         if not (model.mean.is_free or model.mean.is_common):
             # The free parameters of the mean move all locations along the maps that span it.
             basis = mixture.scales.divide_vectors(model.basis)
@@ -240,13 +254,13 @@ class _Component:
         self.score = score[:, kept]
         self.complete = information[np.ix_(kept, kept)]
 
-    def _add(self, view: _View, weights: np.ndarray, score, information) -> None:
+    def _add(self, view: _View, own: OfComponent, score, information) -> None:
         """What the maps of a view add to score and information, in place."""
-        size = len(self._derivatives)
-        p, count = score.shape[1] - size, weights.sum()
+        size, weights = len(self._derivatives), own.weights
+        p, count, pulling = score.shape[1] - size, weights.sum(), own.pulling.sum()
         mean = view.vectors(self._mean)
-        scatter = view.maps.moments(weights, mean)
-        offset = [a - m for a, m in zip(view.maps.mean(weights), mean, strict=True)]
+        scatter = view.maps.moments(weights, mean, own.pulls)
+        offset = [a - m for a, m in zip(view.maps.mean(own.pulling), mean, strict=True)]
         derivatives = [view.derivatives(blocks) for blocks in self._derivatives]
         second = {key: view.matrices(blocks) for key, blocks in self._second.items()}
         columns = view.columns()
@@ -271,13 +285,16 @@ class _Component:
                 hessian[j, k] -= bent
                 if j != k:
                     hessian[k, j] -= bent
-            information[np.ix_(columns[b], columns[b])] += count * W
+            information[np.ix_(columns[b], columns[b])] += pulling * W
             # -d2/dmu dtheta_k = W B_k W (mean of the maps - mu): zero where the mean is free.
-            cross = count * np.stack([a @ (W @ offset[b]) for a in A], axis=1)
+            cross = pulling * np.stack([a @ (W @ offset[b]) for a in A], axis=1)
             information[columns[b], p:] += cross
             information[p:, columns[b]] += cross.T
-        score[view.rows, p:] = 0.5 * (quadratic - traces)
+        score[view.rows, p:] = 0.5 * quadratic
         information[p:, p:] += count * 0.5 * (hessian + hessian.T)
+        information -= own.lost(score[view.rows])
+        score[view.rows] = own.pulled(score[view.rows])
+        score[view.rows, p:] -= 0.5 * traces
 
 
 def inverse_block(information: np.ndarray, wanted: Sequence[int]) -> np.ndarray:

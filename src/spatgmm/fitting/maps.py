@@ -101,10 +101,17 @@ class Maps:
         coefficients = np.linalg.solve(gram, rhs)
         return [coefficients @ phi for phi in basis]
 
-    def moments(self, weights: np.ndarray, centre: Blocks) -> Blocks:
-        """``S = sum_i w_i (x_i - mu)(x_i - mu)' / sum_i w_i``, the diagonal blocks alone."""
+    def moments(
+        self, weights: np.ndarray, centre: Blocks, pulls: np.ndarray | None = None
+    ) -> Blocks:
+        """``S = sum_i w_i u_i (x_i - mu)(x_i - mu)' / sum_i w_i``, the diagonal blocks alone.
+
+        `pulls` are ``u`` (n,), what heavy tails leave of each deviation; all 1 by default.
+        """
         rows = np.flatnonzero(weights > _NEGLIGIBLE)
         root = np.sqrt(weights[rows] / weights[rows].sum())[:, None]
+        if pulls is not None:
+            root *= np.sqrt(pulls[rows, None])
         scatter = []
         for block, mean in zip(self.blocks, centre, strict=True):
             S = np.zeros((len(mean), len(mean)))
@@ -190,8 +197,9 @@ class _CompletedMaps(Maps):
         distance, log_det = super().distances(mean, covariance)
         return distance, log_det + self._log_det
 
-    def moments(self, weights, centre):
-        (S,) = super().moments(weights, centre)
+    def moments(self, weights, centre, pulls=None):
+        # What a map does not show varies as much as its other pixels: its u cancels there.
+        (S,) = super().moments(weights, centre, pulls)
         p, shares = len(S), weights / weights.sum()
         for rows, which, missing, covariances in self._conditional:
             of_pattern = np.bincount(which, shares[rows], len(missing))

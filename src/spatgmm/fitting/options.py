@@ -89,6 +89,11 @@ OPTIONS = {
     "missing": Parameter(
         "error", Choice("error", "em"), "whether an empty value is an error or a missing pixel (em)"
     ),
+    "tails": Parameter(
+        "normal",
+        Choice("normal", "t", "contaminated"),
+        "how often a map lies far from its component; t and contaminated bear outlying maps",
+    ),
     "likelihood": Parameter(
         AUTO,
         Choice(AUTO, "exact", "cosine", "vecchia"),
@@ -135,6 +140,7 @@ PAPER_ONLY = {
     "variance": Choice("constant"),
     "sharing": Choice("none"),
     "missing": Choice("error"),
+    "tails": Choice("normal"),
     "likelihood": Choice("exact", AUTO),
     "fixed": NOTHING,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +12,7 @@ from spatgmm.covariance.family import Covariance, Family
 from spatgmm.fitting.maps import Blocks, Maps
 from spatgmm.fitting.means import Mean
 from spatgmm.fitting.scales import Scales
+from spatgmm.fitting.tails import Deviations, NormalTails, Tails
 
 #: A component with fewer expected maps has no scatter to speak of: it is empty.
 MIN_MAPS = 1.5
@@ -37,12 +38,14 @@ class Model:
     scales : Scales
     shared : ndarray of bool, shape (3 + q,)
         Which covariance parameters all components share.
+    tails : Tails
     """
 
     family: Family
     mean: Mean
     scales: Scales
     shared: np.ndarray
+    tails: Tails = field(default_factory=NormalTails)
 
     @cached_property
     def basis(self) -> Blocks:
@@ -56,7 +59,8 @@ class Model:
         own = n_components * (free & ~self.shared).sum()
         of_covariances = int((free & self.shared).sum() + own)
         of_means = self.mean.n_parameters(n_components, self.basis)
-        return n_components - 1 + of_means + of_covariances + self.scales.n_parameters(p)
+        of_tails = n_components * self.tails.n_parameters
+        return n_components - 1 + of_means + of_covariances + of_tails + self.scales.n_parameters(p)
 
     def tied(self, thetas: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Covariance parameters (G, 3 + q), those that are shared at their mean."""
@@ -77,7 +81,8 @@ class Model:
         covariances = [self.family.inside(theta) for theta in self.tied(thetas, counts)]
         basis, weights = self.scales.divide_vectors(self.basis), list(responsibilities.T)
         means = self.mean.estimates([maps] * len(weights), weights, covariances, basis)
-        return Mixture(counts / counts.sum(), means, covariances, self.scales)
+        tails = self.tails.start(len(weights))
+        return Mixture(counts / counts.sum(), means, covariances, self.scales, tails)
 
 
 @dataclass
@@ -92,12 +97,14 @@ class Mixture:
     covariances : list of Covariance
         Likewise.
     scales : Scales
+    tails : Tails
     """
 
     weights: np.ndarray
     means: list[Blocks]
     covariances: list[Covariance]
     scales: Scales
+    tails: Tails = field(default_factory=NormalTails)
 
     @property
     def thetas(self) -> np.ndarray:
@@ -110,22 +117,28 @@ class Mixture:
             weights=self.weights[order],
             means=[self.means[g] for g in order],
             covariances=[self.covariances[g] for g in order],
+            tails=self.tails.reordered(order),
         )
 
-    def log_joint(self, maps: Maps) -> np.ndarray:
-        """``log(pi_g) + log N(x_i; mu_g, Xi_g)``, shape (n, G)."""
+    def deviations(self, maps: Maps) -> Deviations:
+        """Where maps lie under each component."""
         jacobian = self.scales.log_volume(maps)
         maps = self.scales.divide(maps)
+        squared, log_det = (np.empty((len(maps), len(self.means))) for _ in range(2))
+        for g, (mean, covariance) in enumerate(zip(self.means, self.covariances, strict=True)):
+            squared[:, g], log_det[:, g] = maps.distances(mean, covariance)
+        log_det.T[:] += 2 * jacobian
+        return Deviations(squared, log_det, maps.n_observed)
+
+    def log_joint(self, maps: Maps) -> np.ndarray:
+        """``log(pi_g) + log f_g(x_i)``, shape (n, G)."""
+        return self.log_joint_at(self.deviations(maps))
+
+    def log_joint_at(self, deviations: Deviations) -> np.ndarray:
+        """The same of maps that lie there."""
         with np.errstate(divide="ignore"):  # an emptied component has log weight -inf
             log_weights = np.log(self.weights)
-        return np.column_stack(
-            [
-                log_weight + maps.log_density(mean, covariance) - jacobian
-                for log_weight, mean, covariance in zip(
-                    log_weights, self.means, self.covariances, strict=True
-                )
-            ]
-        )
+        return log_weights + self.tails.log_density(deviations)
 
     def expectation(self, maps: Maps) -> tuple[float, np.ndarray]:
         """Log-likelihood and responsibilities (n, G)."""
@@ -146,6 +159,7 @@ class Mixture:
                 *[block for mean in self.means for block in mean],
                 self.thetas.ravel(),
                 self.scales.flat(),
+                self.tails.flat(),
             ]
         )
 
@@ -154,7 +168,8 @@ class Mixture:
         thetas = self.thetas
         sizes = [len(block) for block in self.means[0]]
         G, p = len(thetas), sum(sizes)
-        log_weights, means, flat_thetas, scales = np.split(flat, np.cumsum([G, G * p, thetas.size]))
+        ends = np.cumsum([G, G * p, thetas.size, self.scales.flat().size])
+        log_weights, means, flat_thetas, scales, tails = np.split(flat, ends)
         family = self.covariances[0].family
         thetas = family.clipped(flat_thetas.reshape(thetas.shape))
         covariances = [family.at(theta) for theta in thetas]
@@ -167,6 +182,7 @@ class Mixture:
             [np.split(mean, splits) for mean in means.reshape(G, p)],
             covariances,
             self.scales.from_flat(scales),
+            self.tails.from_flat(tails),
         )
 
     def sensitivity(self, n_maps: int) -> np.ndarray:
@@ -175,6 +191,7 @@ class Mixture:
         p = sum(len(block) for block in self.means[0])
         of_thetas = np.sqrt(counts * p)[:, None] / np.maximum(np.abs(self.thetas), _SMALLEST)
         of_scales = np.full(self.scales.flat().size, np.sqrt(n_maps))
+        of_tails = np.repeat(np.sqrt(counts), self.tails.n_parameters)
         return np.concatenate(
-            [np.sqrt(counts), np.repeat(np.sqrt(counts), p), of_thetas.ravel(), of_scales]
+            [np.sqrt(counts), np.repeat(np.sqrt(counts), p), of_thetas.ravel(), of_scales, of_tails]
         )

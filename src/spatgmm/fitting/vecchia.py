@@ -60,6 +60,10 @@ class _Complete:
         """The same map (p,) in place of every one."""
         return _Complete(np.repeat(map_[:, None], len(self), axis=1))
 
+    def times(self, factors: np.ndarray) -> _Complete:
+        """Each map times a number of its own (n,)."""
+        return _Complete(self.values * factors)
+
     def some(self, maps: np.ndarray) -> _Complete:
         return self if len(maps) == len(self) else _Complete(self.values[:, maps])
 
@@ -90,6 +94,9 @@ class _Incomplete:
 
     def alike(self, map_: np.ndarray) -> _Incomplete:
         return _Incomplete(np.where(self.seen.seen, map_[:, None], 0.0), self.seen)
+
+    def times(self, factors: np.ndarray) -> _Incomplete:
+        return _Incomplete(self.values * factors, self.seen)
 
     def some(self, maps: np.ndarray) -> _Incomplete:
         return _Incomplete(self.values[:, maps], self.seen.some(maps))
@@ -167,14 +174,19 @@ class VecchiaMaps(Maps):
         """The maps as one component sees them."""
         return _MapsOf(self, mean, covariance)
 
-    def moments(self, weights: np.ndarray, centre: Blocks) -> Moments:
+    def moments(
+        self, weights: np.ndarray, centre: Blocks, pulls: np.ndarray | None = None
+    ) -> Moments:
         """What the covariance step asks of maps with these weights about that mean."""
         total = weights.sum()
         found = []
         for rows, part in self.parts:
             (some,) = np.nonzero(weights[rows] > _NEGLIGIBLE)
             if some.size:
-                found.append((weights[rows[some]] / total, part.some(some).less(centre[0])))
+                residuals = part.some(some).less(centre[0])
+                if pulls is not None:
+                    residuals = residuals.times(np.sqrt(pulls[rows[some]]))
+                found.append((weights[rows[some]] / total, residuals))
         return found
 
 

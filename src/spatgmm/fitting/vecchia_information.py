@@ -12,15 +12,21 @@ where ``M`` is as large as there are uncertain maps, and ``D^-1`` of a map's sco
 the residual itself over ``n_g`` where maps are complete.  The part of ``C`` that belongs to the
 covariance parameters is the numerical derivative of their analytic score; the part between them and
 the means is 0 in expectation, and taken as that.
+
+Under heavy tails each map's deviation counts ``u = E[u | x]`` times, and ``Var(u)`` is lost to the
+covariance parameters (:mod:`spatgmm.fitting.information`); what it takes from the means, which in
+expectation has no part in these, is left out.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
 from spatgmm.covariance.family import N_COEFFICIENTS, NU, TAU, C
 from spatgmm.covariance.vecchia import VecchiaCovariance
-from spatgmm.fitting.estimates import Estimates, Uncertainty
+from spatgmm.fitting.estimates import Estimates, OfComponent, Posterior, Uncertainty
 from spatgmm.fitting.information import inverse_block, merging
 from spatgmm.fitting.state import empty
 from spatgmm.fitting.vecchia import VecchiaMaps
@@ -54,10 +60,10 @@ def vecchia_uncertainty(estimates: Estimates, maps: VecchiaMaps) -> Uncertainty:
         By the sandwich; ``by_information`` is the same from the observed information alone.
     """
     mixture, model = estimates.mixture, estimates.model
-    _, responsibilities = mixture.expectation(maps)
+    posterior = estimates.posterior(maps)
     free = [model.family.free(estimates.held(g)) for g in range(len(mixture.weights))]
     basis = None if model.mean.is_free else model.basis[0]
-    found = VecchiaInformation(maps, mixture, responsibilities, free, model.shared, basis)
+    found = VecchiaInformation(maps, mixture, posterior, free, model.shared, basis)
     plain = Uncertainty(estimates, found.counts, found.weight_variance, found.theta_covariance)
     return Uncertainty(
         estimates,
@@ -77,7 +83,7 @@ class VecchiaInformation:
         The data, standardised.
     mixture : Mixture
         At a maximum of the likelihood.
-    responsibilities : ndarray of shape (n, G)
+    posterior : Posterior
     free : list of list of int
         Places in each component's theta that are estimated.
     shared : ndarray of bool, shape (3 + q,)
@@ -97,7 +103,8 @@ class VecchiaInformation:
         Expected numbers of maps.
     """
 
-    def __init__(self, maps: VecchiaMaps, mixture, responsibilities, free, shared, basis=None):
+    def __init__(self, maps: VecchiaMaps, mixture, posterior: Posterior, free, shared, basis=None):
+        responsibilities, map_weights = posterior.responsibilities, posterior.map_weights
         self.counts = responsibilities.sum(axis=0)
         size = len(shared)
         G, shape = len(self.counts), (len(self.counts), size, size)
@@ -111,14 +118,23 @@ class VecchiaInformation:
         R = responsibilities[:, present]
         share = R.sum(axis=1, keepdims=True)
         R = R / np.where(share > 0, share, 1.0)  # no share: a map of an empty component
+        counted = 1.0 if map_weights is None else map_weights[:, None]
         components = [
-            _Component(maps, mixture.means[g], mixture.covariances[g], R[:, j], free[g])
-            for j, g in enumerate(present)
+            _Component(
+                *(maps, mixture.means[g], mixture.covariances[g]),
+                replace(posterior.of(g), weights=weights),
+                free[g],
+            )
+            for g, weights in zip(present, (counted * R).T, strict=True)
         ]
         uncertain = np.flatnonzero(1 - R.max(axis=1) > _NEGLIGIBLE)
         grams = [component.gram(uncertain, basis) for component in components]
-        of_weights, small, complete = _assembled(components, mixture.weights[present], R)
-        information, scores = _profiled(small, complete, R, uncertain, grams)
+        counts = (counted * R).sum(axis=0)
+        of_weights, small, complete = _assembled(
+            components, mixture.weights[present], len(maps), counts
+        )
+        roots = np.sqrt(counted) * np.ones((len(maps), 1))
+        information, scores = _profiled(small, complete, R, roots, uncertain, grams)
 
         merge = merging([free[g] for g in present], shared)
         inverse = inverse_block(merge.T @ information @ merge, range(merge.shape[1]))
@@ -140,21 +156,33 @@ class VecchiaInformation:
 class _Component:
     """Scores of all maps under one component, and its complete-data information."""
 
-    def __init__(self, maps: VecchiaMaps, mean, covariance: VecchiaCovariance, weights, free):
+    def __init__(
+        self, maps: VecchiaMaps, mean, covariance: VecchiaCovariance, own: OfComponent, free
+    ):
         self._maps, self._mean, self._covariance = maps, mean, covariance
-        self._weights, self._free = weights, free
-        self.score = np.empty((len(maps), len(free)))
-        for rows, part in maps.parts:
-            found = part.less(mean[0]).innovations(covariance, slopes=True)
-            self.score[rows] = (_to_theta(covariance.theta) @ found.scores(covariance.theta[C])).T[
-                :, free
-            ]
+        self._own, self._free = own, free
+        self.score = self._scores(own.pulls)
         self.complete = self._curvature()
+        if own.pulls is not None:
+            # Scores are linear in u.
+            at_zero = self._scores(np.zeros(len(maps)))
+            self.complete -= own.lost((self.score - at_zero) / own.pulls[:, None])
+
+    def _scores(self, pulls: np.ndarray | None) -> np.ndarray:
+        """Of every map, whose deviation counts so often, by the free parameters (n, m)."""
+        theta, scores = self._covariance.theta, np.empty((len(self._maps), len(self._free)))
+        for rows, part in self._maps.parts:
+            residuals = part.less(self._mean[0])
+            if pulls is not None:
+                residuals = residuals.times(np.sqrt(pulls[rows]))
+            found = residuals.innovations(self._covariance, slopes=True)
+            scores[rows] = (_to_theta(theta) @ found.scores(theta[C])).T[:, self._free]
+        return scores
 
     def _curvature(self) -> np.ndarray:
         """Minus the second derivatives of the weighted log-likelihood by the free parameters."""
-        count = self._weights.sum()
-        moments = self._maps.moments(self._weights, self._mean)
+        count = self._own.weights.sum()
+        moments = self._maps.moments(self._own.weights, self._mean, self._own.pulls)
         rows = []
         for k in self._free:
             step, ends = self._around(k)
@@ -180,20 +208,21 @@ class _Component:
 
     def gram(self, uncertain: np.ndarray, basis: np.ndarray | None) -> np.ndarray:
         """``u_i' D^-1 u_j`` of scores by the mean, i uncertain and j any map."""
-        seen = self._maps.completed(self._mean, self._covariance)
+        seen, own = self._maps.completed(self._mean, self._covariance), self._own
         scores = np.empty((self._maps.n_locations, len(self._maps)))
         for rows, part in self._maps.parts:
             scores[:, rows] = part.less(self._mean[0]).precise(self._covariance)
+        scores = own.pulled(scores.T).T
         if basis is not None:
             scores = basis @ scores
-            answers = np.linalg.solve(seen.stiffness(self._weights, basis), scores[:, uncertain])
+            answers = np.linalg.solve(seen.stiffness(own.pulling, basis), scores[:, uncertain])
         elif (self._maps.n_observed == self._maps.n_locations).all():
             residuals = self._maps.blocks[0][uncertain] - self._mean[0]
-            answers = residuals.T / self._weights.sum()
+            answers = own.some(uncertain).pulled(residuals).T / own.pulling.sum()
         else:
             answers = np.empty((len(scores), len(uncertain)))
             for j, i in enumerate(uncertain):
-                answers[:, j] = seen.yielding(self._weights, scores[:, i], _ENOUGH)
+                answers[:, j] = seen.yielding(own.pulling, scores[:, i], _ENOUGH)
         return answers.T @ scores
 
 
@@ -207,14 +236,13 @@ def _to_theta(theta: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def _assembled(components, weights, R):
+def _assembled(components, weights, n, counts):
     """Weights by the free ones (G, G - 1), scores (n, G, m) and complete information (m, m)."""
-    n, G = R.shape
+    G = len(counts)
     m = G - 1 + sum(len(component.complete) for component in components)
     small, complete = np.zeros((n, G, m)), np.zeros((m, m))
     of_weights = np.vstack([np.eye(G - 1), -np.ones((1, G - 1))])  # pi_G = 1 - the others
     small[:, :, : G - 1] = of_weights / weights[:, None]
-    counts = R.sum(axis=0)
     complete[: G - 1, : G - 1] = (of_weights.T * (counts / weights**2)) @ of_weights
     start = G - 1
     for j, component in enumerate(components):
@@ -225,10 +253,14 @@ def _assembled(components, weights, R):
     return of_weights, small, complete
 
 
-def _profiled(small, complete, R, uncertain, grams):
-    """Information (m, m) and scores (n, m) of weights and thetas, the means profiled out."""
+def _profiled(small, complete, R, roots, uncertain, grams):
+    """Information (m, m) and scores (n, m) of weights and thetas, the means profiled out.
+
+    `roots` (n, 1) are those of how often each map counts; scores come times them.
+    """
     (n, G), r = R.shape, R[uncertain]
     T = np.sqrt(r)[:, :, None] * np.eye(G) - r[:, :, None] * np.sqrt(r)[:, None, :]
+    T *= roots[uncertain, :, None]
     Z = np.einsum("igm,iga->iam", small[uncertain], T).reshape(-1, small.shape[2])
     M, V = np.eye(len(Z)), np.zeros((len(Z), n))
     for g, gram in enumerate(grams):
@@ -238,4 +270,4 @@ def _profiled(small, complete, R, uncertain, grams):
     solved = np.linalg.solve(M, np.column_stack([Z, V]))
     m = Z.shape[1]
     scores = np.einsum("ig,igm->im", R, small)
-    return complete - Z.T @ solved[:, :m], scores + solved[:, m:].T @ Z
+    return complete - Z.T @ solved[:, :m], roots * (scores + solved[:, m:].T @ Z)

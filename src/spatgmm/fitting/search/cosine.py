@@ -59,7 +59,7 @@ def as_cosines(maps: Maps, model: Model) -> tuple[CosineMaps, Model] | None:
     cosines = CosineGeometry(geometry.coordinates)
     family = CosineFamily(Kernel(cosines, kernel.decay, kernel.metric))
     rotated = cosines.rotate(geometry.rotate_back(maps.blocks))
-    return CosineMaps(rotated), Model(family, model.mean, model.scales, model.shared)
+    return CosineMaps(rotated), Model(family, model.mean, model.scales, model.shared, model.tails)
 
 
 def multistart(

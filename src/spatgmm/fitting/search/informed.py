@@ -1,0 +1,49 @@
+"""Starts of a search that is told what is known of some maps, or not shown others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from spatgmm.fitting.em import Solver
+from spatgmm.fitting.evidence import Evidence
+from spatgmm.fitting.maps import Maps
+from spatgmm.fitting.state import Mixture, Model
+
+if TYPE_CHECKING:
+    from spatgmm.fitting.engine import Engine
+
+
+def starts(
+    engine: Engine,
+    maps: Maps,
+    model: Model,
+    solver: Solver,
+    evidence: Evidence,
+    n_components: int,
+    n_init: int,
+    rng: np.random.Generator,
+    shown: np.ndarray,
+) -> list[tuple[Mixture, int]]:
+    """Distinct places from where to finish, the most promising first, and how often each was found.
+
+    The search itself knows no labels, and sees the maps that are `shown` (n,) as often as they
+    count.  Where
+    labels are known, components take the numbers that agree best with them, and what known maps
+    alone say is the first start.
+    """
+    some = maps
+    if evidence.weights is not None or not shown.all():
+        some = engine.maps(engine.back(maps.blocks)[evidence.as_often(shown)])
+    found = engine.starts(some, model, n_components, n_init, rng)
+    if evidence.labels is None:
+        return found
+    found = [
+        (mixture.reordered(evidence.numbering(mixture.expectation(maps)[1])), led)
+        for mixture, led in found
+    ]
+    if evidence.covers(n_components):
+        of_known = evidence.imposed(np.zeros((len(maps), n_components)))
+        found.insert(0, (solver.start(engine, maps, of_known, model), 1))
+    return found
