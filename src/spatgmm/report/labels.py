@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -15,16 +16,6 @@ ABSENT = "–"
 
 _UNSET = object()
 
-#: What the values of a loader's maps are; the unit of a user's own maps is not known.
-_VALUES = {
-    "film": "dose difference (Gy)",
-    "climate": "temperature (°C)",
-    "texture": "intensity (SD)",
-}
-
-#: The unit of a loader's coordinates.
-_DISTANCES = {"film": "mm", "climate": "km", "texture": "pixels"}
-
 
 def methods(results: Results, fits: pd.DataFrame) -> dict[str, str]:
     """Method variant -> label, from the plug-ins, in the order of `fits`.
@@ -32,7 +23,12 @@ def methods(results: Results, fits: pd.DataFrame) -> dict[str, str]:
     Two methods of one plug-in are told apart by the settings in which they differ, or else by their
     ids; variants of one method by the parameters that a study varies.
     """
-    variants = [results.design.methods[method] for method in fits["method"].unique()]
+    return variants(results, list(fits["method"].unique()))
+
+
+def variants(results: Results, ids: Iterable[str] | None = None) -> dict[str, str]:
+    """The same for ids of method variants; None: all of the run."""
+    variants = [results.design.methods[id] for id in ids or results.design.methods]
     plain = {variant.base_method: results.plugin(variant.id).label for variant in variants}
     labels = {}
     for base_method, label in plain.items():
@@ -46,6 +42,11 @@ def methods(results: Results, fits: pd.DataFrame) -> dict[str, str]:
         variant.id: ", ".join(filter(None, [labels[variant.base_method], _pairs(variant.varied)]))
         for variant in variants
     }
+
+
+def settings(results: Results, base_method: str) -> str:
+    """What a configuration sets of a method, for readers; empty where it sets nothing."""
+    return _pairs(_settings(results, base_method))
 
 
 def case(results: Results, id: str) -> str:

@@ -109,6 +109,18 @@ class Results:
             ["fits", "seconds"]
         ].sum()
 
+    def spent(self) -> pd.DataFrame:
+        """Numbers of fits and their seconds, by case and method as the index."""
+        return self._sums.groupby(["case", "method"], sort=False)[["fits", "seconds"]].sum()
+
+    def lost(self) -> pd.DataFrame:
+        """Fits that were tried and gave no result: case, method, status and error."""
+        return pd.read_parquet(
+            self.directory / "fits.parquet",
+            columns=["case", "method", "status", "error"],
+            filters=[("status", "in", set(rows.LOST))],
+        )
+
     def mixed(self) -> str:
         """A sentence about fits of one method by different code or versions; empty if none are."""
         tally = self.tally().groupby("method", sort=False)

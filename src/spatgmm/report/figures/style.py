@@ -49,6 +49,8 @@ _RC = {
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "pdf.fonttype": 42,  # text stays text in the PDF
+    "svg.fonttype": "none",  # and in the SVG
+    "svg.hashsalt": "spatgmm",  # names in it are the same every time
     "figure.constrained_layout.use": True,
 }
 
@@ -74,12 +76,12 @@ def letter(ax, index: int) -> None:
 
 
 def save(figure: Figure, name: str, directory: Path) -> list[Path]:
-    """Write PDF and PNG, each complete or not at all, and close the figure."""
+    """Write PDF, PNG and SVG, each complete or not at all, and close the figure."""
+    # Without a date in it, the same figure is the same file.
+    dates = {".pdf": {"CreationDate": None}, ".png": None, ".svg": {"Date": None}}
     paths = []
-    for suffix in (".pdf", ".png"):
+    for suffix, metadata in dates.items():
         path = Path(directory) / f"{name}{suffix}"
-        # Without a date in it, the same figure is the same file.
-        metadata = {"CreationDate": None} if suffix == ".pdf" else None
         with atomic_path(path) as temporary:
             figure.savefig(temporary, metadata=metadata)
         paths.append(path)
