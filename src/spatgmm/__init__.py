@@ -55,6 +55,7 @@ __all__ = [
     "datasets",
     "load",
     "methods",
+    "plot",
     "select",
     "simulate",
 ]

@@ -44,9 +44,6 @@ from spatgmm.reading.stack import Stack, check_size
 #: Condition number beyond which a covariance has lost all but a few digits.
 _NEARLY_SINGULAR = 1e9
 
-#: From so many locations on, only decays that are a covariance at any size are tried.
-_LARGE = 1000
-
 #: Of the files that models are saved to.
 _FORMAT = "spatgmm model 1"
 
@@ -273,7 +270,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         d = self.coordinates_.shape[1]
         decay_names, metric_names = [self.decay], [self.metric]
         if self.decay == AUTO:
-            decay_names = decays.names(valid=p >= _LARGE)
+            decay_names = decays.candidates(p)
         if self.metric == AUTO:
             metric_names = metrics.names(dimensions=d)
         for decay, metric in product(map(decays.get, decay_names), map(metrics.get, metric_names)):

@@ -64,10 +64,13 @@ def _written(path: Path) -> Iterator[Path]:
 def labels(
     labels: np.ndarray, probabilities: np.ndarray | None, names: list[str] | None
 ) -> pd.DataFrame:
-    """A row per map: its name, its cluster and, where there are any, probabilities."""
-    table = {"map": np.arange(len(labels)) if names is None else names, "label": labels}
+    """A row per map: its name, its cluster and, where there are any, probabilities.
+
+    Clusters, which are counted from 0 here, count from 1 in files.
+    """
+    table = {"map": np.arange(len(labels)) if names is None else names, "label": labels + 1}
     if probabilities is not None:
-        table |= {f"probability_{g}": column for g, column in enumerate(probabilities.T)}
+        table |= {f"probability_{g}": column for g, column in enumerate(probabilities.T, 1)}
     return pd.DataFrame(table)
 
 
@@ -94,4 +97,10 @@ def picture(path: Path, figure: Figure) -> Path:
     with _written(path) as temporary:
         figure.savefig(temporary)
     plt.close(figure)
+    return path
+
+
+def page(path: Path, text: str) -> Path:
+    with _written(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     return path

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +16,12 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from spatgmm.report.words import NUMBER
 
 #: A drawing of more characters than this is shown as a PNG picture, which is then smaller.
 _LARGEST_SVG = 400_000
-
-#: Drawings have the small letters of a journal; on a screen they are enlarged.
-_ENLARGED = 1.35
 
 #: What a drawing says of itself, with addresses that a page needs not hold.
 _PREAMBLE = re.compile(r"^.*?(?=<svg\b)|<metadata>.*?</metadata>|<!--.*?-->", re.DOTALL)
@@ -127,10 +126,21 @@ def picture(path: Path, title: str, name: str) -> Markup:
     return png(Path(path).with_suffix(".png").read_bytes(), title)
 
 
+def drawn(figure: Figure, title: str, name: str) -> Markup:
+    """A figure for the inside of a page, as :func:`picture` has it from files."""
+    lines = io.StringIO()
+    figure.savefig(lines, format="svg", metadata={"Date": None})
+    if lines.tell() <= _LARGEST_SVG:
+        return svg(lines.getvalue(), title, name)
+    dots = io.BytesIO()
+    figure.savefig(dots, format="png")
+    return png(dots.getvalue(), title)
+
+
 def svg(drawing: str, title: str, name: str) -> Markup:
     """A drawing for the inside of a page, whose ids are its own (``name-...``) and which scales."""
     drawing = _NAMESPACES.sub("", _PREAMBLE.sub("", drawing))
-    drawing = _SIZE.sub(rf'<svg style="width:calc({_ENLARGED} * \1pt)"', drawing)
+    drawing = _SIZE.sub(r'<svg style="--width:\1pt"', drawing)
     drawing = _NAMED.sub(rf"\g<1>{name}-", drawing)
     said = Markup('<svg role="img" aria-label="{}"').format(title)
     return Markup(drawing.replace("<svg", said, 1))

@@ -10,8 +10,10 @@ from matplotlib.patches import Patch
 from spatgmm.covariance import decay
 from spatgmm.covariance.fitted import FittedCovariance
 from spatgmm.covariance.geometry import MAX_DISTANCE, scaled_distances
+from spatgmm.plot import curves
+from spatgmm.plot.colours import SEQUENTIAL, group_colour
 from spatgmm.report import labels
-from spatgmm.report.figures import correlation, style
+from spatgmm.report.figures import style
 from spatgmm.report.figures.drawing import Drawing
 from spatgmm.report.results import Results, shown_labels
 from spatgmm.report.words import listing, number
@@ -38,7 +40,7 @@ def _finding(results: Results, panels: list[tuple]) -> str:
         simulated = results.design.cases[case].simulated
         errors = []
         for g, fitted in results.fitted(row).items():
-            points = correlation.empirical(data.X[shown_labels(data, row) == g], delta)
+            points = curves.empirical(data.X[shown_labels(data, row) == g], delta)
             at = points["delta"].to_numpy()
             reference = (
                 _true(data, g).correlation(at) if simulated else points["correlation"].to_numpy()
@@ -63,16 +65,16 @@ def _draw(results: Results, panels: list[tuple]):
     for index, (ax, (case, row)) in enumerate(zip(axes[1:], panels, strict=False), 1):
         data = results.dataset(case)
         fitted = results.fitted(row)
-        correlation.draw(ax, data, shown_labels(data, row), fitted)
+        curves.draw(ax, data, shown_labels(data, row), fitted)
         if results.design.cases[case].simulated:
-            curve = np.linspace(correlation.nearest(data), MAX_DISTANCE, 200)
+            curve = np.linspace(curves.nearest(data), MAX_DISTANCE, 200)
             for g in fitted:
                 ax.plot(curve, _true(data, g).correlation(curve), "k--", linewidth=0.8)
         style.title(ax, _title(results, case))
         style.letter(ax, index)
         ax.legend(
             handles=[
-                Line2D([], [], color=style.group_colour(g), label=_short(data.label_names[g]))
+                Line2D([], [], color=group_colour(g), label=_short(data.label_names[g]))
                 for g in fitted
             ],
             loc="upper right",
@@ -99,11 +101,11 @@ def _draw(results: Results, panels: list[tuple]):
 def _draw_family(ax) -> None:
     delta = np.linspace(0, MAX_DISTANCE, 200)
     sigmoid = decay.get("sigmoid")
-    colours = plt.get_cmap(style.SEQUENTIAL)(np.linspace(0, 0.9, len(_BETAS)))
+    colours = plt.get_cmap(SEQUENTIAL)(np.linspace(0, 0.9, len(_BETAS)))
     for beta, colour in zip(_BETAS, colours, strict=True):
         ax.plot(delta, sigmoid.value(delta, beta), color=colour, label=f"{beta:g}")
     ax.set(
-        xlabel=correlation.SCALED,
+        xlabel=curves.SCALED,
         ylabel="decay s(δ; β)",
         xlim=(0, MAX_DISTANCE),
         ylim=(0, 1.02),

@@ -13,15 +13,10 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from spatgmm.common.files import atomic_path
+from spatgmm.plot.colours import SEQUENTIAL
 
 #: Widths of one and of two columns, in inches (89 and 183 mm).
 COLUMN, PAGE = 3.5, 7.2
-
-#: Diverging colour map for values around zero, sequential one for covariances.
-DIVERGING, SEQUENTIAL = "RdBu_r", "viridis"
-
-#: Colours of components or groups, in their order (Paul Tol's "bright").
-GROUP_COLOURS = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#AA3377", "#66CCEE", "#BBBBBB")
 
 _RC = {
     "figure.dpi": 100,
@@ -59,10 +54,6 @@ def apply() -> None:
     """Set matplotlib's defaults for all figures."""
     matplotlib.rcdefaults()
     plt.rcParams.update(_RC)
-
-
-def group_colour(component: int) -> str:
-    return GROUP_COLOURS[component % len(GROUP_COLOURS)]
 
 
 def title(ax, text: str) -> None:

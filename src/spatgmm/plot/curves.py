@@ -1,17 +1,24 @@
-"""Correlation by distance as drawn in several figures: empirical points, fitted curve, band."""
+"""Correlation by distance: empirical points, fitted curve, band; and how well they meet."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
+from scipy.spatial import ConvexHull
+from scipy.spatial.distance import pdist
 
 from spatgmm.covariance.fitted import FittedCovariance
 from spatgmm.covariance.geometry import MAX_DISTANCE, Geometry, scaled_distances
 from spatgmm.data import Dataset
-from spatgmm.report.figures import style
+from spatgmm.plot.colours import group_colour
 
 #: Label of an axis of scaled distances.
 SCALED = "scaled distance δ (largest = 2)"
+
+#: Locations whose pairs show how correlation falls with distance; more would show the same.
+_MAX_LOCATIONS = 2000
 
 #: With more distinct distances than this, they are put into bins of equally many pairs.
 _MAX_POINTS = 30
@@ -48,6 +55,32 @@ def empirical(X: np.ndarray, delta: np.ndarray) -> pd.DataFrame:
     return pairs.groupby(bins.to_numpy()).mean().reset_index(drop=True)
 
 
+def misfit(covariance: FittedCovariance, points: pd.DataFrame) -> float:
+    """Root mean square distance of empirical correlations from a fitted curve."""
+    gaps = covariance.correlation(points["delta"].to_numpy()) - points["correlation"].to_numpy()
+    return float(np.sqrt(np.mean(gaps**2)))
+
+
+def thinned(data: Dataset) -> Dataset:
+    """Some of many locations, the two farthest apart among them: distances keep their scale."""
+    p, d = data.coordinates.shape
+    if p <= _MAX_LOCATIONS:
+        return data
+    if d == 1:
+        rim = [data.coordinates[:, 0].argmin(), data.coordinates[:, 0].argmax()]
+    else:
+        # QJ: locations on a line or in a plane have a hull too.
+        rim = ConvexHull(data.coordinates, qhull_options="QJ").vertices
+    pairs = np.triu_indices(len(rim), 1)
+    farthest = pdist(data.coordinates[rim]).argmax()
+    ends = [rim[pairs[0][farthest]], rim[pairs[1][farthest]]]
+    others = np.random.default_rng(0).choice(p, size=_MAX_LOCATIONS, replace=False)
+    kept = np.union1d(ends, others)
+    return replace(
+        data, X=data.X[:, kept], coordinates=data.coordinates[kept], shape=None, truth=None
+    )
+
+
 def nearest(data: Dataset) -> float:
     """Smallest scaled distance between two locations."""
     delta = scaled_distances(data.coordinates)
@@ -80,7 +113,7 @@ def draw(
     # The curve starts at the nearest neighbours: at 0 the nugget makes it jump to 1.
     curve = np.linspace(nearest(data), MAX_DISTANCE, 200)
     for group, covariance in fitted.items():
-        colour = style.group_colour(group)
+        colour = group_colour(group)
         members = data.X[labels == group]
         if len(members) > 1:
             points = empirical(members, delta)
