@@ -131,8 +131,9 @@ def test_every_kind_of_file_gives_the_same_clusters(fit, files, maps_file, sites
 
 
 def test_an_array_of_grids_brings_its_coordinates(fit, files):
-    one = fit(files.grids, "--components", "2")
-    other = fit(files.plain, "--coordinates", "3x4", "--components", "2", out="other")
+    arguments = ["--components", "2", "--decay", "sigmoid"]
+    one = fit(files.grids, *arguments)
+    other = fit(files.plain, "--coordinates", "3x4", *arguments, out="other")
     assert one.summary()["log_likelihood"] == other.summary()["log_likelihood"]
 
 
@@ -174,7 +175,7 @@ def test_a_fit_does_not_depend_on_the_range_it_is_picked_from(fit, files):
 
 
 def test_files_of_an_earlier_fit_do_not_stay(fit, files):
-    fit(files.plain, "--coordinates", "3x4", "--components", "1:2")
+    fit(files.plain, "--coordinates", "3x4", "--components", "1:2", "--decay", "sigmoid")
     again = [files.plain, "--coordinates", "3x4", "--components", "2", "--method", "kmeans"]
     done = fit(*again, "--force")
     assert not (done.folder / "bic.csv").exists()
@@ -490,7 +491,8 @@ def test_options_of_other_methods_are_refused_by_name(fit, files, capsys):
 
 
 def test_a_saved_fit_serves_further_maps(fit, files, maps, tmp_path, capsys):
-    done = fit(files.plain, "--coordinates", "3x4", "--components", "2")
+    arguments = ["--components", "2", "--decay", "sigmoid"]
+    done = fit(files.plain, "--coordinates", "3x4", *arguments)
     folder = done.folder
     from spatgmm.cli import main
 

@@ -33,8 +33,9 @@ SIGMOID = decay.get("sigmoid")
 @pytest.mark.parametrize("name", FIGURES)
 def test_figure_is_written_as_vector_and_picture(run, name):
     config, directory = run
-    pdf, png = registry.write(name, config, directory)
+    pdf, png, svg = registry.write(name, config, directory)
     assert pdf.read_bytes().startswith(b"%PDF")
+    assert svg.read_text().rstrip().endswith("</svg>")
     picture = matplotlib.image.imread(png)[..., :3]
     height, width, _ = picture.shape
     assert width <= 7.3 * 300 and height > 150

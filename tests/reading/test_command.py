@@ -76,7 +76,7 @@ def test_labels_have_probabilities_and_means_have_places(tmp_path, monkeypatch):
     means = pd.read_csv("spatgmm-fit/means.csv")
     assert means["location"].tolist() == [f"p{i}" for i in range(12)]
     np.testing.assert_array_equal(means[["coordinate_0", "coordinate_1"]], GRID)
-    for g in (0, 1):
+    for g in (1, 2):
         members = X[labels["label"] == g].mean(axis=0)
         np.testing.assert_allclose(means[f"mean_{g}"], members, atol=0.05)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
@@ -60,8 +61,10 @@ class Page:
         self._last: list[tuple[str, Markup]] = []
 
     def picture(self, name: str, title: str, figure: Figure, last: bool = False) -> None:
-        """Put a picture at the top, or below the tables."""
+        """Put a picture at the top; or, one that is for nothing else, below the tables."""
         (self._last if last else self._first).append((title, html.drawn(figure, title, name)))
+        if last:
+            plt.close(figure)
 
     def text(
         self,
@@ -73,10 +76,10 @@ class Page:
     ) -> str:
         """The page, with what was said of the fit on the command line."""
         parameters = self._result.extras.get("parameters")
-        known = self._result.probabilities is not None
+        G, known = self._row["n_components"], self._result.probabilities is not None
         return html.render(
             "fit.html",
-            title=f"{self._row['n_components']} clusters in {len(self._data.X)} maps",
+            title=f"{G} cluster{'s' * (G > 1)} in {len(self._data.X)} maps",
             source=self._data.source,
             written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
             answer=[self._sizes(), *self._surely(), *map(_sentence, told)],

@@ -123,6 +123,9 @@ def run(arguments: argparse.Namespace) -> None:
     ]
     fits = _fit_all(data, method, settings, arguments.seed)
     best = min(fits, key=lambda fit: fit["row"]["bic"])
+    # What is wrong with fits that were not taken is of no use.
+    for message in best["warnings"]:
+        _say(f"warning: {message}")
     result, row = best["result"], best["row"]
     table = pd.DataFrame([fit["row"] for fit in fits])
     told = _search.told(data, fits, best)
@@ -244,8 +247,6 @@ def _fit_all(
             )
         if result.converged is False:
             fit["warnings"].append(f"{what}: the fit did not converge")
-        for message in fit["warnings"]:
-            _say(f"warning: {message}")
         fits.append(fit)
         if len(settings) > 1 and not on_terminal:
             seconds = fit["row"]["seconds"]
