@@ -10,6 +10,7 @@ import pandas as pd
 from spatgmm import datasets
 from spatgmm.report.results import Results
 from spatgmm.report.words import STAND_IN
+from spatgmm.study.design import Case, Variant
 
 #: In place of a varied value, where a scenario or method has no such key.
 ABSENT = "–"
@@ -39,7 +40,9 @@ def variants(results: Results, ids: Iterable[str] | None = None) -> dict[str, st
         told_apart = _pairs(differing) or (base_method if own in others else "")
         labels[base_method] = f"{label} ({told_apart})" if told_apart else label
     return {
-        variant.id: ", ".join(filter(None, [labels[variant.base_method], _pairs(variant.varied)]))
+        variant.id: ", ".join(
+            filter(None, [labels[variant.base_method], _varied(results, variant)])
+        )
         for variant in variants
     }
 
@@ -55,8 +58,7 @@ def case(results: Results, id: str) -> str:
     One that nobody measured is called a stand-in.
     """
     known = results.design.cases[id]
-    varied = ", ".join(f"{key(path)} = {value(v)}" for path, v in known.varied.items())
-    name = ", ".join(filter(None, [known.scenario, varied]))
+    name = ", ".join(filter(None, [known.scenario, _varied(results, known)]))
     return f"{name} ({STAND_IN})" if results.is_stand_in(id) else name
 
 
@@ -91,6 +93,13 @@ def value(varied: Any) -> str:
     if isinstance(varied, float):
         return ABSENT if pd.isna(varied) else f"{varied:g}"
     return str(varied)
+
+
+def _varied(results: Results, one: Case | Variant) -> str:
+    """What a study varies of a case or method: in a person's words, or else by keys and values."""
+    return results.design.labels.get(one.id) or ", ".join(
+        f"{key(path)} = {value(v)}" for path, v in one.varied.items()
+    )
 
 
 def _pairs(settings: dict[str, Any]) -> str:
