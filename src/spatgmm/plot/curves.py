@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -93,6 +94,7 @@ def draw(
     labels: np.ndarray,
     fitted: dict[int, FittedCovariance | None],
     unit: str | None = None,
+    beside: Mapping[int, FittedCovariance] | None = None,
 ) -> None:
     """Points, curves and bands of every group of one data set.
 
@@ -107,6 +109,8 @@ def draw(
     unit : str or None
         Name of the coordinates' unit, in which distances are shown then; ``""`` if nobody knows it.
         None: scaled distances.
+    beside : mapping or None
+        By group, other curves to compare with; dash-dotted.
     """
     delta = scaled_distances(data.coordinates)
     scale = 1.0 if unit is None else Geometry(data.coordinates).unit
@@ -126,6 +130,9 @@ def draw(
         if band is not None:
             ax.fill_between(scale * curve, *band, color=colour, alpha=0.2, linewidth=0)
         ax.plot(scale * curve, covariance.correlation(curve), color=colour)
+        if beside and group in beside:
+            other = beside[group].correlation(curve)
+            ax.plot(scale * curve, other, color=colour, linestyle="-.", linewidth=1)
     ax.axhline(0, color="0.8", linewidth=0.6, zorder=0)
     # Up to 1 there is room for a legend above curves that fall.
     ax.set(xlim=(0, scale * MAX_DISTANCE), ylim=(None, 1.02))

@@ -228,6 +228,17 @@ class Results:
         chosen = ok[ok["method"] == spatial[0]]
         return chosen.loc[chosen["log_likelihood"].astype(float).idxmax()]
 
+    def beside(self, fits: pd.DataFrame, shown: pd.Series) -> pd.Series | None:
+        """The fit of a case that BIC takes over the one `shown`, where it has another decay."""
+        ok = succeeded(fits[fits["case"] == shown["case"]])
+        ok = ok[ok["method"].isin(self.spatial_methods(ok))]
+        if rows.extra("decay") not in ok or ok.empty:
+            return None
+        best = ok.loc[ok["bic"].astype(float).idxmin()]
+        name = rows.extra("decay")
+        better = best["bic"] < shown["bic"] and best[name] != shown[name]
+        return best if better else None
+
     def competing(self, fits: pd.DataFrame) -> pd.DataFrame:
         """Those of `fits` that gave a result, without the controls."""
         return fits[(fits["status"] == rows.OK) & ~fits["method"].isin(self.controls(fits))]

@@ -441,7 +441,8 @@ CATALOGUE = (
         "band by the delta method from the fit's observed information (shaded; none where a fit "
         "came without), the truth of simulated data (dashed), and mean empirical correlations of "
         "pairs of locations about the component's mean map (points; components by true labels in "
-        "simulated data, by fitted ones in real data). Simulated: replicate 0.",
+        "simulated data, by fitted ones in real data); where BIC takes another decay of those "
+        "fitted, its curve too (dash-dotted). Simulated: replicate 0.",
         question=_RECOVERED,
         studies=("recovery", REAL),
         otherwise=(SIMULATED, REAL),
@@ -495,7 +496,8 @@ CATALOGUE = (
         "colour: share of the group). Right: fitted correlation by distance per cluster "
         "(lines; raw data where they were fitted, else centred), 95 % band by the delta method "
         "from the fit's observed information, and mean empirical correlations about the cluster's "
-        "mean map (points); colours as in the maps' frames.",
+        "mean map (points); where BIC takes another decay of those fitted, its curve too "
+        "(dash-dotted). Colours as in the maps' frames.",
         question=_REAL_DATA,
         studies=(REAL,),
         each=REAL,

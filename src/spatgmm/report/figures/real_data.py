@@ -15,6 +15,7 @@ from spatgmm.report.figures import style
 from spatgmm.report.figures.drawing import Drawing
 from spatgmm.report.results import Results, shown_labels
 from spatgmm.report.words import STAND_IN, listing, number
+from spatgmm.study.rows import extra
 
 #: Example maps drawn per data set, shared by its groups.
 _MAPS = 4
@@ -77,7 +78,11 @@ def _draw(results: Results, fits: pd.DataFrame, families: list[tuple]):
             continue
         fitted = results.fitted(chosen)
         unit = labels.distance_unit(results, case)
-        curves.draw(ax, data, shown_labels(data, chosen), fitted, unit)
+        other = results.beside(fits, chosen)
+        beside = None if other is None else results.fitted(other)
+        curves.draw(ax, data, shown_labels(data, chosen), fitted, unit, beside)
+        if other is not None:
+            ax.set_title(f"dash-dotted: {other[extra('decay')]}, by BIC")
     return figure
 
 
