@@ -321,3 +321,14 @@ def test_divergence():
         (0.5 - 1 + np.log(2)) / 2
     )
     assert np.isinf(covariances.divergence(np.eye(2), np.diag([1.0, -1.0])))
+
+
+def test_the_curve_that_bic_takes_is_found_beside_another(results):
+    fits = results.of("selection-decay")
+    name = "extra.decay"
+    shown = results.spatial_fit(fits[fits[name] == "exponential"])
+    better = results.beside(fits, shown)
+    # The made-up BIC of the sigmoid is lower by 30.
+    assert better[name] == "sigmoid" and better["bic"] == fits["bic"].min()
+    assert results.beside(fits, better) is None
+    assert results.beside(fits[fits[name] == "exponential"], shown) is None

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from spatgmm import simulate
-from spatgmm.cli import main
+from spatgmm import methods, simulate
+from spatgmm.cli import _page, main
+from spatgmm.common.locations import grid_coordinates
+from spatgmm.data import Dataset
+from spatgmm.reading import Reading
 
 #: A name that would be markup, were it not escaped.
 NAME = "a <b>map</b> & 'more'"
@@ -77,3 +81,24 @@ def test_the_least_sure_maps_come_sorted(browser, folder):
         labels.loc[[name for name, _ in rows], "probability_1"],
         atol=6e-4,
     )
+
+
+def test_outliers_are_named_where_the_model_knows_them(browser, tmp_path):
+    X = np.random.default_rng(0).normal(size=(12, 4))
+    data = Dataset(X, grid_coordinates((2, 2)), shape=(2, 2), source="maps.csv")
+    probability = np.zeros(12)
+    probability[[3, 7]] = 0.6, 0.9
+    result = methods.FitResult(
+        np.zeros(12, dtype=int), model=SimpleNamespace(outlier_probability_=probability)
+    )
+    summary = {"cluster_sizes": [12], "warnings": []}
+    brought = Reading(data, [f"day {i}" for i in range(12)])
+    page = _page.Page(data, brought, result, {"n_components": 1, "seconds": 0.1}, summary)
+    path = tmp_path / "page.html"
+    path.write_text(page.text({}, [], None, "spatgmm fit maps.csv", "1"))
+    browser.open(path)
+    shown = browser.run("document.body.innerText")
+    assert "1 cluster in 12 maps" in shown
+    assert "2 of 12 maps are more likely outliers than not." in shown
+    rows = browser.run("Array.from(document.querySelectorAll('tbody tr'), r => r.innerText)")
+    assert [row.split() for row in rows] == [["day", "7", "0.900"], ["day", "3", "0.600"]]

@@ -53,6 +53,9 @@ _MARK = re.compile(r"\[([a-z]{1,2})\]")
 #: Characters that fit side by side into a line of text, and what lies between two columns.
 _LINE, _BETWEEN = 72, 2
 
+#: As wide as it is, and at most as wide as the page: nothing is enlarged.
+_FITTED = r"\ifdim\width>\linewidth\linewidth\else\width\fi"
+
 
 def write(asked: Asked, table: Table, directory: Path) -> list[Path]:
     """Write the three files; each is complete or not written.
@@ -114,7 +117,7 @@ def to_latex(asked: Asked, table: Table) -> str:
     ]
     tabular += [r"\bottomrule", r"\end{tabular}"]
     if wide:
-        tabular = [r"\resizebox{\textwidth}{!}{%", *tabular, "}"]
+        tabular = [rf"\resizebox{{{_FITTED}}}{{!}}{{%", *tabular, "}"]
     lines += tabular
     if table.notes:
         notes = r" \\ ".join(_superscript(escape(note)) for note in table.notes)
