@@ -16,6 +16,7 @@ from spatgmm import methods, plot
 from spatgmm.covariance.fitted import FittedCovariance
 from spatgmm.covariance.geometry import Geometry
 from spatgmm.data import Dataset
+from spatgmm.plot import curves
 from spatgmm.reading import Reading
 from spatgmm.report import html
 from spatgmm.report.words import number, percent, significant
@@ -117,7 +118,7 @@ class Page:
     def _in_words(self, fitted: Mapping[int, FittedCovariance]) -> pd.DataFrame:
         """A row per cluster in the words of geostatistics."""
         geometry = Geometry(self._data.coordinates)
-        near = np.array([geometry.smallest_distance])
+        near = np.array([curves.nearest(curves.thinned(self._data))])
         sizes, lines = self._summary["cluster_sizes"], []
         for g, one in fitted.items():
             quantities = one.quantities(geometry.unit)

@@ -44,20 +44,28 @@ def decays(
     return [name for name in decay.candidates(data.X.shape[1]) if allowed.allows(name)]
 
 
-def likelihood(options: dict[str, Any], names: Sequence[str], data: Dataset) -> str:
-    """One likelihood for fits with all of these decays: BIC compares no others."""
+def likelihood(
+    options: dict[str, Any], names: Sequence[str], method: methods.Method, data: Dataset
+) -> dict[str, str]:
+    """One likelihood for fits with all of these decays, as BIC compares no others.
+
+    Nothing where the method has no choice of it.
+    """
+    if "likelihood" not in method.declared:
+        return {}
     of_metric = options.get("metric", OPTIONS["metric"].default)
     complete = not np.isnan(data.X).any()
     seen = data.coordinates[~np.isnan(data.X).all(axis=0)]
     alike = options.get("variance", OPTIONS["variance"].default) == OPTIONS["variance"].default
     metrics = metric.names(dimensions=seen.shape[1]) if of_metric == AUTO else [of_metric]
-    return engine.for_all(
+    chosen = engine.for_all(
         {
             engine.automatic(seen, decay.get(name), metric.get(one), complete, alike)
             for name in names
             for one in metrics
         }
     )
+    return {"likelihood": chosen} if method.declared["likelihood"].rule.allows(chosen) else {}
 
 
 def fitted(extras: dict[str, Any]) -> dict[int, FittedCovariance]:

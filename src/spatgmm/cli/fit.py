@@ -115,7 +115,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     tried = _search.decays(arguments.decay, method, data)
     if len(tried) > 1 and options.get("likelihood", AUTO) == AUTO:
-        options |= {"likelihood": _search.likelihood(options, tried, data)}
+        options |= _search.likelihood(options, tried, method, data)
     settings = [
         (n_components, options | ({"decay": name} if name else {}))
         for n_components in arguments.components
