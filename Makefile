@@ -34,6 +34,8 @@ reproduce: setup
 smoke: setup
 	$(SNAKEMAKE) all report --configfile config/smoke.yaml
 
+# Tests open pages in a browser.
+test: export WITH_BROWSER = 1
 test: setup
 	python -m pytest
 

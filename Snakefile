@@ -23,6 +23,7 @@ rule all:
     input:
         OUTPUTS,
         SUMMARY,
+        REPORT,
 
 
 include: "workflow/rules/data.smk"

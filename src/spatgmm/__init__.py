@@ -56,6 +56,7 @@ __all__ = [
     "datasets",
     "load",
     "methods",
+    "plot",
     "select",
     "simulate",
 ]

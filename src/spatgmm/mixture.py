@@ -63,9 +63,6 @@ from spatgmm.reading import fill, memory
 from spatgmm.reading.places import from_frame
 from spatgmm.reading.stack import Stack
 
-#: From so many locations on, only decays that are a covariance at any size are tried.
-_LARGE = 1000
-
 #: Frames from where a fit is taken over to who called :meth:`SpatialGaussianMixture.fit`.
 _TO_CALLER = 5
 
@@ -351,7 +348,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         d = self.coordinates_.shape[1]
         decay_names, metric_names = [self.decay], [self.metric]
         if self.decay == AUTO:
-            decay_names = decays.names(valid=p >= _LARGE)
+            decay_names = decays.candidates(p)
         if self.metric == AUTO:
             metric_names = metrics.names(d, self.space_)
         of_names = (metrics.get(name, self.fixed) for name in metric_names)

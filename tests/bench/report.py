@@ -16,6 +16,7 @@ from tabulate import tabulate
 from threadpoolctl import threadpool_info
 
 from spatgmm.common.files import atomic_path
+from spatgmm.plot.colours import group_colour
 from spatgmm.report.figures import style
 
 
@@ -84,7 +85,7 @@ def plot_growth(times: pd.DataFrame, slopes: list[Measurement], directory: Path)
                 group["seconds"],
                 marker="osD"[number],
                 markersize=3,
-                color=style.group_colour(number),
+                color=group_colour(number),
                 label=f"{what}: {axis}$^{{{slope:.2f}}}$",
             )
         others = ", ".join(f"{o} = {shown[o].iloc[0]}" for o in ("n", "p", "G") if o != axis)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -12,12 +13,14 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from spatgmm import SpatialGaussianMixture, methods, reading
-from spatgmm.cli import _pictures, main
+from spatgmm.cli import _pictures, _search, main
 from spatgmm.common.locations import grid_coordinates
 from spatgmm.covariance import decay
 from spatgmm.covariance.fitted import FittedCovariance
 from spatgmm.covariance.geometry import scaled_distances
 from spatgmm.data import Dataset
+from spatgmm.fitting.options import DECAYS
+from spatgmm.plot import curves
 
 COMPONENTS = [(0.5, 0.0, (1.0, -0.9, 0.3), 2.5), (0.5, 3.0, (1.2, -0.8, 0.4), 5.0)]
 PARAMETERS = ["weight", "alpha1", "alpha2", "alpha3", "beta"]
@@ -73,19 +76,19 @@ def fit(tmp_path):
 
 
 def test_it_writes_what_the_estimator_finds(fit, files, maps):
-    done = fit(files.plain, "--coordinates", "3x4", "--components", "2")
+    done = fit(files.plain, "--coordinates", "3x4", "--components", "2", "--decay", "sigmoid")
     assert done.status == 0
     X, groups = maps
     labels, parameters = done.table("labels.csv"), done.table("parameters.csv")
-    columns = ["map", "label", "probability_0", "probability_1", "outlier_probability"]
+    columns = ["map", "label", "probability_1", "probability_2", "outlier_probability"]
     assert labels.columns.tolist() == columns
     assert labels["map"].tolist() == list(range(60))
     assert adjusted_rand_score(groups, labels["label"]) == 1
 
     # So small a grid has several optima: from these labels to the one that was found.
-    model = SpatialGaussianMixture(2, coordinates=(3, 4), init=labels["label"]).fit(X)
+    model = SpatialGaussianMixture(2, coordinates=(3, 4), init=labels["label"] - 1).fit(X)
     expected = model.standard_errors(X)
-    assert parameters["component"].tolist() == [0] * 5 + [1] * 5
+    assert parameters["component"].tolist() == [1] * 5 + [2] * 5
     assert parameters["parameter"].tolist() == PARAMETERS * 2
     for column in ("estimate", "std_error", "lower", "upper"):
         np.testing.assert_allclose(parameters[column], expected[column], rtol=1e-3)
@@ -94,7 +97,7 @@ def test_it_writes_what_the_estimator_finds(fit, files, maps):
     assert summary["log_likelihood"] == pytest.approx(model.log_likelihood_, abs=1e-3)
     assert summary["bic"] == pytest.approx(model.bic(X), abs=1e-2)
     assert summary["n_parameters"] == 1 + 2 * 12 + 8
-    assert summary["cluster_sizes"] == np.bincount(labels["label"]).tolist()
+    assert summary["cluster_sizes"] == np.bincount(labels["label"]).tolist()[1:]
     assert (summary["n"], summary["p"], summary["method"]) == (60, 12, "spatgmm")
     assert summary["converged"] is True
 
@@ -102,7 +105,7 @@ def test_it_writes_what_the_estimator_finds(fit, files, maps):
 def test_pictures_are_drawn_and_only_whole_files_are_left(fit, files):
     folder = fit(files.plain, "--coordinates", "3x4", "--components", "2").folder
     tables = {"labels.csv", "means.csv", "parameters.csv", "summary.json", "model.npz"}
-    expected = tables | {"clusters.png", "decay.png"}
+    expected = tables | {"clusters.png", "decay.png", "bic.csv", "report.html"}
     assert {path.name for path in folder.iterdir()} == expected
     for name in ("clusters.png", "decay.png"):
         image = matplotlib.image.imread(folder / name)
@@ -129,8 +132,9 @@ def test_every_kind_of_file_gives_the_same_clusters(fit, files, maps_file, sites
 
 
 def test_an_array_of_grids_brings_its_coordinates(fit, files):
-    one = fit(files.grids, "--components", "2")
-    other = fit(files.plain, "--coordinates", "3x4", "--components", "2", out="other")
+    arguments = ["--components", "2", "--decay", "sigmoid"]
+    one = fit(files.grids, *arguments)
+    other = fit(files.plain, "--coordinates", "3x4", *arguments, out="other")
     assert one.summary()["log_likelihood"] == other.summary()["log_likelihood"]
 
 
@@ -146,7 +150,8 @@ def test_locations_that_fill_a_grid_are_known_as_one(tmp_path, files):
 
 
 def test_bic_picks_among_several_numbers_of_components(fit, files, capsys):
-    done = fit(files.plain, "--coordinates", "3x4", "--components", "1:3")
+    arguments = ["--components", "1:3", "--decay", "sigmoid"]
+    done = fit(files.plain, "--coordinates", "3x4", *arguments)
     table = done.table("bic.csv")
     assert table["n_components"].tolist() == [1, 2, 3]
     np.testing.assert_allclose(
@@ -163,14 +168,15 @@ def test_bic_picks_among_several_numbers_of_components(fit, files, capsys):
 
 
 def test_a_fit_does_not_depend_on_the_range_it_is_picked_from(fit, files):
-    one = fit(files.plain, "--coordinates", "3x4", "--components", "2")
-    fit(files.plain, "--coordinates", "3x4", "--components", "2:3", out="range")
+    sigmoid = ["--coordinates", "3x4", "--decay", "sigmoid", "--components"]
+    one = fit(files.plain, *sigmoid, "2")
+    fit(files.plain, *sigmoid, "2:3", out="range")
     other = pd.read_csv(one.folder.parent / "range" / "bic.csv")
     assert other["log_likelihood"][0] == one.summary()["log_likelihood"]
 
 
 def test_files_of_an_earlier_fit_do_not_stay(fit, files):
-    fit(files.plain, "--coordinates", "3x4", "--components", "1:2")
+    fit(files.plain, "--coordinates", "3x4", "--components", "1:2", "--decay", "sigmoid")
     again = [files.plain, "--coordinates", "3x4", "--components", "2", "--method", "kmeans"]
     done = fit(*again, "--force")
     assert not (done.folder / "bic.csv").exists()
@@ -204,11 +210,12 @@ def test_a_fit_that_fails_is_told_and_the_others_go_on(fit, files, capsys, monke
         return replace(method, _fit=fit)
 
     monkeypatch.setattr(methods, "get", failing)
-    done = fit(files.plain, "--coordinates", "3x4", "--components", "1:2")
+    sigmoid = ["--coordinates", "3x4", "--decay", "sigmoid", "--components"]
+    done = fit(files.plain, *sigmoid, "1:2")
     assert done.status == 0
     assert done.summary()["n_components"] == 1
-    assert "2 components: out of luck" in capsys.readouterr().err
-    assert fit(files.plain, "--coordinates", "3x4", "--components", "2", out="b").status == 1
+    assert "2 components, sigmoid decay: out of luck" in capsys.readouterr().err
+    assert fit(files.plain, *sigmoid, "2", out="b").status == 1
     assert "every fit failed: 2 components: out of luck" in capsys.readouterr().err
 
 
@@ -219,6 +226,44 @@ def test_what_the_estimator_warns_of_is_told_and_kept(fit, files, tmp_path, maps
     done = fit(tmp_path / "masked.npy", "--coordinates", "3x4", "--components", "1")
     assert "1 of 12 columns are constant" in done.summary()["warnings"][0]
     assert "warning: X: 1 of 12 columns are constant" in capsys.readouterr().err
+
+
+def test_the_decay_is_left_to_bic_and_compared_with_the_papers(fit, files, capsys):
+    done = fit(files.plain, "--coordinates", "3x4", "--components", "2")
+    table = done.table("bic.csv")
+    assert table["decay"].tolist() == list(DECAYS)
+    best = table.loc[table["bic"].idxmin()]
+    assert done.summary()["decay"] == best["decay"]
+    said = capsys.readouterr().out
+    taken = re.search(r"decay (\w+), the lowest BIC of 7 decays: .* lie ([\d.]+) from", said)
+    assert taken[1] == best["decay"] and float(taken[2]) < 0.5
+    if best["decay"] != "sigmoid":
+        above = table.set_index("decay")["bic"]["sigmoid"] - best["bic"]
+        assert f"the paper's sigmoid would give a BIC {above:.1f} higher" in said
+
+
+def test_too_few_components_for_the_sake_of_free_means_get_a_hint():
+    bic = pd.DataFrame({"n_components": [1, 2, 3], "log_likelihood": [-9553.0, -9378.0, -9280.0]})
+    best = {"n_components": 2, "decay": "sigmoid"}
+    told = _search.hint(bic, best, {}, n=150, p=64)
+    assert told.startswith("BIC takes 2 components, but 3 raise the log-likelihood by 98")
+    assert "--mean constant" in told
+    # By chance alone, means of 64 values gain 32; and other means are not so dear.
+    noise = bic.assign(log_likelihood=[-9553.0, -9378.0, -9340.0])
+    assert _search.hint(noise, best, {}, n=150, p=64) is None
+    assert _search.hint(bic, best, {"mean": "constant"}, n=150, p=64) is None
+    assert _search.hint(bic, {**best, "n_components": 3}, {}, n=150, p=64) is None
+
+
+def test_a_fit_without_a_terminal_shows_signs_of_life(monkeypatch):
+    said = []
+    monkeypatch.setattr(_search, "_EVERY", 0.01)
+    with _search.signs_of_life("2 components", said.append):
+        time.sleep(0.2)
+    assert len(said) > 3 and said[0].startswith("2 components: at work for ")
+    there = len(said)
+    time.sleep(0.05)
+    assert len(said) == there
 
 
 # -- refusals: one line, the file and the place in it; status 1 where another command line would
@@ -403,7 +448,7 @@ def test_an_empty_cluster_is_shown_as_one():
 def test_many_locations_are_thinned_without_changing_the_scale(shape):
     coordinates = grid_coordinates(shape)
     data = Dataset(np.zeros((1, len(coordinates))), coordinates, shape=shape)
-    thinned = _pictures._thinned(data)
+    thinned = curves.thinned(data)
     assert len(thinned.coordinates) <= 2002
     largest = np.linalg.norm(np.array(shape) - 1)
     assert np.linalg.norm(np.ptp(thinned.coordinates, axis=0)) == pytest.approx(largest)
@@ -412,7 +457,7 @@ def test_many_locations_are_thinned_without_changing_the_scale(shape):
     assert kept[0, 1] == pytest.approx(2 * there / largest)
 
 
-def test_the_upper_axis_of_the_decay_is_in_units_of_the_coordinates():
+def test_the_axis_of_the_decay_is_in_units_of_the_coordinates():
     coordinates = 2.5 * grid_coordinates((4, 5))
     data = Dataset(np.random.default_rng(0).normal(size=(9, 20)), coordinates, shape=(4, 5))
     fitted = FittedCovariance(
@@ -420,8 +465,7 @@ def test_the_upper_axis_of_the_decay_is_in_units_of_the_coordinates():
     )
     figure = _pictures.decay(data, np.zeros(9, dtype=int), {0: fitted})
     figure.draw_without_rendering()
-    (above,) = figure.axes[0].child_axes
-    np.testing.assert_allclose(above.get_xlim(), [0, 2.5 * 5])
+    np.testing.assert_allclose(figure.axes[0].get_xlim(), [0, 2.5 * 5])
 
 
 @pytest.mark.parametrize(
@@ -464,7 +508,8 @@ def test_outlying_maps_are_named(fit, maps, tmp_path, capsys):
 
 
 def test_a_saved_fit_serves_further_maps(fit, files, maps, tmp_path, capsys):
-    done = fit(files.plain, "--coordinates", "3x4", "--components", "2")
+    arguments = ["--components", "2", "--decay", "sigmoid"]
+    done = fit(files.plain, "--coordinates", "3x4", *arguments)
     folder = done.folder
     from spatgmm.cli import main
 

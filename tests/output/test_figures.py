@@ -17,8 +17,9 @@ from spatgmm.common.locations import grid_coordinates
 from spatgmm.covariance import decay
 from spatgmm.covariance.fitted import FittedCovariance, at_bounds
 from spatgmm.covariance.geometry import scaled_distances
+from spatgmm.plot import curves, images
 from spatgmm.report import registry
-from spatgmm.report.figures import correlation, covariances, maps
+from spatgmm.report.figures import covariances
 from spatgmm.report.figures.looks import looks
 from spatgmm.report.results import Results
 from spatgmm.study import rows
@@ -32,8 +33,9 @@ SIGMOID = decay.get("sigmoid")
 @pytest.mark.parametrize("name", FIGURES)
 def test_figure_is_written_as_vector_and_picture(run, name):
     config, directory = run
-    pdf, png = registry.write(name, config, directory)
+    pdf, png, svg = registry.write(name, config, directory)
     assert pdf.read_bytes().startswith(b"%PDF")
+    assert svg.read_text().rstrip().endswith("</svg>")
     picture = matplotlib.image.imread(png)[..., :3]
     height, width, _ = picture.shape
     assert width <= 7.3 * 300 and height > 150
@@ -116,7 +118,7 @@ def test_empirical_correlation_finds_the_true_one():
         },
     )
     X = simulate.draw(scenario, 0, 1).X
-    points = correlation.empirical(X, scaled_distances(coordinates))
+    points = curves.empirical(X, scaled_distances(coordinates))
     true = FittedCovariance(np.array([1, -0.9, 0.3]), np.array([4.0]), None, SIGMOID)
     assert len(points) == 14  # distinct distances of a 5 x 5 grid
     np.testing.assert_allclose(
@@ -258,14 +260,15 @@ def test_missing_pixels_have_no_colour_of_a_value():
     holed = replace(data, X=X, missing=True, truth=None)
     figure = Figure()
     ax = figure.subplots()
-    maps.draw(ax, holed.X[0], holed, vmin=-1, vmax=1)
+    place = images.layout(holed.coordinates, holed.shape)
+    images.draw(ax, holed.X[0], place, vmin=-1, vmax=1)
     # A field behind the slices, and the slices; the missing pixel lets its hatches through.
     assert [patch.get_hatch() is not None for patch in ax.patches] == [True]
     assert len(ax.images) == 1 + 4
     assert sum(np.ma.getmaskarray(image.get_array()).sum() for image in ax.images) == 1
     points = replace(holed, shape=None)
     ax = figure.subplots()
-    artist = maps.draw(ax, points.X[0], points)
+    artist = images.draw(ax, points.X[0], images.layout(points.coordinates))
     assert len(artist.get_offsets()) == 15 and len(ax.lines[0].get_xdata()) == 1
 
 
@@ -318,3 +321,14 @@ def test_divergence():
         (0.5 - 1 + np.log(2)) / 2
     )
     assert np.isinf(covariances.divergence(np.eye(2), np.diag([1.0, -1.0])))
+
+
+def test_the_curve_that_bic_takes_is_found_beside_another(results):
+    fits = results.of("selection-decay")
+    name = "extra.decay"
+    shown = results.spatial_fit(fits[fits[name] == "exponential"])
+    better = results.beside(fits, shown)
+    # The made-up BIC of the sigmoid is lower by 30.
+    assert better[name] == "sigmoid" and better["bic"] == fits["bic"].min()
+    assert results.beside(fits, better) is None
+    assert results.beside(fits[fits[name] == "exponential"], shown) is None

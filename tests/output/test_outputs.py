@@ -12,6 +12,7 @@ import pytest
 
 from spatgmm.report import registry, summary
 from spatgmm.report.results import Results
+from spatgmm.report.story import Story
 from spatgmm.study import config as configs
 from spatgmm.study import outputs
 
@@ -187,6 +188,6 @@ def test_a_new_output_is_a_module_and_an_entry(tmp_path, made_up, monkeypatch, k
     assert first.stat().st_size > 10
     if kind == "table":
         assert sorted(pd.read_csv(first)["n"]) == [60, 240]
-    text = summary.text(Results(config, directory))
+    text = summary.text(Story(Results(config, directory)))
     assert f"**{kind.capitalize()} 1.** Sizes. Numbers of maps." in text
     assert "**What it shows.** Maps are counted." in text

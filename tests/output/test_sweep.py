@@ -8,6 +8,7 @@ import pytest
 from spatgmm.report import labels, registry, summary
 from spatgmm.report.numbers import sweep
 from spatgmm.report.results import Results, mean_and_error
+from spatgmm.report.story import Story
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +103,7 @@ def test_a_sweep_of_one_key_is_drawn_too(made_up, tmp_path):
     resolved, directory = made_up.make_run(tmp_path, config)
     for name in ("figure10", "figure11"):
         assert registry.write(name, resolved, directory)
-    assert "Table 10" in summary.text(Results(resolved, directory))
+    assert "Table 10" in summary.text(Story(Results(resolved, directory)))
 
 
 def test_fits_of_different_code_are_said_to_be_mixed(swept, made_up, tmp_path, build):
@@ -118,7 +119,7 @@ def test_fits_of_different_code_are_said_to_be_mixed(swept, made_up, tmp_path, b
     said = f"Fits are mixed here that differ in: code ({first}); numpy ({first})."
     assert results.mixed() == said
     assert said in build("table10", results).notes
-    assert said in summary.text(results)
+    assert said in summary.text(Story(results))
 
 
 def test_whole_components_may_vary_and_keys_be_absent_at_some_points(made_up, tmp_path, build):
@@ -173,3 +174,31 @@ def test_one_replicate_of_a_study(swept):
     # Counts are floats where a fit without any is read along.
     pd.testing.assert_frame_equal(fits, expected, check_dtype=False)
     assert len(fits) == len(results.design.studies["sweep"])
+
+
+def test_points_are_called_as_a_person_called_them(made_up, tmp_path):
+    raw = made_up.raw_config()
+    points = [
+        {"label": "fine grains", "n": 40, "components.1.beta": 4, "method.n_init": 1},
+        {"label": "coarse grains", "n": 40, "components.1.beta": 7, "method.n_init": 2},
+    ]
+    raw["studies"] = {
+        "sweep": {"scenarios": ["grid"], "vary": points, "methods": ["spatgmm"], "replicates": 3}
+    }
+    raw["outputs"] = ["table10", "figure10"]
+    results = Results(*made_up.make_run(tmp_path / "named", raw))
+    assert sweep.cells(results, "sweep")["setting"].tolist() == ["fine grains", "coarse grains"]
+    called = [labels.case(results, case) for case in results.design.cases]
+    assert called == ["grid, fine grains", "grid, coarse grains"]
+    assert list(labels.variants(results).values()) == [
+        "SpatGMM, fine grains",
+        "SpatGMM, coarse grains",
+    ]
+    assert "fine grains" in summary.write(results.config, results.directory).read_text()
+    table = pd.read_csv(results.directory / "design.csv")
+    assert table["label"].tolist() == ["fine grains", "coarse grains"]
+    # A name decides nothing: ids, and so seeds and files, are those of the points.
+    unnamed = [{key: v for key, v in point.items() if key != "label"} for point in points]
+    raw["studies"]["sweep"]["vary"] = unnamed
+    bare = Results(*made_up.make_run(tmp_path / "bare", raw)).design
+    assert bare.studies == results.design.studies and bare.labels == {}

@@ -335,7 +335,7 @@ def test_wide_tables_lie_on_their_side_and_shrink():
     wide = pd.DataFrame({f"a column with a long name, {k}": ["1"] for k in range(4)})
     assert "resizebox" not in writer.to_latex(asked, Table(narrow, narrow, ""))
     latex = writer.to_latex(asked, Table(wide, wide, ""))
-    assert r"\resizebox{\textwidth}" in latex and "sidewaystable" in latex
+    assert r"\resizebox{\ifdim\width>\linewidth" in latex and "sidewaystable" in latex
 
 
 def test_footnotes_reuse_marks():

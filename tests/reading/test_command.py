@@ -69,15 +69,15 @@ def test_labels_have_probabilities_and_means_have_places(tmp_path, monkeypatch):
     places.iloc[::-1].to_csv("c.csv")
     assert main(["fit", "m.csv", "--coordinates", "c.csv", "--components", "2"]) == 0
     labels = pd.read_csv("spatgmm-fit/labels.csv")
-    columns = ["map", "label", "probability_0", "probability_1", "outlier_probability"]
+    columns = ["map", "label", "probability_1", "probability_2", "outlier_probability"]
     assert labels.columns.tolist() == columns
-    probabilities = labels[["probability_0", "probability_1"]].to_numpy()
+    probabilities = labels[["probability_1", "probability_2"]].to_numpy()
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
-    assert labels["label"].tolist() == probabilities.argmax(axis=1).tolist()
+    assert labels["label"].tolist() == (probabilities.argmax(axis=1) + 1).tolist()
     means = pd.read_csv("spatgmm-fit/means.csv")
     assert means["location"].tolist() == [f"p{i}" for i in range(12)]
     np.testing.assert_array_equal(means[["coordinate_0", "coordinate_1"]], GRID)
-    for g in (0, 1):
+    for g in (1, 2):
         members = X[labels["label"] == g].mean(axis=0)
         np.testing.assert_allclose(means[f"mean_{g}"], members, atol=0.05)
 

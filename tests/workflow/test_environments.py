@@ -42,7 +42,7 @@ def test_what_is_installed_is_what_is_pinned():
         assert metadata.version(name) == version
 
 
-@pytest.mark.parametrize("name", ["python", "r", "report"])
+@pytest.mark.parametrize("name", ["python", "r"])
 def test_conda_environments_have_the_locked_versions(name):
     versions, _ = conda(name)
     lock = pins("requirements.txt")

@@ -17,13 +17,17 @@ def machine(tmp_path):
     for name in ("env", "cat"):
         (programs / name).symlink_to(f"/usr/bin/{name}")
 
-    def run(user="1000", **outputs):
+    def run(user="1000", browser="", **outputs):
         outputs = {"id": f"echo {user}", "python3": "exit 0", **outputs}
         for name, body in outputs.items():
             path = programs / name.replace("_", "-")
             path.write_text(f"#!/bin/sh\n{body}\n")
             path.chmod(0o755)
-        environment = {"PATH": str(programs), "VENV": str(tmp_path / "venv")}
+        environment = {
+            "PATH": str(programs),
+            "VENV": str(tmp_path / "venv"),
+            "WITH_BROWSER": browser,
+        }
         return subprocess.run(
             ["/bin/sh", SCRIPT],
             env=environment,
@@ -45,6 +49,16 @@ def test_nothing_is_asked_for_where_all_is_there(machine, tmp_path):
     done = machine(user="0", Rscript="exit 0", apt_get=apt_get)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert calls() == []
+
+
+def test_tests_ask_for_a_browser_too(machine, tmp_path):
+    apt_get, calls = records(tmp_path)
+    there = {"Rscript": "exit 0", "apt_get": apt_get}
+    assert machine(user="0", browser="1", chromium="exit 0", **there).returncode == 0
+    assert calls() == []
+    (tmp_path / "bin" / "chromium").unlink()
+    assert machine(user="0", browser="1", **there).returncode == 0
+    assert calls() == ["update -qq", "install -y -qq --no-install-recommends chromium"]
 
 
 def test_without_root_and_sudo_one_line_names_the_packages(machine, tmp_path):

@@ -34,6 +34,7 @@ CONFIG_FILE = f"{RESULTS}/config.yaml"
 FITS = f"{RESULTS}/fits.parquet"
 DESIGN_TABLE = f"{RESULTS}/design.csv"
 SUMMARY = f"{RESULTS}/summary.md"
+REPORT = f"{RESULTS}/report.html"
 DATA = [
     str(cases.data_path(RESULTS, case.id))
     for case in DESIGN.cases.values()

@@ -57,6 +57,7 @@ for asked in FIGURES:
                 labels={"figure": asked.label, "shows": asked.output.title},
             ),
             f"{RESULTS}/figures/{asked.name}.pdf",
+            f"{RESULTS}/figures/{asked.name}.svg",
         log:
             f"{RESULTS}/logs/figures/{asked.name}.log",
         localrule: True
@@ -91,20 +92,20 @@ rule summary:
         "python -m spatgmm study summary --config {params.config} 2> {log}"
 
 
-# Snakemake's own report on the finished study, which only Snakemake itself can write.
 rule report:
     input:
         OUTPUTS,
-        SUMMARY,
+        FITS,
+        DESIGN_TABLE,
     output:
-        f"{RESULTS}/report.html",
+        REPORT,
     log:
         f"{RESULTS}/logs/report.log",
     conda:
-        "../../envs/report.yaml"
+        "../../envs/python.yaml"
     params:
         config=CONFIG_FILE,
-        snakefile=f"{workflow.basedir}/Snakefile",
+        study=json.dumps(CONFIG),
+        code=code_of("spatgmm.report.page"),
     shell:
-        "snakemake --snakefile {params.snakefile} --configfile {params.config} --nolock"
-        " --report {output} all 2> {log}"
+        "python -m spatgmm study report --config {params.config} 2> {log}"

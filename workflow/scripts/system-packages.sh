@@ -1,6 +1,7 @@
 #!/bin/sh
-# R with mclust and fields, and what makes a virtual environment: installs what is missing from
-# Debian's packages, as root or with sudo. Elsewhere it says in one line what to install.
+# R with mclust and fields, what makes a virtual environment, and with WITH_BROWSER=1 what the tests open
+# pages in: installs what is missing from Debian's packages, as root or with sudo. Elsewhere it says
+# in one line what to install.
 set -eu
 
 missing=""
@@ -14,6 +15,9 @@ if command -v Rscript >/dev/null 2>&1; then
     ')"
 else
     missing="$missing r-base-core r-cran-mclust r-cran-fields"
+fi
+if [ -n "${WITH_BROWSER:-}" ] && ! command -v chromium >/dev/null 2>&1; then
+    missing="$missing chromium"
 fi
 missing=$(echo $missing)
 [ -n "$missing" ] || exit 0

@@ -86,4 +86,5 @@ def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
         command = commands.add_parser(name, help=summary, description=summary)
         if argv[:1] == [name]:
             import_module(f"spatgmm.cli.{name}").add_arguments(command)
-    return parser.parse_args(argv)
+    # The words themselves too, for those who keep how they were called.
+    return parser.parse_args(argv, argparse.Namespace(words=argv))

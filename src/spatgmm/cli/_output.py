@@ -74,10 +74,13 @@ def labels(
     names: list[str] | None,
     outlying: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """A row per map: its name, its cluster and, where there are any, probabilities."""
-    table = {"map": np.arange(len(labels)) if names is None else names, "label": labels}
+    """A row per map: its name, its cluster and, where there are any, probabilities.
+
+    Clusters, which are counted from 0 here, count from 1 in files.
+    """
+    table = {"map": np.arange(len(labels)) if names is None else names, "label": labels + 1}
     if probabilities is not None:
-        table |= {f"probability_{g}": column for g, column in enumerate(probabilities.T)}
+        table |= {f"probability_{g}": column for g, column in enumerate(probabilities.T, 1)}
     if outlying is not None:
         table["outlier_probability"] = outlying
     return pd.DataFrame(table)
@@ -117,4 +120,10 @@ def picture(path: Path, figure: Figure) -> Path:
     with _written(path) as temporary:
         figure.savefig(temporary)
     plt.close(figure)
+    return path
+
+
+def page(path: Path, text: str) -> Path:
+    with _written(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
     return path

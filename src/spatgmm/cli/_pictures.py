@@ -1,26 +1,21 @@
-"""What a fit found, in two pictures: the clusters as maps, and correlation by distance."""
+"""What a fit found, in pictures: clusters as maps, and correlation by distance."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from scipy.spatial import ConvexHull
-from scipy.spatial.distance import pdist
 
+from spatgmm import plot
 from spatgmm.covariance.fitted import FittedCovariance
-from spatgmm.covariance.geometry import Geometry
 from spatgmm.data import Dataset
-from spatgmm.report.figures import correlation, maps, style
+from spatgmm.plot import curves, images
+from spatgmm.plot.colours import DIVERGING, group_colour
+from spatgmm.report.figures import style
 
 #: Maps shown of each cluster, beside its mean map.
 _EXAMPLES = 4
-
-#: Locations whose pairs show how correlation falls with distance; more would show the same.
-_MAX_LOCATIONS = 2000
 
 
 def clusters(data: Dataset, labels: np.ndarray, n_components: int) -> Figure:
@@ -43,26 +38,24 @@ def clusters(data: Dataset, labels: np.ndarray, n_components: int) -> Figure:
         for kind, _, values in panels[g]:
             largest[kind] = max(largest[kind], np.nanmax(np.abs(values - centre)))
 
+    place = images.layout(data.coordinates, data.shape)
     figure = plt.figure(figsize=(style.PAGE, 0.5 + 1.25 * n_components))
     axes = figure.subplots(n_components, 1 + _EXAMPLES, squeeze=False)
     artists = {}
     for ax in axes.ravel():
         ax.axis("off")
     for g in range(n_components):
-        colour = style.group_colour(g)
+        colour = group_colour(g)
         if g not in panels:
             axes[g, 0].set_title(f"cluster {g + 1}, no maps", color=colour)
             continue
         for ax, (kind, title, values) in zip(axes[g], panels[g], strict=False):
             ax.axis("on")
             low, high = centre - largest[kind], centre + largest[kind]
-            colours = {"cmap": style.DIVERGING, "vmin": low, "vmax": high}
-            artists[kind] = maps.draw(ax, values, data, **colours)
+            artists[kind] = images.draw(ax, values, place, cmap=DIVERGING, vmin=low, vmax=high)
             if on_a_line:  # there the height of a point is its value
                 ax.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
-            ax.set_title(title, color=colour)
-            for spine in ax.spines.values():
-                spine.set(visible=True, edgecolor=colour, linewidth=1)
+            plot.frame(ax, title, colour)
     figure.colorbar(artists["mean"], ax=axes[:, :1], location="left", shrink=0.8, label="mean")
     figure.colorbar(artists["value"], ax=axes[:, 1:], shrink=0.8, label="value")
     return figure
@@ -79,17 +72,14 @@ def decay(
     data: Dataset,
     labels: np.ndarray,
     fitted: dict[int, FittedCovariance],
-    length: str = "units of the coordinates",
+    unit: str = "",
 ) -> Figure:
     """Fitted correlation by distance with its 95 % band, over the empirical correlations."""
     style.apply()
     figure, ax = plt.subplots(figsize=(1.4 * style.COLUMN, style.COLUMN))
-    correlation.draw(ax, _thinned(data), labels, fitted)
-    unit = Geometry(data.coordinates).unit
-    above = ax.secondary_xaxis("top", functions=(lambda d: d * unit, lambda d: d / unit))
-    above.set_xlabel(f"distance in {length}")
+    curves.draw(ax, curves.thinned(data), labels, fitted, unit=unit)
     handles = [
-        Line2D([], [], color=style.group_colour(g), label=_named(g, covariance))
+        Line2D([], [], color=group_colour(g), label=_named(g, covariance))
         for g, covariance in fitted.items()
     ]
     handles.append(Line2D([], [], color="0.4", marker=".", linestyle="", label="empirical"))
@@ -97,27 +87,13 @@ def decay(
     return figure
 
 
+def of(draw, *arguments) -> Figure:
+    """A picture of :mod:`spatgmm.plot` in the style of the others."""
+    style.apply()
+    return draw(*arguments).figure
+
+
 def _named(g: int, covariance: FittedCovariance) -> str:
     if covariance.decay.parameter_names != ("beta",):
         return f"cluster {g + 1}"
     return f"cluster {g + 1}, β = {covariance.shape[0]:.3g}"
-
-
-def _thinned(data: Dataset) -> Dataset:
-    """Some of many locations, the two farthest apart among them: distances keep their scale."""
-    p, d = data.coordinates.shape
-    if p <= _MAX_LOCATIONS:
-        return data
-    if d == 1:
-        rim = [data.coordinates[:, 0].argmin(), data.coordinates[:, 0].argmax()]
-    else:
-        # QJ: locations on a line or in a plane have a hull too.
-        rim = ConvexHull(data.coordinates, qhull_options="QJ").vertices
-    pairs = np.triu_indices(len(rim), 1)
-    farthest = pdist(data.coordinates[rim]).argmax()
-    ends = [rim[pairs[0][farthest]], rim[pairs[1][farthest]]]
-    others = np.random.default_rng(0).choice(p, size=_MAX_LOCATIONS, replace=False)
-    kept = np.union1d(ends, others)
-    return replace(
-        data, X=data.X[:, kept], coordinates=data.coordinates[kept], shape=None, truth=None
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shlex
 import sys
 import time
 import warnings
@@ -16,13 +17,12 @@ import pandas as pd
 from tqdm import tqdm
 
 import spatgmm
-from spatgmm import methods, reading
-from spatgmm.cli import _input, _output, _pictures
+from spatgmm import methods, plot, reading
+from spatgmm.cli import _input, _output, _page, _pictures, _search
 from spatgmm.common.base import bic
 from spatgmm.common.constraints import Choice, Either, Rule
 from spatgmm.common.errors import UsageError
 from spatgmm.covariance import decay
-from spatgmm.covariance.fitted import FittedCovariance
 from spatgmm.covariance.space import SPHERE, Space
 from spatgmm.data import Dataset
 from spatgmm.fitting.options import AUTO, DECAY_ALIASES, DECAYS, OPTIONS
@@ -32,7 +32,8 @@ from spatgmm.reading.fill import FillValueWarning
 _OPTIONS = {
     name: OPTIONS[name]
     for name in (
-        *("mean", "metric", "variance", "sharing", "missing", "tails", "space", "period"),
+        *("mean", "metric", "variance", "sharing", "missing", "tails", "likelihood"),
+        *("space", "period"),
         *("init", "n_init", "tol", "max_iter", "beta_init"),
     )
 }
@@ -50,9 +51,10 @@ FILES = (
     "bic.csv",
     "clusters.png",
     "decay.png",
+    "report.html",
 )
 
-#: Columns of parameters.csv, whatever the method reports.
+#: Columns of parameters.csv, whatever the method reports; components count from 1 there.
 _COLUMNS = ["component", "parameter", "estimate", "std_error", "lower", "upper", "note"]
 
 
@@ -79,9 +81,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--decay",
         type=_decays,
+        default=AUTO,
         metavar="NAME[,...]",
         help=f"{OPTIONS['decay'].text}: {', '.join(DECAYS)}; several, or auto for all of them: BIC "
-        f"picks (default: {OPTIONS['decay'].default})",
+        f"picks (default: {AUTO}; the paper's: {_search.SIGMOID})",
     )
     group = parser.add_argument_group("parameters, for methods that take them; defaults of spatgmm")
     for name, option in _OPTIONS.items():
@@ -98,7 +101,8 @@ def run(arguments: argparse.Namespace) -> None:
     method = _method(arguments.method)
     given = {name: getattr(arguments, name) for name in _OPTIONS}
     options = {name: value for name, value in given.items() if value is not None}
-    for name in arguments.decay or [None]:
+    named = [] if arguments.decay == AUTO else arguments.decay
+    for name in named or [None]:
         for problem in method.problems(options | ({"decay": name} if name else {})):
             flag = _flag(problem.path[0])
             raise UsageError(f"{flag}, method {method.name!r}: {problem.message}")
@@ -113,14 +117,24 @@ def run(arguments: argparse.Namespace) -> None:
             raise UsageError(f"{arguments.data}: method {method.name!r} cannot run: {reason}")
     out = _output.make_folder(arguments.out, FILES, arguments.force)
 
+    tried = _search.decays(arguments.decay, method, data)
+    if len(tried) > 1 and options.get("likelihood", AUTO) == AUTO:
+        options |= _search.likelihood(options, tried, method, data)
     settings = [
         (n_components, options | ({"decay": name} if name else {}))
         for n_components in arguments.components
-        for name in arguments.decay or [None]
+        for name in tried
     ]
     fits = _fit_all(data, method, settings, arguments.seed)
     best = min(fits, key=lambda fit: fit["row"]["bic"])
+    # What is wrong with fits that were not taken is of no use.
+    for message in best["warnings"]:
+        _say(f"warning: {message}")
     result, row = best["result"], best["row"]
+    table = pd.DataFrame([fit["row"] for fit in fits])
+    located = data if result.model is None else _embedded(data, result.model.space_)
+    told = [] if located is None else _search.told(located, fits, best)
+    hint = _search.hint(table, row, options, *data.X.shape)
     summary = {
         "data": arguments.data,
         "coordinates": arguments.coordinates,
@@ -133,7 +147,7 @@ def run(arguments: argparse.Namespace) -> None:
         "cluster_sizes": np.bincount(result.labels, minlength=row["n_components"]).tolist(),
         **options,
         **{name: value for name, value in result.extras.items() if name not in _TABLES},
-        "notes": notes,
+        "notes": notes + told + ([hint] if hint else []),
         "warnings": best["warnings"],
     }
 
@@ -150,19 +164,29 @@ def run(arguments: argparse.Namespace) -> None:
     if result.model is not None:
         result.model.save(out / "model.npz")
         written.append(out / "model.npz")
-    picture = _pictures.clusters(data, result.labels, row["n_components"])
-    written.append(_output.picture(out / "clusters.png", picture))
-    reported = result.extras.get("parameters")
-    located = data if result.model is None else _embedded(data, result.model.space_)
-    if reported is not None and "decay" in result.extras and located is not None:
-        fitted = _fitted(result.extras)
-        length = "km" if result.model.space_ is SPHERE else "units of the coordinates"
-        picture = _pictures.decay(located, result.labels, fitted, length)
-        written.append(_output.picture(out / "decay.png", picture))
+    page = _page.Page(data, brought, result, row, summary)
+    figure = _pictures.clusters(data, result.labels, row["n_components"])
+    page.picture("clusters", "Clusters as maps", figure)
+    written.append(_output.picture(out / "clusters.png", figure))
+    fitted = _search.fitted(result.extras)
+    if "decay" in result.extras and located is not None:
+        unit = "km" if result.model.space_ is SPHERE else ""
+        figure = _pictures.decay(located, result.labels, fitted, unit)
+        page.picture("decay", "Correlation by distance", figure)
+        written.append(_output.picture(out / "decay.png", figure))
+    if "decay" in result.extras:
+        figure = _pictures.of(plot.intervals, result.extras["parameters"])
+        page.picture("intervals", "How sure each parameter is", figure, last=True)
     if len(settings) > 1:
-        table = pd.DataFrame([fit["row"] for fit in fits])
         written.append(_output.csv(out / "bic.csv", table))
         print(table.to_string(index=False))
+        figure = _pictures.of(plot.selection, table)
+        page.picture("selection", "BIC of every fit", figure, last=True)
+    command = shlex.join(["spatgmm", *arguments.words])
+    text = page.text(fitted, told, hint, command, spatgmm.__version__)
+    written.append(_output.page(out / "report.html", text))
+    for line in [*told, *([f"hint: {hint}"] if hint else [])]:
+        print(line)
     sizes = ", ".join(map(str, summary["cluster_sizes"]))
     if outliers is not None:
         print(outliers)
@@ -203,7 +227,7 @@ def _means(result: methods.FitResult, brought: reading.Reading, n_components: in
     table |= {f"coordinate_{axis}": values for axis, values in enumerate(data.coordinates.T)}
     for g in range(n_components):
         mean = _pictures.mean_map(data.X[result.labels == g])
-        table[f"mean_{g}"] = mean if result.means is None else result.means[g]
+        table[f"mean_{g + 1}"] = mean if result.means is None else result.means[g]
     return pd.DataFrame(table)
 
 
@@ -228,7 +252,10 @@ def _fit_all(
         rng = np.random.default_rng([seed, n_components])
         start = time.perf_counter()
         try:
-            with warnings.catch_warnings(record=True) as caught:
+            with (
+                _search.signs_of_life(what, _say),
+                warnings.catch_warnings(record=True) as caught,
+            ):
                 warnings.simplefilter("default")
                 # The reader said so already, with the name of the file.
                 warnings.simplefilter("ignore", FillValueWarning)
@@ -249,8 +276,6 @@ def _fit_all(
             )
         if result.converged is False:
             fit["warnings"].append(f"{what}: the fit did not converge")
-        for message in fit["warnings"]:
-            _say(f"warning: {message}")
         fits.append(fit)
         if len(settings) > 1 and not on_terminal:
             seconds = fit["row"]["seconds"]
@@ -282,19 +307,7 @@ def _parameters(extras: dict[str, Any]) -> pd.DataFrame:
     if table is None:
         rows = [{"parameter": name, "estimate": value} for name, value in extras.items()]
         return pd.DataFrame(rows, columns=_COLUMNS)
-    return table.reindex(columns=_COLUMNS)
-
-
-def _fitted(extras: dict[str, Any]) -> dict[int, FittedCovariance]:
-    """Covariances by component, of those that the method gives all estimates for."""
-    covariances, fitted = extras.get("covariances", {}), {}
-    for g, table in extras["parameters"].groupby("component"):
-        estimates = table.set_index("parameter")["estimate"].to_dict()
-        of_decay = decay.get(extras["decay"])
-        found = FittedCovariance.from_estimates(estimates, covariances.get(g), of_decay)
-        if found is not None:
-            fitted[g] = found
-    return fitted
+    return table.assign(component=table["component"] + 1).reindex(columns=_COLUMNS)
 
 
 def _say(message: str) -> None:
@@ -311,10 +324,11 @@ def _components(text: str) -> range:
     return range(low, high + 1)
 
 
-def _decays(text: str) -> list[str]:
-    names = DECAYS if text == AUTO else text.split(",")
+def _decays(text: str) -> str | list[str]:
+    if text == AUTO:
+        return AUTO
     parse = _allowed_by(Choice(*DECAYS, also=DECAY_ALIASES))
-    return [decay.get(parse(name)).name for name in names]
+    return [decay.get(parse(name)).name for name in text.split(",")]
 
 
 def _flag(name: str) -> str:

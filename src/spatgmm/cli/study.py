@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in ("table", "figure"):
         add(name, _table_or_figure, f"write a {name}").add_argument("name", help=f"{name}1, ...")
     add("summary", _summary, "write summary.md")
+    add("report", _report, "write report.html")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -203,6 +204,13 @@ def _summary(arguments: argparse.Namespace) -> None:
 
     config, _, results = _load(arguments)
     summary.write(config, results)
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from spatgmm.report import page
+
+    config, _, results = _load(arguments)
+    page.write(config, results)
 
 
 def _known(names: Mapping[str, Any], name: str, kind: str) -> Any:

@@ -28,6 +28,17 @@ def missing(packages: Sequence[str]) -> str | None:
     return f"R package {', '.join(absent)} is not installed (on Debian: apt-get install {debian})"
 
 
+def versions(packages: Sequence[str]) -> dict[str, str]:
+    """R's own version and those of its packages, by name, as far as they are there."""
+    try:
+        R = _start().r
+    except RuntimeError:
+        return {}
+    there = [package for package in packages if _has(package)]
+    found = {name: R(f'as.character(packageVersion("{name}"))')[0] for name in there}
+    return {"R": str(R("as.character(getRversion())")[0]), **found}
+
+
 class Unavailable(RuntimeError):
     """R, one of its packages or the memory it needs is not there; it may be another time."""
 

@@ -22,6 +22,10 @@ from spatgmm.covariance.geometry import MAX_DISTANCE
 N_BETAS = 20
 
 
+#: From so many locations on, only decays that are a covariance at any size are candidates.
+_LARGE = 1000
+
+
 class Decay(ABC):
     """What the rest of the package asks of a decay.
 
@@ -393,6 +397,11 @@ _ALIASES = {"matern12": "exponential"}
 def names(valid: bool = False) -> list[str]:
     """Names of the decays that ``decay=`` accepts, each once; those that are `valid`, or all."""
     return [name for name, decay in _DECAYS.items() if decay.valid or not valid]
+
+
+def candidates(p: int) -> list[str]:
+    """Names of the decays among which BIC chooses for maps of `p` locations."""
+    return names(valid=p >= _LARGE)
 
 
 def get(name: str) -> Decay:

@@ -13,8 +13,11 @@ from spatgmm.common.locations import check_coordinates, grid_coordinates, is_gri
 from spatgmm.reading import places
 from spatgmm.reading.grids import check_grid, row_length
 
-#: Fewer values are not taken for a flattened square.
-_SMALLEST_SQUARE = 16
+#: Fewer values are not taken for a flattened image.
+_SMALLEST_IMAGE = 16
+
+#: Sides of an image differ by no more than this factor, where nothing but their product is known.
+_NEARLY_SQUARE = 1.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +120,10 @@ class Stack:
         """Warn where a line of values looks like the rows of an image, one after the other."""
         p = self.values.shape[1]
         width = row_length(self.values)
-        if width is None and p >= _SMALLEST_SQUARE and math.isqrt(p) ** 2 == p:
-            width = math.isqrt(p)
+        if width is None and p >= _SMALLEST_IMAGE:
+            # The divisor of p next to its root.
+            height = next(side for side in range(math.isqrt(p), 0, -1) if p % side == 0)
+            width = p // height if p <= _NEARLY_SQUARE * height**2 else None
         if width is not None:
             warnings.warn(
                 f"X has {p} values per map and no coordinates: they are taken as a line of {p} "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pandas as pd
 from spatgmm import datasets
 from spatgmm.report.results import Results
 from spatgmm.report.words import STAND_IN
+from spatgmm.study.design import Case, Variant
 
 #: In place of a varied value, where a scenario or method has no such key.
 ABSENT = "–"
@@ -25,7 +27,12 @@ def methods(results: Results, fits: pd.DataFrame) -> dict[str, str]:
     Two methods of one plug-in are told apart by the settings in which they differ, or else by their
     ids; variants of one method by the parameters that a study varies.
     """
-    variants = [results.design.methods[method] for method in fits["method"].unique()]
+    return variants(results, list(fits["method"].unique()))
+
+
+def variants(results: Results, ids: Iterable[str] | None = None) -> dict[str, str]:
+    """The same for ids of method variants; None: all of the run."""
+    variants = [results.design.methods[id] for id in ids or results.design.methods]
     configured = {id: method.get("label") for id, method in results.config["methods"].items()}
     plain = {
         variant.base_method: configured.get(variant.base_method) or results.plugin(variant.id).label
@@ -40,9 +47,16 @@ def methods(results: Results, fits: pd.DataFrame) -> dict[str, str]:
         told_apart = _pairs(differing) or (base_method if own in others else "")
         labels[base_method] = f"{label} ({told_apart})" if told_apart else label
     return {
-        variant.id: ", ".join(filter(None, [labels[variant.base_method], _pairs(variant.varied)]))
+        variant.id: ", ".join(
+            filter(None, [labels[variant.base_method], _varied(results, variant)])
+        )
         for variant in variants
     }
+
+
+def settings(results: Results, base_method: str) -> str:
+    """What a configuration sets of a method, for readers; empty where it sets nothing."""
+    return _pairs(_settings(results, base_method))
 
 
 def case(results: Results, id: str) -> str:
@@ -51,8 +65,7 @@ def case(results: Results, id: str) -> str:
     One that nobody measured is called a stand-in.
     """
     known = results.design.cases[id]
-    varied = ", ".join(f"{key(path)} = {value(v)}" for path, v in known.varied.items())
-    name = ", ".join(filter(None, [known.scenario, varied]))
+    name = ", ".join(filter(None, [known.scenario, _varied(results, known)]))
     return f"{name} ({STAND_IN})" if results.is_stand_in(id) else name
 
 
@@ -87,6 +100,13 @@ def value(varied: Any) -> str:
     if isinstance(varied, float):
         return ABSENT if pd.isna(varied) else f"{varied:g}"
     return str(varied)
+
+
+def _varied(results: Results, one: Case | Variant) -> str:
+    """What a study varies of a case or method: in a person's words, or else by keys and values."""
+    return results.design.labels.get(one.id) or ", ".join(
+        f"{key(path)} = {value(v)}" for path, v in one.varied.items()
+    )
 
 
 def _pairs(settings: dict[str, Any]) -> str:

@@ -51,7 +51,7 @@ def write(name: str, config: Mapping, results_dir) -> list[Path]:
     Returns
     -------
     list of Path
-        The files written: CSV, LaTeX and Markdown of a table, PDF and PNG of a figure.
+        The files written: CSV, LaTeX and Markdown of a table, PDF, PNG and SVG of a figure.
 
     Raises
     ------

@@ -109,6 +109,18 @@ class Results:
             ["fits", "seconds"]
         ].sum()
 
+    def spent(self) -> pd.DataFrame:
+        """Numbers of fits and their seconds, by case and method as the index."""
+        return self._sums.groupby(["case", "method"], sort=False)[["fits", "seconds"]].sum()
+
+    def lost(self) -> pd.DataFrame:
+        """Fits that were tried and gave no result: case, method, status and error."""
+        return pd.read_parquet(
+            self.directory / "fits.parquet",
+            columns=["case", "method", "status", "error"],
+            filters=[("status", "in", set(rows.LOST))],
+        )
+
     def mixed(self) -> str:
         """A sentence about fits of one method by different code or versions; empty if none are."""
         tally = self.tally().groupby("method", sort=False)
@@ -215,6 +227,17 @@ class Results:
         spatial.sort(key=lambda method: method not in with_errors)
         chosen = ok[ok["method"] == spatial[0]]
         return chosen.loc[chosen["log_likelihood"].astype(float).idxmax()]
+
+    def beside(self, fits: pd.DataFrame, shown: pd.Series) -> pd.Series | None:
+        """The fit of a case that BIC takes over the one `shown`, where it has another decay."""
+        ok = succeeded(fits[fits["case"] == shown["case"]])
+        ok = ok[ok["method"].isin(self.spatial_methods(ok))]
+        if rows.extra("decay") not in ok or ok.empty:
+            return None
+        best = ok.loc[ok["bic"].astype(float).idxmin()]
+        name = rows.extra("decay")
+        better = best["bic"] < shown["bic"] and best[name] != shown[name]
+        return best if better else None
 
     def competing(self, fits: pd.DataFrame) -> pd.DataFrame:
         """Those of `fits` that gave a result, without the controls."""

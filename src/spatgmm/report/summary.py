@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import pandas as pd
-
 from spatgmm.common.files import atomic_path
-from spatgmm.report import registry
 from spatgmm.report.figures.drawing import picture
-from spatgmm.report.results import Results, tallied
-from spatgmm.report.words import STAND_IN, significant
-from spatgmm.study import outputs, rows
+from spatgmm.report.results import Results
+from spatgmm.report.story import Story
+from spatgmm.report.tables import writer
 
 
 def write(config: Mapping, results_dir) -> Path:
@@ -39,96 +36,58 @@ def write(config: Mapping, results_dir) -> Path:
     """
     path = Path(results_dir) / "summary.md"
     with atomic_path(path) as temporary:
-        temporary.write_text(text(Results(config, results_dir)), encoding="utf-8")
+        temporary.write_text(text(Story(Results(config, results_dir))), encoding="utf-8")
     return path
 
 
-def text(results: Results) -> str:
+def text(story: Story) -> str:
     """The summary in Markdown."""
-    wanted = outputs.asked(results.config)
-    made = {asked.name: registry.build(asked, results) for asked in wanted}
-    first = [asked for asked in wanted if asked.output.headline]
+    opening = [told.asked for told in story.opening if told.asked.output.kind == "figure"]
     parts = [
-        f"# Results of the configuration `{results.config['name']}`",
-        _runs(results),
-        *(made[asked.name].finding for asked in first if asked.output.kind == "table"),
-        *(picture(asked) for asked in first if asked.output.kind == "figure"),
-        _synthetic(results),
-        _contents(wanted),
+        f"# {story.question}",
+        *story.headline,
+        *(picture(asked) for asked in opening),
+        *(f"**{warning}**" for warning in story.warnings),
+        _contents(story),
     ]
-    for asked in wanted:
-        one = made[asked.name]
-        parts += [f"## {asked.label}", f"**What it shows.** {one.finding}", one.markdown(asked)]
-    parts.append(provenance(results))
+    for chapter in story.chapters:
+        parts.append(f"## {chapter.question}")
+        for told in chapter.outputs:
+            parts += [
+                f"### {told.asked.label}",
+                f"**What it shows.** {told.made.finding}",
+                told.made.markdown(told.asked),
+            ]
+    parts.append(provenance(story))
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
-def provenance(results: Results) -> str:
+def provenance(story: Story) -> str:
     """Seconds, versions and code, as a section in Markdown."""
-    tally = results.tally()
-    versions = []
-    for column, label in rows.VERSIONS.items():
-        found = sorted(str(version) for version in tally[column].dropna().unique())
-        if found:
-            versions.append(f"{label} {' and '.join(found)}")
-    lines = [
-        "## Provenance",
-        "",
-        f"Root seed {results.design.root_seed}; {significant(tally['seconds'].sum())} seconds in "
-        f"fits, all processes together. Made with {', '.join(versions)}.",
-    ]
-    if mixed := results.mixed():
-        lines += ["", f"**{mixed}**"]
-    lines += [
-        "",
-        "<details><summary>Fits, seconds and code by method</summary>",
-        "",
-        "| method | plug-in | code | fits ok | failed | not applicable | seconds |",
-        "|:--|:--|:--|--:|--:|--:|--:|",
-    ]
-    base_methods = tally["method"].map(lambda method: results.design.methods[method].base_method)
-    for method, group in tally.groupby(base_methods, sort=False):
-        ended = _ended(group)
-        hashes = ", ".join(sorted(group["code_hash"].dropna().unique()))
-        lines.append(
-            f"| {method} | {group['plugin'].iloc[0]} | `{hashes}` | {ended['n_ok']} | "
-            f"{ended['n_failed']} | {ended['n_unsupported']} | "
-            f"{significant(float(group['seconds'].sum()))} |"
-        )
-    return "\n".join([*lines, "", "</details>"])
-
-
-def _runs(results: Results) -> str:
-    """What was run, and how it ended."""
-    tally, design = results.tally(), results.design
-    ended = _ended(tally)
-    methods = {variant.base_method for variant in design.methods.values()}
-    return (
-        f"{tally['fits'].sum()} fits by {len(methods)} methods in {len(design.studies)} studies: "
-        f"{ended['n_ok']} ok, {ended['n_failed']} failed, {ended['n_unsupported']} not applicable "
-        "to their data."
+    facts = story.provenance()
+    short = ("Code", "Root seed", "Seconds in fits", "Made with")
+    return "\n".join(
+        [
+            "## Provenance",
+            "",
+            "; ".join(f"{name.lower()}: {facts[name]}" for name in short).capitalize() + ".",
+            "",
+            "<details><summary>Fits, seconds and code by method</summary>",
+            "",
+            writer.pipe_table(story.methods()),
+            "",
+            "</details>",
+        ]
     )
 
 
-def _contents(wanted: list[outputs.Asked]) -> str:
-    lines = [
-        f"- [{asked.label}](#{asked.label.lower().replace(' ', '-')}): {asked.output.title}"
-        for asked in wanted
-    ]
+def _contents(story: Story) -> str:
+    lines = []
+    for chapter in story.chapters:
+        lines.append(f"- {chapter.question}")
+        lines += [
+            f"  - [{told.asked.label}](#{told.asked.label.lower().replace(' ', '-')}): "
+            f"{told.asked.output.title}"
+            for told in chapter.outputs
+        ]
     return "\n".join([*lines, "- [Provenance](#provenance)"])
-
-
-def _ended(tally: pd.DataFrame) -> dict[str, int]:
-    return tallied(tally.groupby("status")["fits"].sum().to_dict())
-
-
-def _synthetic(results: Results) -> str:
-    cases = [case.id for case in results.design.cases.values() if not case.simulated]
-    stand_ins = [case for case in cases if results.is_stand_in(case)]
-    if not stand_ins:
-        return ""
-    return (
-        f"**{', '.join(stand_ins)}: {STAND_IN}.** These maps were simulated from documented "
-        "parameters in place of measurements that only a user can bring; their numbers say "
-        "nothing about real samples."
-    )

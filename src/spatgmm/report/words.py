@@ -8,6 +8,9 @@ import pandas as pd
 #: Said wherever a data set is shown that nobody measured.
 STAND_IN = "synthetic stand-in"
 
+#: A text that begins as a number does, as the functions here write it.
+NUMBER = r"^[−–\d]"
+
 #: How parameters are written; :mod:`spatgmm.report.tables.writer` knows them in LaTeX.
 SYMBOLS = {"weight": "π", "alpha1": "α₁", "alpha2": "α₂", "alpha3": "α₃", "beta": "β"}
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spatgmm.common.files import DamagedFile, atomic_path
-from spatgmm.study import again, cases, parquet
+from spatgmm.study import again, cases, parquet, vary
 from spatgmm.study.batch import identity
 from spatgmm.study.design import Batch, Design, fits_path, varied
 from spatgmm.study.parquet import SCHEMA
@@ -70,7 +70,8 @@ def design_table(results: Path, design: Design) -> pd.DataFrame:
             row |= sizes[id]
             if variant.n_components is not None:
                 row["n_components"] = variant.n_components
-            rows.append(row | varied(case, variant))
+            called = design.labels.get(id) or design.labels.get(method)
+            rows.append(row | varied(case, variant) | ({vary.LABEL: called} if called else {}))
     return pd.DataFrame(rows)
 
 

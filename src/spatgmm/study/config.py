@@ -106,6 +106,7 @@ _OUTPUT = Either(
 CONFIG = Keys(
     {
         "name": Parameter(REQUIRED, _ID, "results go to `results/<name>/`"),
+        "question": Parameter("", Text(), "what is asked, as the title of the report"),
         "root_seed": Parameter(0, Integer(0), "the one seed that all others come from"),
         "batch_size": Parameter(50, Integer(1), "replicates per job; results do not depend on it"),
         "time_limit": Parameter(None, _TIME_LIMIT, "seconds that one fit may take"),

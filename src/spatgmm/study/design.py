@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import functools
 import hashlib
+import itertools
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -126,6 +127,8 @@ class Design:
     studies : dict
         By study, its (case id, method id) pairs in the order of the configuration, with the
         number of replicates.
+    labels : dict of str
+        What a person calls the point of a varied case or method, by its id.
     """
 
     name: str
@@ -134,6 +137,7 @@ class Design:
     cases: dict[str, Case] = field(default_factory=dict)
     methods: dict[str, Variant] = field(default_factory=dict)
     studies: dict[str, dict[tuple[str, str], int]] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
 
     def replicates(self) -> dict[tuple[str, str], int]:
         """Replicates of each (case id, method id): where studies share one, the larger number."""
@@ -231,6 +235,11 @@ def expand(config: Mapping[str, Any]) -> tuple[Design, list[str]]:
         for method in spec["methods"]:
             variants += [_variant(config, method, point) for point in points]
         design.methods.update({variant.id: variant for variant in variants})
+        named = vary.labels(spec["vary"])
+        for made in (cases, variants):
+            for one, label in zip(made, itertools.cycle(named), strict=False):
+                if label and one.varied:
+                    design.labels.setdefault(one.id, label)
         # A point fixes case and method together: a list of points is no product.
         for number in range(len(points)):
             pairs |= {

@@ -91,6 +91,8 @@ class Output:
         Whether it can show more than one study.
     headline : bool
         Whether a summary opens with what it shows.
+    question : str
+        What it helps to answer: a chapter of the report holds all of one question.
     module : str
         In ``spatgmm.report.<kind>s`` (default, that of its name).
     options : mapping
@@ -107,6 +109,7 @@ class Output:
     some: Trait | None = None
     several: bool = False
     headline: bool = False
+    question: str = ""
     module: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -280,6 +283,17 @@ _CONVENTION = (
     "and α₃ is the nugget."
 )
 
+#: Questions of the report's chapters.
+_FOUND = "Who finds groups that differ in their spatial covariance?"
+_RECOVERED = "Are the parameters recovered, with honest standard errors?"
+_REAL_DATA = "What is found in real data?"
+_STABLE = "Does the result depend on where a solver starts?"
+_LOCATIONS = "What if locations are wrong?"
+_DIRECTIONS = "What if correlation has a direction?"
+_CHOSEN = "Does BIC choose the right model?"
+_FAST = "How long does it take?"
+_SWEPT = "How does it depend on what is varied?"
+
 #: All tables and figures; the short form ``table2`` is the second table here, so that new ones come
 #: last.
 CATALOGUE = (
@@ -291,6 +305,7 @@ CATALOGUE = (
         "of the estimates over replicates; model SE: mean standard error by observed information; "
         "ratio: model over empirical; coverage: share of 95 % intervals that hold the truth "
         f"(standard error of that share). {_CONVENTION}",
+        question=_RECOVERED,
         studies=("recovery",),
         each=SIMULATED,
     ),
@@ -301,6 +316,7 @@ CATALOGUE = (
         "Adjusted Rand index (ARI) by method and scenario, over replicates that every method "
         "shares: mean (standard error of the mean), median, and fits that succeeded / failed. "
         "Classification by the true parameters gives the best possible ARI.",
+        question=_FOUND,
         studies=("comparison",),
         headline=True,
     ),
@@ -310,6 +326,7 @@ CATALOGUE = (
         "Real data as they are",
         "ARI and accuracy (share in the right group under the best match of clusters to groups) "
         "against the true groups, chosen model, BIC (smaller is better), seconds per fit.",
+        question=_REAL_DATA,
         studies=(REAL,),
         each=REAL,
         some=RAW,
@@ -325,6 +342,7 @@ CATALOGUE = (
         "cluster by. ARI and accuracy (share in the right group under the best match of clusters "
         "to groups) against the true groups, chosen model, BIC (smaller is better), seconds per "
         "fit.",
+        question=_REAL_DATA,
         studies=(REAL,),
         each=REAL,
         some=CENTRED,
@@ -339,6 +357,7 @@ CATALOGUE = (
         f"Estimates per group (standard error in brackets). {_CONVENTION} Baseline α₁ + α₂: "
         "covariance at the largest distance; partial sill −α₂; nugget α₃; effective range: "
         "distance at which 5 % of the partial sill is left, in the unit of the coordinates.",
+        question=_REAL_DATA,
         studies=("film",),
         several=True,
     ),
@@ -350,6 +369,7 @@ CATALOGUE = (
         "labels; multi-start finds its own β, so that its runs differ in random starts. Best: the "
         "highest log-likelihood of any run on the same data set. Percentages are of all runs, "
         "failures included.",
+        question=_STABLE,
         studies=("stability", "stability-multistart"),
         some=_varies("method.beta_init"),
         several=True,
@@ -362,6 +382,7 @@ CATALOGUE = (
         "loses against the true locations (positive: the true locations fit better). Permuted: a "
         "share of the locations change places; jittered: normal noise in units of the smallest "
         "distance; stretched: one axis by a factor.",
+        question=_LOCATIONS,
         studies=("coordinates", "coordinates-real"),
         each=_varies("distort."),
         several=True,
@@ -373,6 +394,7 @@ CATALOGUE = (
         "Stripes by how many times farther correlation reaches along them than across: mean ARI "
         "(standard error of the mean), and the mean absolute error of the estimated angle in "
         "degrees (about 45 where the truth has no direction).",
+        question=_DIRECTIONS,
         studies=("anisotropy",),
         each=_varies("components."),
     ),
@@ -384,6 +406,7 @@ CATALOGUE = (
         "replicate; how far its BIC lies above the lowest; ARI; and, where standard errors were "
         "asked for, the share of distances at which the pointwise band of the fitted correlation "
         "holds the true one, over components and replicates.",
+        question=_CHOSEN,
         studies=("selection", "selection-decay"),
         each=_varies("method.n_components", "method.decay"),
         several=True,
@@ -394,6 +417,7 @@ CATALOGUE = (
         "Sweep",
         "Adjusted Rand index (ARI) by method over all that is varied, mean (standard error of the "
         "mean).",
+        question=_SWEPT,
         studies=("sweep",),
         headline=True,
     ),
@@ -403,6 +427,7 @@ CATALOGUE = (
         "Simulated maps",
         "Maps of each component in each scenario, replicate 0. In a scenario all maps share one "
         "colour scale; a cube's slices are laid out side by side.",
+        question=_FOUND,
         studies=("comparison",),
         otherwise=(SIMULATED,),
         some=SIMULATED,
@@ -417,7 +442,9 @@ CATALOGUE = (
         "band by the delta method from the fit's observed information (shaded; none where a fit "
         "came without), the truth of simulated data (dashed), and mean empirical correlations of "
         "pairs of locations about the component's mean map (points; components by true labels in "
-        "simulated data, by fitted ones in real data). Simulated: replicate 0.",
+        "simulated data, by fitted ones in real data); where BIC takes another decay of those "
+        "fitted, its curve too (dash-dotted). Simulated: replicate 0.",
+        question=_RECOVERED,
         studies=("recovery", REAL),
         otherwise=(SIMULATED, REAL),
         some=SIMULATED,
@@ -430,6 +457,7 @@ CATALOGUE = (
         "Every replicate (dots), mean with 95 % interval (bar), and the best possible mean, by the "
         "true parameters (dashed line). Notes count the fits that failed and mark methods that do "
         "not apply.",
+        question=_FOUND,
         studies=("comparison",),
         headline=True,
     ),
@@ -443,6 +471,7 @@ CATALOGUE = (
         "other methods with a likelihood, the sample covariance of the clusters they found. Error: "
         "relative, in Frobenius norm; loss: log-likelihood lost per map against the truth, "
         "which row ⊗ column makes as small as it can (singular: without limit).",
+        question=_FOUND,
         studies=("comparison",),
         otherwise=(ON_GRID,),
         some=ON_GRID,
@@ -455,6 +484,7 @@ CATALOGUE = (
         "Estimates of the parameters of each component: every replicate (dots), mean and range of "
         "the middle 95 % of replicates (bars), truth (dashed line). Coefficients α for J all ones. "
         "Vertical axes are cut to the middle 99 % of replicates.",
+        question=_RECOVERED,
         studies=("recovery",),
         each=SIMULATED,
     ),
@@ -467,7 +497,9 @@ CATALOGUE = (
         "colour: share of the group). Right: fitted correlation by distance per cluster "
         "(lines; raw data where they were fitted, else centred), 95 % band by the delta method "
         "from the fit's observed information, and mean empirical correlations about the cluster's "
-        "mean map (points); colours as in the maps' frames.",
+        "mean map (points); where BIC takes another decay of those fitted, its curve too "
+        "(dash-dotted). Colours as in the maps' frames.",
+        question=_REAL_DATA,
         studies=(REAL,),
         each=REAL,
         several=True,
@@ -480,6 +512,7 @@ CATALOGUE = (
         "below the best log-likelihood known for the same data it ended, in units of "
         "log-likelihood. Failed: no result, or a component lost. Multi-start finds its own β; its "
         "runs along a row differ in random starts only.",
+        question=_STABLE,
         studies=("stability", "stability-multistart"),
         some=_varies("method.beta_init"),
         several=True,
@@ -490,6 +523,7 @@ CATALOGUE = (
         "Run time",
         "Seconds of one fit by method (logarithmic scale), multi-start and model search included: "
         "every successful fit (dots), median (bar), middle 95 % (line).",
+        question=_FAST,
         studies=("comparison", REAL),
         several=True,
     ),
@@ -500,6 +534,7 @@ CATALOGUE = (
         "ARI (top, bars: 95 % interval of the mean over replicates) and what BIC loses against the "
         "true locations, for each map (bottom), as locations are permuted, jittered or stretched. "
         "Real data are one fit each.",
+        question=_LOCATIONS,
         studies=("coordinates", "coordinates-real"),
         each=_varies("distort."),
         several=True,
@@ -511,6 +546,7 @@ CATALOGUE = (
         "Mean ARI over the first two keys that are varied, a heat map per method, with its "
         "standard error in brackets where there is room. A row of panels for each value of further "
         "keys.",
+        question=_SWEPT,
         studies=("sweep",),
     ),
     Output(
@@ -519,6 +555,7 @@ CATALOGUE = (
         "Sweep: lines of ARI",
         "Mean ARI along the first key that is varied by method, with 95 % intervals (bars). "
         "Columns of panels: the second key; rows: further ones.",
+        question=_SWEPT,
         studies=("sweep",),
     ),
     Output(

@@ -11,6 +11,7 @@ import ast
 import functools
 import hashlib
 import platform
+import subprocess
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -111,6 +112,29 @@ def versions(plugin: str) -> dict[str, str | None]:
         for column, name in VERSIONS.items()
     }
     return {"code_hash": fit_code(plugin), **found}
+
+
+def commit() -> str | None:
+    """The commit of the sources that run, and whether files differ from it; None if unknown."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(ROOT), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        known = git("rev-parse", "--short=12", "HEAD")
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", str(ROOT))
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return f"commit {known}" + (", with changes" if changed else "")
+
+
+def processor() -> str:
+    """What the machine calculates with, in its maker's words where the system knows them."""
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text(errors="replace").splitlines() if told.is_file() else []
+    named = (line.partition(": ")[2] for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())
 
 
 def _r_version() -> str | None:

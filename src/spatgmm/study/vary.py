@@ -2,7 +2,8 @@
 
 A key ``method.<parameter>`` belongs to the methods, every other one, a dotted path, to the
 scenarios and data sets.  A point sets a key wherever it exists and leaves alone what has no such
-key; a key that exists nowhere is a mistake.
+key; a key that exists nowhere is a mistake.  A point of a list may have a ``label``, which tables
+and figures call it by.
 """
 
 from __future__ import annotations
@@ -17,14 +18,24 @@ from spatgmm.scenarios import SCENARIO
 #: Start of the keys that belong to the methods.
 METHOD = "method."
 
+#: Key of what a person calls a point; it belongs to nobody and decides nothing.
+LABEL = "label"
+
 Point = dict[str, Any]
 
 
 def points(vary: Mapping[str, list] | list[Mapping]) -> list[Point]:
-    """The points of a product of values by key, or of a list of points."""
+    """The points of a product of values by key, or of a list of points; without their labels."""
     if isinstance(vary, list):
-        return [dict(point) for point in vary]
+        return [{key: v for key, v in point.items() if key != LABEL} for point in vary]
     return [dict(zip(vary, values, strict=True)) for values in itertools.product(*vary.values())]
+
+
+def labels(vary: Mapping[str, list] | list[Mapping]) -> list[str]:
+    """What a person calls each of the points; empty where nobody said."""
+    if isinstance(vary, list):
+        return [str(point.get(LABEL, "")) for point in vary]
+    return [""] * len(points(vary))
 
 
 def of_methods(point: Point) -> Point:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import NullLocator
 
+from spatgmm.plot.colours import group_colour
 from spatgmm.report.figures import style
 from spatgmm.report.figures.drawing import Drawing
 from spatgmm.report.numbers.coordinates import DISTORTIONS, coordinates
@@ -49,7 +50,7 @@ def _draw(results: Results, raw: pd.DataFrame):
             own = raw[(raw["scenario"] == scenario) & raw["distortion"].isin(["none", kind])]
             level = np.where(own["distortion"] == "none", unchanged, own["level"])
             look = {
-                "color": style.group_colour(number_of_line),
+                "color": group_colour(number_of_line),
                 "marker": "osD^v"[number_of_line % 5],
                 "ms": 3.5,
                 "label": scenario,

@@ -10,6 +10,7 @@ import pandas as pd
 
 from spatgmm.covariance.geometry import scaled_distances
 from spatgmm.data import Dataset
+from spatgmm.plot.colours import DIVERGING, group_colour
 from spatgmm.report import labels
 from spatgmm.report.figures import style
 from spatgmm.report.figures.drawing import Drawing
@@ -87,7 +88,7 @@ def _draw(results: Results, case: str, fits: pd.DataFrame):
             if g == 0:
                 ax.set_title("\n".join(textwrap.wrap(title, 22)))
             if column == 0:
-                ax.set_ylabel(f"component {g + 1}", color=style.group_colour(g))
+                ax.set_ylabel(f"component {g + 1}", color=group_colour(g))
             if g not in matrices:
                 reason = "empty\ncluster" if matrices else "fit failed"
                 ax.text(0.5, 0.5, reason, ha="center", va="center", fontsize=6)
@@ -95,7 +96,7 @@ def _draw(results: Results, case: str, fits: pd.DataFrame):
                 continue
             image = ax.imshow(
                 matrices[g],
-                cmap=style.DIVERGING,
+                cmap=DIVERGING,
                 vmin=-limit,
                 vmax=limit,
                 interpolation="nearest",

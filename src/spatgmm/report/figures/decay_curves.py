@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from spatgmm.covariance import decay
 from spatgmm.covariance.fitted import FittedCovariance
 from spatgmm.covariance.geometry import MAX_DISTANCE, scaled_distances
+from spatgmm.plot import curves
+from spatgmm.plot.colours import SEQUENTIAL, group_colour
 from spatgmm.report import labels
-from spatgmm.report.figures import correlation, style
+from spatgmm.report.figures import style
 from spatgmm.report.figures.drawing import Drawing
 from spatgmm.report.results import Results, shown_labels
 from spatgmm.report.words import listing, number
+from spatgmm.study.rows import extra
 
 #: Members of the family shown: from the straight line to a steep step.
 _BETAS = (0.001, 2, 3, 4, 6, 8, 12)
@@ -32,23 +36,30 @@ def build(results: Results, *studies: str) -> Drawing:
 def _finding(results: Results, panels: list[tuple]) -> str:
     """How far fitted curves lie from the truth, or from the empirical correlations."""
     parts = []
-    for case, row in panels:
-        data = results.dataset(case)
-        delta = scaled_distances(data.coordinates)
-        simulated = results.design.cases[case].simulated
-        errors = []
-        for g, fitted in results.fitted(row).items():
-            points = correlation.empirical(data.X[shown_labels(data, row) == g], delta)
-            at = points["delta"].to_numpy()
-            reference = (
-                _true(data, g).correlation(at) if simulated else points["correlation"].to_numpy()
-            )
-            errors.append(float(np.abs(fitted.correlation(at) - reference).max()))
-        what = "the true one" if simulated else "the empirical one"
-        parts.append(f"on {_title(results, case)}, by {number(max(errors), 3)} from {what}")
+    for case, row, other in panels:
+        what = "true" if results.design.cases[case].simulated else "empirical"
+        largest = number(_largest_gap(results, case, row), 3)
+        text = f"on {_title(results, case)}, by {largest} from the {what} one"
+        if other is not None:
+            less = number(_largest_gap(results, case, other), 3)
+            text += f" (by {less} with decay {other[extra('decay')]}, which BIC takes)"
+        parts.append(text)
     if not parts:
         return "No fit gave a spatial covariance, so only the family of curves is shown."
     return f"The fitted correlation differs at most {listing(parts)}."
+
+
+def _largest_gap(results: Results, case: str, row: pd.Series) -> float:
+    """Of fitted correlations, from the true ones or else from the empirical ones."""
+    data, errors = results.dataset(case), []
+    delta = scaled_distances(data.coordinates)
+    for g, fitted in results.fitted(row).items():
+        points = curves.empirical(data.X[shown_labels(data, row) == g], delta)
+        at = points["delta"].to_numpy()
+        simulated = results.design.cases[case].simulated
+        reference = _true(data, g).correlation(at) if simulated else points["correlation"]
+        errors.append(float(np.abs(fitted.correlation(at) - reference).max()))
+    return max(errors)
 
 
 def _draw(results: Results, panels: list[tuple]):
@@ -60,19 +71,20 @@ def _draw(results: Results, panels: list[tuple]):
     axes = axes.ravel()
     _draw_family(axes[0])
     style.letter(axes[0], 0)
-    for index, (ax, (case, row)) in enumerate(zip(axes[1:], panels, strict=False), 1):
+    for index, (ax, (case, row, other)) in enumerate(zip(axes[1:], panels, strict=False), 1):
         data = results.dataset(case)
         fitted = results.fitted(row)
-        correlation.draw(ax, data, shown_labels(data, row), fitted)
+        beside = None if other is None else results.fitted(other)
+        curves.draw(ax, data, shown_labels(data, row), fitted, beside=beside)
         if results.design.cases[case].simulated:
-            curve = np.linspace(correlation.nearest(data), MAX_DISTANCE, 200)
+            curve = np.linspace(curves.nearest(data), MAX_DISTANCE, 200)
             for g in fitted:
                 ax.plot(curve, _true(data, g).correlation(curve), "k--", linewidth=0.8)
         style.title(ax, _title(results, case))
         style.letter(ax, index)
         ax.legend(
             handles=[
-                Line2D([], [], color=style.group_colour(g), label=_short(data.label_names[g]))
+                Line2D([], [], color=group_colour(g), label=_short(data.label_names[g]))
                 for g in fitted
             ],
             loc="upper right",
@@ -89,9 +101,10 @@ def _draw(results: Results, panels: list[tuple]):
                 Patch(color="0.3", alpha=0.2, linewidth=0, label="95 % band"),
                 Line2D([], [], color="k", linestyle="--", linewidth=0.8, label="truth"),
                 Line2D([], [], color="0.3", marker=".", linestyle="", label="empirical"),
+                Line2D([], [], color="0.3", linestyle="-.", linewidth=1, label="decay by BIC"),
             ],
             loc="outside lower center",
-            ncols=4,
+            ncols=5,
         )
     return figure
 
@@ -99,11 +112,11 @@ def _draw(results: Results, panels: list[tuple]):
 def _draw_family(ax) -> None:
     delta = np.linspace(0, MAX_DISTANCE, 200)
     sigmoid = decay.get("sigmoid")
-    colours = plt.get_cmap(style.SEQUENTIAL)(np.linspace(0, 0.9, len(_BETAS)))
+    colours = plt.get_cmap(SEQUENTIAL)(np.linspace(0, 0.9, len(_BETAS)))
     for beta, colour in zip(_BETAS, colours, strict=True):
         ax.plot(delta, sigmoid.value(delta, beta), color=colour, label=f"{beta:g}")
     ax.set(
-        xlabel=correlation.SCALED,
+        xlabel=curves.SCALED,
         ylabel="decay s(δ; β)",
         xlim=(0, MAX_DISTANCE),
         ylim=(0, 1.02),
@@ -113,7 +126,10 @@ def _draw_family(ax) -> None:
 
 
 def _panels(results: Results, studies: tuple[str, ...]) -> list[tuple]:
-    """(case, row): the first study's fewest and most maps, then raw data sets, as many as fit."""
+    """(case, row, row of the decay that BIC takes or None) of every panel.
+
+    The first study's fewest and most maps, then raw data sets, as many as fit.
+    """
     specs = results.config["studies"]
     drawn = [study for study in studies if specs[study]["scenarios"]]
     simulated = results.of(drawn[0], replicate=0)
@@ -131,7 +147,7 @@ def _panels(results: Results, studies: tuple[str, ...]) -> list[tuple]:
     for group in fits:
         row = results.spatial_fit(group)
         if row is not None:
-            panels.append((row["case"], row))
+            panels.append((row["case"], row, results.beside(group, row)))
     return panels[:_PANELS]
 
 

@@ -31,7 +31,7 @@ class Drawing:
     notes: tuple[str, ...] = ()
 
     def save(self, asked: Asked, directory: Path) -> list[Path]:
-        """Write PDF and PNG; each is complete or not written."""
+        """Write PDF, PNG and SVG; each is complete or not written."""
         style.apply()
         return style.save(self.draw(), asked.name, directory)
 

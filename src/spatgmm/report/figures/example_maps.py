@@ -5,7 +5,9 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import numpy as np
 
-from spatgmm.report.figures import maps, style
+from spatgmm.plot import images
+from spatgmm.plot.colours import DIVERGING, group_colour
+from spatgmm.report.figures import style
 from spatgmm.report.figures.drawing import Drawing
 from spatgmm.report.results import Results
 from spatgmm.report.words import listing, number
@@ -45,9 +47,10 @@ def _draw(results: Results, cases: list[str]):
     top, *rows = figure.subfigures(1 + len(cases), 1, height_ratios=ratios, squeeze=False)[:, 0]
     for g in range(components):
         at = (0.02 + 0.9 * (g + 0.5) / components, 0.3)
-        top.text(*at, f"Component {g + 1}", ha="center", color=style.group_colour(g), fontsize=7.5)
+        top.text(*at, f"Component {g + 1}", ha="center", color=group_colour(g), fontsize=7.5)
     for row, case in zip(rows, cases, strict=True):
         data = results.dataset(case)
+        place = images.layout(data.coordinates, data.shape)
         axes = row.subplots(1, components * _EXAMPLES, squeeze=False)[0]
         chosen = [np.flatnonzero(data.labels == g)[:_EXAMPLES] for g in range(len(data.truth.beta))]
         limit = np.percentile(np.abs(data.X[np.concatenate(chosen)]), 99)
@@ -58,11 +61,11 @@ def _draw(results: Results, cases: list[str]):
             for column, observation in enumerate(members):
                 ax = axes[g * _EXAMPLES + column]
                 ax.axis("on")
-                artist = maps.draw(
-                    ax, data.X[observation], data, cmap=style.DIVERGING, vmin=-limit, vmax=limit
+                artist = images.draw(
+                    ax, data.X[observation], place, cmap=DIVERGING, vmin=-limit, vmax=limit
                 )
                 for spine in ax.spines.values():
-                    spine.set(visible=True, edgecolor=style.group_colour(g), linewidth=1)
+                    spine.set(visible=True, edgecolor=group_colour(g), linewidth=1)
         name = results.design.cases[case].scenario
         axes[0].set_ylabel(name, fontweight="bold")
         if artist is not None:

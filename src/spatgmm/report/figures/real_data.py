@@ -8,11 +8,14 @@ import pandas as pd
 
 from spatgmm.covariance.geometry import MAX_DISTANCE
 from spatgmm.data import Dataset
+from spatgmm.plot import curves, images
+from spatgmm.plot.colours import DIVERGING, SEQUENTIAL, group_colour
 from spatgmm.report import labels
-from spatgmm.report.figures import correlation, maps, style
+from spatgmm.report.figures import style
 from spatgmm.report.figures.drawing import Drawing
 from spatgmm.report.results import Results, shown_labels
 from spatgmm.report.words import STAND_IN, listing, number
+from spatgmm.study.rows import extra
 
 #: Example maps drawn per data set, shared by its groups.
 _MAPS = 4
@@ -41,7 +44,7 @@ def _finding(results: Results, fits: pd.DataFrame, families: list[tuple]) -> str
             continue
         data = results.dataset(case)
         fitted = results.fitted(row)
-        at = np.array([correlation.nearest(data), MAX_DISTANCE / 2])
+        at = np.array([curves.nearest(data), MAX_DISTANCE / 2])
         falls = []
         for g, covariance in fitted.items():
             near, far = covariance.correlation(at)
@@ -75,7 +78,11 @@ def _draw(results: Results, fits: pd.DataFrame, families: list[tuple]):
             continue
         fitted = results.fitted(chosen)
         unit = labels.distance_unit(results, case)
-        correlation.draw(ax, data, shown_labels(data, chosen), fitted, unit)
+        other = results.beside(fits, chosen)
+        beside = None if other is None else results.fitted(other)
+        curves.draw(ax, data, shown_labels(data, chosen), fitted, unit, beside)
+        if other is not None:
+            ax.set_title(f"dash-dotted: {other[extra('decay')]}, by BIC")
     return figure
 
 
@@ -98,20 +105,20 @@ def _draw_maps(panel, data: Dataset, unit: str) -> None:
     signed = low < -high / 3 < 0
     if signed:
         low, high = -max(-low, high), max(-low, high)
-    artist = None
+    artist, place = None, images.layout(data.coordinates, data.shape)
     for ax, (g, i) in zip(axes, shown, strict=False):
-        artist = maps.draw(
+        artist = images.draw(
             ax,
             data.X[i],
-            data,
-            cmap=style.DIVERGING if signed else style.SEQUENTIAL,
+            place,
+            cmap=DIVERGING if signed else SEQUENTIAL,
             vmin=low,
             vmax=high,
         )
         for spine in ax.spines.values():
-            spine.set(visible=True, edgecolor=style.group_colour(g), linewidth=1)
+            spine.set(visible=True, edgecolor=group_colour(g), linewidth=1)
         if i == shown[[s[0] for s in shown].index(g)][1]:
-            ax.set_title(data.label_names[g], color=style.group_colour(g), fontsize=6.5, pad=2)
+            ax.set_title(data.label_names[g], color=group_colour(g), fontsize=6.5, pad=2)
     for ax in axes[len(shown) :]:
         ax.axis("off")
     bar = panel.colorbar(artist, ax=list(axes), pad=0.02, aspect=14, extend="both")

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from spatgmm.plot.colours import group_colour
 from spatgmm.report.figures import style
 from spatgmm.report.figures.drawing import Drawing
 from spatgmm.report.numbers.recovery import recovery
@@ -69,7 +70,7 @@ def _draw(results: Results, fits: pd.DataFrame):
                 if not len(sample):
                     continue
                 pooled.append(sample)
-                _draw_sample(ax, position, sample, style.group_colour(g), rng)
+                _draw_sample(ax, position, sample, group_colour(g), rng)
             if pooled:
                 _cut(ax, np.concatenate(pooled), true_values[column])
             ax.set_xticks(range(len(sizes)), [str(n) for n in sizes])
@@ -78,7 +79,7 @@ def _draw(results: Results, fits: pd.DataFrame):
                 ax.set_title(symbol)
             if g == components - 1:
                 ax.set_xlabel("number of maps n")
-        axes[g, 0].set_ylabel(f"component {g + 1}\nestimate", color=style.group_colour(g))
+        axes[g, 0].set_ylabel(f"component {g + 1}\nestimate", color=group_colour(g))
     return figure
 
 

@@ -13,15 +13,10 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from spatgmm.common.files import atomic_path
+from spatgmm.plot.colours import SEQUENTIAL
 
 #: Widths of one and of two columns, in inches (89 and 183 mm).
 COLUMN, PAGE = 3.5, 7.2
-
-#: Diverging colour map for values around zero, sequential one for covariances.
-DIVERGING, SEQUENTIAL = "RdBu_r", "viridis"
-
-#: Colours of components or groups, in their order (Paul Tol's "bright").
-GROUP_COLOURS = ("#4477AA", "#EE6677", "#228833", "#CCBB44", "#AA3377", "#66CCEE", "#BBBBBB")
 
 _RC = {
     "figure.dpi": 100,
@@ -49,6 +44,8 @@ _RC = {
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
     "pdf.fonttype": 42,  # text stays text in the PDF
+    "svg.fonttype": "none",  # and in the SVG
+    "svg.hashsalt": "spatgmm",  # names in it are the same every time
     "figure.constrained_layout.use": True,
 }
 
@@ -57,10 +54,6 @@ def apply() -> None:
     """Set matplotlib's defaults for all figures."""
     matplotlib.rcdefaults()
     plt.rcParams.update(_RC)
-
-
-def group_colour(component: int) -> str:
-    return GROUP_COLOURS[component % len(GROUP_COLOURS)]
 
 
 def title(ax, text: str) -> None:
@@ -74,12 +67,12 @@ def letter(ax, index: int) -> None:
 
 
 def save(figure: Figure, name: str, directory: Path) -> list[Path]:
-    """Write PDF and PNG, each complete or not at all, and close the figure."""
+    """Write PDF, PNG and SVG, each complete or not at all, and close the figure."""
+    # Without a date in it, the same figure is the same file.
+    dates = {".pdf": {"CreationDate": None}, ".png": None, ".svg": {"Date": None}}
     paths = []
-    for suffix in (".pdf", ".png"):
+    for suffix, metadata in dates.items():
         path = Path(directory) / f"{name}{suffix}"
-        # Without a date in it, the same figure is the same file.
-        metadata = {"CreationDate": None} if suffix == ".pdf" else None
         with atomic_path(path) as temporary:
             figure.savefig(temporary, metadata=metadata)
         paths.append(path)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from spatgmm.plot.colours import SEQUENTIAL
 from spatgmm.report import labels
-from spatgmm.report.figures import style
 from spatgmm.report.figures.drawing import Drawing
 from spatgmm.report.figures.sweep_panels import Panels, frame, notes, panels, ticks
 from spatgmm.report.numbers import sweep
@@ -36,9 +36,7 @@ def _draw(arranged: Panels):
             for cell in cells[cells["method"] == method].to_dict("records"):
                 at = ys.index(cell[arranged.y] if arranged.y else ""), xs.index(cell[arranged.x])
                 mean[at], error[at] = cell["mean_ari"], cell["se_ari"]
-            image = ax.imshow(
-                mean, vmin=0, vmax=1, cmap=style.SEQUENTIAL, aspect="auto", origin="lower"
-            )
+            image = ax.imshow(mean, vmin=0, vmax=1, cmap=SEQUENTIAL, aspect="auto", origin="lower")
             if font_size:
                 _write(ax, mean, error, font_size)
             ticks(ax.xaxis, xs)

@@ -10,6 +10,9 @@ from spatgmm.report import labels
 from spatgmm.report.results import Results
 from spatgmm.report.words import failures, number
 
+#: The one varied "key" of points that have labels.
+_SETTING = "setting"
+
 
 def cells(results: Results, study: str) -> pd.DataFrame:
     """Mean ARI per case and method of a study, with what it varies.
@@ -24,14 +27,18 @@ def cells(results: Results, study: str) -> pd.DataFrame:
     points = []
     for case, method in design.studies[study]:
         known, variant = design.cases[case], design.methods[method]
-        varied = {f"method.{key}": value for key, value in variant.varied.items()}
+        varied = known.varied | {f"method.{key}": v for key, v in variant.varied.items()}
+        called = [design.labels[id] for id in (case, method) if id in design.labels]
+        if called:
+            # In a person's words, which stand for all keys together.
+            varied = {_SETTING: called[0]}
         point = {
             "case": case,
             "method": method,
             "base_method": variant.base_method,
             "scenario": known.scenario,
         }
-        points.append(point | known.varied | varied)
+        points.append(point | varied)
     table = pd.DataFrame(points)
     for key in list(table.columns[3:]):
         if len({labels.value(value) for value in table[key]} - {labels.ABSENT}) < 2:

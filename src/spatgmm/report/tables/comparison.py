@@ -39,6 +39,7 @@ def build(results: Results, study: str) -> Table:
         formatted=formatted,
         notes=footnotes.notes(),
         finding=_finding(results, raw, names),
+        headline=_headline(results, raw, names),
     )
 
 
@@ -79,6 +80,32 @@ def _cell(cell: pd.Series, footnotes: Footnotes) -> tuple[str, str, str]:
         return inapplicable(cell, footnotes), "–", "–"
     mean = with_error(cell["mean_ari"], cell["se_ari"])
     return mean, number(cell["median_ari"]), ended(cell, footnotes)
+
+
+def _headline(results: Results, raw: pd.DataFrame, names: dict[str, str]) -> tuple[str, ...]:
+    """Who finds the groups on average over the scenarios, and how far the others fall behind."""
+    ok = raw[raw["n_ok"] > 0]
+    mean = ok.groupby("method")["mean_ari"].mean()
+    controls = results.controls(raw)
+    mean_of_others = mean.drop(controls, errors="ignore").sort_values(ascending=False)
+    if mean_of_others.empty:
+        return ()
+    best = mean.reindex(sorted(controls)).max()
+    top = mean_of_others.iloc[0]
+    winners = mean_of_others[mean_of_others >= top - _CLOSE]
+    rest = mean_of_others.drop(winners.index)
+    scenarios = ok["case"].nunique()
+    over = f", averaged over {scenarios} scenarios" * (scenarios > 1)
+    first = f"{listing([names[m] for m in winners.index])} found the groups best"
+    of = f" where {number(best, 2)} is possible" if np.isfinite(best) else ""
+    sentences = [f"{first}: mean ARI {number(top, 2)}{of}{over} (1 is perfect, 0 is chance)."]
+    if len(rest):
+        lowest = f" to {number(rest.iloc[-1], 2)}" if len(rest) > 1 else ""
+        sentences.append(
+            f"The {len(rest)} other methods reach {number(rest.iloc[0], 2)}{lowest}, "
+            f"{names[rest.index[0]]} the most."
+        )
+    return tuple(sentences)
 
 
 def _finding(results: Results, raw: pd.DataFrame, names: dict[str, str]) -> str:

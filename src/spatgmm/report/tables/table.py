@@ -25,12 +25,15 @@ class Table:
         What the numbers show, made from them.
     notes : tuple of str
         What to know of this run, and footnotes in the order of their marks ``[a]``, ``[b]``, ...
+    headline : tuple of str
+        The finding in a sentence or two, for what a summary opens with.
     """
 
     raw: pd.DataFrame
     formatted: pd.DataFrame
     finding: str
     notes: tuple[str, ...] = ()
+    headline: tuple[str, ...] = ()
 
     def save(self, asked: Asked, directory: Path) -> list[Path]:
         """Write CSV, LaTeX and Markdown; each is complete or not written."""

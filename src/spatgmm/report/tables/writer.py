@@ -10,6 +10,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from spatgmm.common.files import atomic_path
+from spatgmm.report.words import NUMBER
 from spatgmm.study.outputs import Asked
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ _MARK = re.compile(r"\[([a-z]{1,2})\]")
 #: Characters that fit side by side into a line of text, and what lies between two columns.
 _LINE, _BETWEEN = 72, 2
 
+#: As wide as it is, and at most as wide as the page: nothing is enlarged.
+_FITTED = r"\ifdim\width>\linewidth\linewidth\else\width\fi"
+
 
 def write(asked: Asked, table: Table, directory: Path) -> list[Path]:
     """Write the three files; each is complete or not written.
@@ -77,16 +81,19 @@ def write(asked: Asked, table: Table, directory: Path) -> list[Path]:
 
 def to_markdown(asked: Asked, table: Table) -> str:
     """A pipe table below its caption, notes after it."""
-    headers = [" ".join(filter(None, _levels(column))) for column in table.formatted.columns]
-    body = tabulate(
-        [[cell.replace("|", "\\|") for cell in row] for row in table.formatted.to_numpy(dtype=str)],
-        headers=headers,
+    parts = [f"**{asked.label}.** {asked.caption}", pipe_table(table.formatted), *table.notes]
+    return "\n\n".join(parts) + "\n"
+
+
+def pipe_table(frame: pd.DataFrame) -> str:
+    """Formatted texts as a table in Markdown."""
+    return tabulate(
+        [[cell.replace("|", "\\|") for cell in row] for row in frame.to_numpy(dtype=str)],
+        headers=[" ".join(filter(None, _levels(column))) for column in frame.columns],
         tablefmt="pipe",
         disable_numparse=True,
-        colalign=["left" if left else "right" for left in _left_columns(table.formatted)],
+        colalign=["left" if left else "right" for left in _left_columns(frame)],
     )
-    parts = [f"**{asked.label}.** {asked.caption}", body, *table.notes]
-    return "\n\n".join(parts) + "\n"
 
 
 def to_latex(asked: Asked, table: Table) -> str:
@@ -110,7 +117,7 @@ def to_latex(asked: Asked, table: Table) -> str:
     ]
     tabular += [r"\bottomrule", r"\end{tabular}"]
     if wide:
-        tabular = [r"\resizebox{\textwidth}{!}{%", *tabular, "}"]
+        tabular = [rf"\resizebox{{{_FITTED}}}{{!}}{{%", *tabular, "}"]
     lines += tabular
     if table.notes:
         notes = r" \\ ".join(_superscript(escape(note)) for note in table.notes)
@@ -143,9 +150,7 @@ def _characters(columns: list[tuple[str, ...]], frame: pd.DataFrame) -> int:
 
 def _left_columns(frame: pd.DataFrame) -> list[bool]:
     """Words are set left, numbers right."""
-    return [
-        not frame.iloc[:, i].astype(str).str.match(r"^[−–\d]").any() for i in range(frame.shape[1])
-    ]
+    return [not frame.iloc[:, i].astype(str).str.match(NUMBER).any() for i in range(frame.shape[1])]
 
 
 def _latex_head(columns: list[tuple[str, ...]]) -> list[str]:
