@@ -233,6 +233,8 @@ RIGHTFUL: dict[str, Callable[[SpatialGaussianMixture, np.ndarray], bool]] = {
     r"did not converge": lambda model, X: not model.converged_,
     r"hold fewer than": lambda model, X: bool(model.empty_components_),
     r"nearly singular": lambda model, X: condition(model) > 1e9 / _NORMS / X.shape[1],
+    # Bags of outlying maps, and maps beyond all measure: tests/core/test_tails.py has their reasons.
+    r"outlying maps": lambda model, X: len(X) > 1,
     r"columns are constant": lambda model, X: bool((np.nanstd(X, axis=0) == 0).any()),
     r"at the edge of": lambda model, X: bool((smallest_eigenvalues(model) < 0.1).any()),
     r"at its (lower|upper) bound": lambda model, X: _extreme(model),

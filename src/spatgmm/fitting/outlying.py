@@ -20,7 +20,7 @@ from spatgmm.fitting.tails import Deviations
 #: weight, one that lies in a single direction (a constant map) counts there as often as it has
 #: pixels, so that the level of a component with fewer maps has no bound.  More of them than this
 #: share are no accidents.
-_GROSS, _MOST_GROSS = 100.0, 0.1
+_GROSS, _MOST_GROSS = 400.0, 0.05
 
 #: Pixels that tell that.
 _PIXELS = 1000
