@@ -27,6 +27,7 @@ from spatgmm.common.locations import grid_coordinates
 from spatgmm.covariance import decay, metric
 from spatgmm.covariance.geometry import scaled_distances
 from spatgmm.covariance.grid import regular_grid
+from spatgmm.fitting import outlying
 
 #: A component with fewer expected maps than this is empty and has to be reported.
 _MIN_MAPS = 1.5
@@ -233,8 +234,7 @@ RIGHTFUL: dict[str, Callable[[SpatialGaussianMixture, np.ndarray], bool]] = {
     r"did not converge": lambda model, X: not model.converged_,
     r"hold fewer than": lambda model, X: bool(model.empty_components_),
     r"nearly singular": lambda model, X: condition(model) > 1e9 / _NORMS / X.shape[1],
-    # Bags of outlying maps, and maps beyond all measure: tests/core/test_tails.py has their reasons.
-    r"outlying maps": lambda model, X: len(X) > 1,
+    r"outlying maps": lambda model, X: _has_outlying(model, X),
     r"columns are constant": lambda model, X: bool((np.nanstd(X, axis=0) == 0).any()),
     r"at the edge of": lambda model, X: bool((smallest_eigenvalues(model) < 0.1).any()),
     r"at its (lower|upper) bound": lambda model, X: _extreme(model),
@@ -259,6 +259,16 @@ def smallest_eigenvalues(model: SpatialGaussianMixture) -> np.ndarray:
     """In units of the nugget."""
     smallest = [np.linalg.eigvalsh(matrix)[0] for matrix in matrices(model)]
     return smallest / np.abs(model.alpha_[:, 2] / model._scale**2)
+
+
+def _has_outlying(model: SpatialGaussianMixture, X: np.ndarray) -> bool:
+    """Whether some maps are beyond all measure, or a component is a bag of them."""
+    whole = np.full((len(X), len(model.observed_locations_)), np.nan)
+    whole[:, model.observed_locations_] = X
+    _, mixture, maps = model._seen(whole)
+    _, responsibilities = mixture.expectation(maps)
+    found = outlying.bags(mixture, responsibilities, mixture.deviations(maps))
+    return bool(outlying.beyond(X).any() or found)
 
 
 def _extreme(model: SpatialGaussianMixture) -> bool:
