@@ -918,9 +918,18 @@ class SpatialGaussianMixture(LikelihoodMixture):
             with seen_by.threads():
                 return View.of(seen_by, replace(model, family=seen_by.family), mixture, maps)
 
+        # Maximum likelihood takes variances about a free mean for 1 - 1/n_g of what they are.
+        counts = np.maximum(self.weights_ * len(X), 2)
+        wider = np.sqrt(counts / (counts - 1)) if model.mean.is_free else np.ones(len(counts))
+
+        def draw(rng: np.random.Generator) -> np.ndarray:
+            maps, labels = self._draw(len(X), rng)
+            means_ = self.means_[labels]
+            return means_ + wider[labels, None] * (maps - means_)
+
         found = diagnose(
             view,
-            lambda rng: self._draw(len(X), rng)[0],
+            draw,
             X,
             self.space_.embedded(self._locations),
             directed=self.space_.is_flat,
