@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
 from itertools import product
+from os import PathLike
+from typing import Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.spatial.distance import pdist, squareform
 from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
@@ -18,6 +21,7 @@ from tqdm import tqdm
 
 from spatgmm.common import checks, constraints
 from spatgmm.common.base import LikelihoodMixture, bic
+from spatgmm.common.checks import Seed
 from spatgmm.common.em import Fit, run_best
 from spatgmm.common.files import DamagedFile, read_arrays, write_arrays
 from spatgmm.covariance import decay as decays
@@ -170,26 +174,26 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
     def __init__(
         self,
-        n_components=2,
+        n_components: int = 2,
         *,
-        coordinates=None,
-        decay="sigmoid",
-        mean="free",
-        metric="isotropic",
-        variance="constant",
-        sharing="none",
-        missing="error",
-        likelihood="auto",
-        n_neighbors=60,
-        solver="scoring",
-        init="multistart",
-        n_init=10,
-        tol=1e-4,
-        max_iter=500,
-        random_state=None,
-        beta_init=None,
-        verbose=False,
-    ):
+        coordinates: ArrayLike | None = None,
+        decay: str = "sigmoid",
+        mean: str = "free",
+        metric: str = "isotropic",
+        variance: str = "constant",
+        sharing: str = "none",
+        missing: str = "error",
+        likelihood: str = "auto",
+        n_neighbors: int = 60,
+        solver: str = "scoring",
+        init: str | ArrayLike = "multistart",
+        n_init: int = 10,
+        tol: float = 1e-4,
+        max_iter: int = 500,
+        random_state: Seed = None,
+        beta_init: float | None = None,
+        verbose: bool = False,
+    ) -> None:
         self.n_components = n_components
         self.coordinates = coordinates
         self.decay = decay
@@ -211,7 +215,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
     # -- fitting ------------------------------------------------------------------------------
 
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Fit the mixture.
 
         Parameters
@@ -237,11 +241,11 @@ class SpatialGaussianMixture(LikelihoodMixture):
             return self._fit(X)
         except Exception:
             # A refused refit leaves the old fit as it was.
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__.clear()
+            self.__dict__.update(before)
             raise
 
-    def _fit(self, X) -> SpatialGaussianMixture:
+    def _fit(self, X: ArrayLike) -> Self:
         X, brought = self._check_maps(X, reset=True)
         checks.check_some_values(X)
         self.coordinates_ = brought.locations(self.coordinates)
@@ -280,7 +284,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
             for mean in means.candidates(self.mean, d):
                 yield decay, metric, mean
 
-    def _fit_best(self, X, given, points) -> None:
+    def _fit_best(
+        self, X: np.ndarray, given: np.ndarray | None, points: list[tuple[Decay, Metric, Mean]]
+    ) -> None:
         """The fit with the lowest BIC."""
         lowest, fitted, caught, parameters = np.inf, {}, [], self.get_params(deep=False)
         likelihood = engine.for_all({self._likelihood(X, *point[:2]) for point in points})
@@ -294,9 +300,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 fitted = {k: v for k, v in vars(self).items() if k not in parameters}
         for warning in caught:
             warnings.warn(warning.message, warning.category, stacklevel=3)
-        vars(self).update(fitted)
+        self.__dict__.update(fitted)
 
-    def _likelihood(self, X, decay: Decay, metric: Metric) -> str:
+    def _likelihood(self, X: np.ndarray, decay: Decay, metric: Metric) -> str:
         """The likelihood of a model of these data."""
         if self.solver == "gls":
             return "exact"
@@ -306,7 +312,14 @@ class SpatialGaussianMixture(LikelihoodMixture):
         return engine.automatic(self._locations, decay, metric, not np.isnan(X).any(), alike)
 
     def _fit_one(
-        self, X, given, likelihood: str, decay: Decay, metric: Metric, mean: Mean, random_state
+        self,
+        X: np.ndarray,
+        given: np.ndarray | None,
+        likelihood: str,
+        decay: Decay,
+        metric: Metric,
+        mean: Mean,
+        random_state: Seed,
     ) -> None:
         """Fit one model, and take over what it estimates."""
         rng = checks.random_generator(random_state)
@@ -325,7 +338,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             fits = self._best_fit(maps, given, mean, rng)
         self._take(fits, maps, keep_order=given is not None)
 
-    def _standardise(self, X, mean: Mean) -> np.ndarray:
+    def _standardise(self, X: np.ndarray, mean: Mean) -> np.ndarray:
         """Data of unit variance about 0: computations run there, no tolerance depends on units."""
         self._centre = mean.centre(X)
         standardised = X - self._centre
@@ -339,7 +352,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
     def _solver(self) -> Solver:
         return SOLVERS[self.solver](self.beta_init)
 
-    def _best_fit(self, maps: Maps, given, mean: Mean, rng) -> list[Fit[Mixture]]:
+    def _best_fit(
+        self, maps: Maps, given: np.ndarray | None, mean: Mean, rng: np.random.Generator
+    ) -> list[Fit[Mixture]]:
         """EM from one start, or from the best of many."""
         family, solver, G = self._engine.family, self._solver(), self.n_components
         self._model = model = Model(
@@ -438,7 +453,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
     # -- using the fit ------------------------------------------------------------------------
 
-    def sample(self, n_samples=1):
+    def sample(self, n_samples: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Draw maps from the fitted mixture.
 
         Returns
@@ -457,7 +472,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             X[rows] = self.means_[g] + self._scale * self.scales_ * maps
         return X, labels
 
-    def impute(self, X):
+    def impute(self, X: ArrayLike) -> np.ndarray:
         """Maps with their missing pixels at the expectation given the observed ones.
 
         ``E[x | observed] = sum_g r_g E[x | observed, component g]`` with responsibilities ``r``.
@@ -480,7 +495,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             )
         return self._everywhere(self._centre + self._scale * filled)
 
-    def log_likelihood(self, X, likelihood=None):
+    def log_likelihood(self, X: ArrayLike, likelihood: str | None = None) -> float:
         """Total log-likelihood of maps, natural logarithm.
 
         Parameters
@@ -496,7 +511,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         return float(logsumexp(self._joint(X, likelihood), axis=1).sum())
 
     @property
-    def covariances_(self):
+    def covariances_(self) -> np.ndarray:
         """``Xi_g = a1*J + a2*D + a3*I``, with scales ``s`` ``diag(s) Xi_g diag(s)``: (G, p, p)."""
         check_is_fitted(self)
         kernel = self._engine.family.kernel
@@ -508,13 +523,13 @@ class SpatialGaussianMixture(LikelihoodMixture):
         return units * across.transpose(0, 2, 1)
 
     @property
-    def distances_(self):
+    def distances_(self) -> np.ndarray:
         """Scaled distances, shape (p, p)."""
         check_is_fitted(self)
         geometry = self._engine.family.geometry
         return squareform(pdist(self.coordinates_)) / geometry.unit
 
-    def save(self, path) -> None:
+    def save(self, path: str | PathLike[str]) -> None:
         """Write the fitted parameters to one ``.npz`` file, without pickles; :func:`load` reads it.
 
         Labels and the trace, which belong to the maps, are left out.
@@ -554,7 +569,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
     # -- what it says about space --------------------------------------------------------------
 
-    def standard_errors(self, X):
+    def standard_errors(self, X: ArrayLike) -> pd.DataFrame:
         """Standard errors and 95 % intervals from the observed information at `X`.
 
         Parameters
@@ -571,7 +586,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         """
         return inference.standard_errors(self._uncertainty(X))
 
-    def geostatistics(self, X=None):
+    def geostatistics(self, X: ArrayLike | None = None) -> pd.DataFrame:
         """Each covariance in the words of geostatistics.
 
         Parameters
@@ -592,7 +607,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             return inference.geostatistics(self._estimates)
         return inference.geostatistics(self._estimates, self._uncertainty(X))
 
-    def correlogram(self, distances=None):
+    def correlogram(self, distances: ArrayLike | None = None) -> pd.DataFrame:
         """Fitted correlation by distance.
 
         Parameters
@@ -609,7 +624,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         check_is_fitted(self)
         return inference.correlogram(self._estimates, distances)
 
-    def _uncertainty(self, X) -> Uncertainty:
+    def _uncertainty(self, X: ArrayLike) -> Uncertainty:
         seen_by, mixture, maps = self._seen(X)
         model = replace(self._model, family=seen_by.family)
         estimates = replace(self._estimates, mixture=mixture, model=model)
@@ -618,14 +633,14 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
     # -- checks -------------------------------------------------------------------------------
 
-    def _joint(self, X, likelihood=None) -> np.ndarray:
+    def _joint(self, X: ArrayLike, likelihood: str | None = None) -> np.ndarray:
         """``log(pi_g) + log N(x_i; mu_g, Xi_g)`` in the units of X, shape (n, G)."""
         seen_by, mixture, maps = self._seen(X, likelihood)
         with seen_by.threads():
             joint = mixture.log_joint(maps)
         return joint - maps.n_observed[:, None] * np.log(self._scale)
 
-    def _seen(self, X, likelihood=None) -> tuple[Engine, Mixture, Maps]:
+    def _seen(self, X: ArrayLike, likelihood: str | None = None) -> tuple[Engine, Mixture, Maps]:
         """Checked data, and the engine that can carry them with the mixture in its terms."""
         check_is_fitted(self)
         X, _ = self._check_maps(X, reset=False)
@@ -662,13 +677,13 @@ class SpatialGaussianMixture(LikelihoodMixture):
         whole[..., self.observed_locations_] = values
         return whole
 
-    def _in_units(self, log_likelihood, maps: Maps) -> float:
+    def _in_units(self, log_likelihood: float, maps: Maps) -> float:
         return log_likelihood - maps.n_observed.sum() * np.log(self._scale)
 
-    def _check_maps(self, X, reset: bool) -> tuple[np.ndarray, Stack]:
+    def _check_maps(self, X: ArrayLike, reset: bool) -> tuple[np.ndarray, Stack]:
         """Finite maps (n, p), and what their own form says of their places."""
         brought = memory.take(X)
-        X = validate_data(
+        checked: np.ndarray = validate_data(
             self,
             brought.values,
             reset=reset,
@@ -676,16 +691,16 @@ class SpatialGaussianMixture(LikelihoodMixture):
             ensure_all_finite=False,
             ensure_min_samples=1,
         )
-        checks.check_finite(X, missing_allowed=self.missing == "em")
-        check_size(X)
+        checks.check_finite(checked, missing_allowed=self.missing == "em")
+        check_size(checked)
         if reset:
-            fill.warn_of_fill_values(X, stacklevel=4)
+            fill.warn_of_fill_values(checked, stacklevel=4)
         else:
             brought.check_against(self.coordinates_)
-        return X, replace(brought, values=X)
+        return checked, replace(brought, values=checked)
 
 
-def load(path) -> SpatialGaussianMixture:
+def load(path: str | PathLike[str]) -> SpatialGaussianMixture:
     """A fitted model from the file that :meth:`SpatialGaussianMixture.save` wrote.
 
     Raises

@@ -6,6 +6,7 @@ import warnings
 from abc import abstractmethod
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
@@ -20,36 +21,36 @@ class LikelihoodMixture(ClusterMixin, DensityMixin, BaseEstimator):
     """Prediction and information criteria from ``log(pi_g) + log f_g(x)`` alone."""
 
     @abstractmethod
-    def _joint(self, X) -> np.ndarray:
+    def _joint(self, X: ArrayLike) -> np.ndarray:
         """``log(pi_g) + log f_g(x_i)`` (n, G) of checked data, in their units."""
 
-    def score_samples(self, X) -> np.ndarray:
+    def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Log-density of each row, shape (n,)."""
         return logsumexp(self._joint(X), axis=1)
 
-    def score(self, X, y=None) -> float:
+    def score(self, X: ArrayLike, y: object = None) -> float:
         """Mean log-density per row."""
         return float(self.score_samples(X).mean())
 
-    def predict_proba(self, X) -> np.ndarray:
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Posterior probabilities, shape (n, G)."""
         joint = self._joint(X)
         return np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
 
-    def predict(self, X) -> np.ndarray:
+    def predict(self, X: ArrayLike) -> np.ndarray:
         """The most probable component of each row, shape (n,)."""
         return self._joint(X).argmax(axis=1)
 
-    def bic(self, X) -> float:
+    def bic(self, X: ArrayLike) -> float:
         """Bayesian information criterion, smaller is better."""
         log_density = self.score_samples(X)
         return bic(float(log_density.sum()), self.n_parameters_, len(log_density))
 
-    def aic(self, X) -> float:
+    def aic(self, X: ArrayLike) -> float:
         """Akaike's information criterion, smaller is better."""
         return float(-2 * self.score_samples(X).sum() + 2 * self.n_parameters_)
 
-    def icl(self, X) -> float:
+    def icl(self, X: ArrayLike) -> float:
         """BIC minus twice the log posterior of each row's own component: smaller is better.
 
         Biernacki, Celeux and Govaert, IEEE TPAMI 22 (2000).

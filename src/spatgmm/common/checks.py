@@ -8,6 +8,9 @@ import numpy as np
 
 from spatgmm.common.constraints import SEED, check_value
 
+#: What scikit-learn's users pass as ``random_state``.
+Seed = int | np.random.Generator | np.random.RandomState | None
+
 #: The square of a smaller number is 0.
 _SMALLEST_RANGE = 1e-150
 
@@ -56,7 +59,7 @@ def warn_constant_columns(X: np.ndarray) -> None:
         )
 
 
-def random_generator(random_state) -> np.random.Generator:
+def random_generator(random_state: Seed) -> np.random.Generator:
     """A Generator from what scikit-learn users pass as ``random_state``."""
     check_value("random_state", random_state, SEED)
     if isinstance(random_state, np.random.RandomState):
