@@ -21,7 +21,7 @@ help:
 	@echo "make reproduce   the paper's study: results/paper/"
 	@echo "make smoke       every rule on a small configuration: results/smoke/"
 	@echo "make test        all tests (test-cluster: on a Slurm of one node, started for it)"
-	@echo "make lint        formatting and lint of Python and Snakemake files"
+	@echo "make lint        formatting, lint and types of Python and Snakemake files"
 	@echo "make bench       speed and memory against their targets: results/bench/"
 	@echo "                 (bench-large: images; bench-scale: studies)"
 	@echo "make fuzz        2,000 random data sets (SEED=0 COUNT=2000): no fit may break"
@@ -45,6 +45,7 @@ lint: setup
 	ruff check .
 	ruff format --check .
 	lint-imports --no-cache --no-logo
+	mypy
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 

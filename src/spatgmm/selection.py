@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import product
 from numbers import Integral
+from typing import Any
 
 import pandas as pd
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from spatgmm.covariance import decay as decays
@@ -17,7 +19,13 @@ from spatgmm.mixture import AUTO, SpatialGaussianMixture
 _ARRAYS = ("coordinates", "init")
 
 
-def select(X, n_components=(1, 2, 3, 4, 5), decay="sigmoid", verbose=False, **options):
+def select(
+    X: ArrayLike,
+    n_components: int | Iterable[int] = (1, 2, 3, 4, 5),
+    decay: str | Iterable[str] = "sigmoid",
+    verbose: bool = False,
+    **options: Any,
+) -> pd.DataFrame:
     """Fit every combination of the choices given, and compare them.
 
     Parameters
@@ -81,7 +89,7 @@ def select(X, n_components=(1, 2, 3, 4, 5), decay="sigmoid", verbose=False, **op
     return table
 
 
-def _row(point: Mapping, model: SpatialGaussianMixture, X) -> dict:
+def _row(point: Mapping, model: SpatialGaussianMixture, X: ArrayLike) -> dict[str, Any]:
     return dict(point) | {
         "likelihood": model.likelihood_,
         "log_likelihood": model.log_likelihood_,
@@ -95,5 +103,5 @@ def _row(point: Mapping, model: SpatialGaussianMixture, X) -> dict:
     }
 
 
-def _alternatives(value) -> list:
+def _alternatives(value: Any) -> list:
     return [value] if isinstance(value, str | Integral) else list(value)

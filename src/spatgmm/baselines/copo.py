@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.linalg import eigh
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.cluster import KMeans
@@ -10,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from spatgmm.baselines import options
 from spatgmm.common import checks, constraints
+from spatgmm.common.checks import Seed
 from spatgmm.common.threads import one_blas_thread
 
 #: A cluster's covariance gets this share of the embedding's variance on its diagonal: a cluster of
@@ -53,13 +57,20 @@ class COPO(ClusterMixin, BaseEstimator):
     Nonspherical Mixtures", arXiv 2502.02580.
     """
 
-    def __init__(self, n_components, *, rank=None, n_iter=10, random_state=None):
+    def __init__(
+        self,
+        n_components: int,
+        *,
+        rank: int | None = None,
+        n_iter: int = 10,
+        random_state: Seed = None,
+    ) -> None:
         self.n_components = n_components
         self.rank = rank
         self.n_iter = n_iter
         self.random_state = random_state
 
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Cluster the rows of `X`.
 
         Parameters
@@ -78,19 +89,19 @@ class COPO(ClusterMixin, BaseEstimator):
             ones, too) than clusters need, or `rank` is larger than X allows.
         """
         constraints.check(constraints.Keys(options.COPO), self.get_params(deep=False))
-        X = validate_data(self, X, dtype=np.float64, ensure_all_finite=False)
-        checks.check_finite(X)
-        n, p = X.shape
+        rows: np.ndarray = validate_data(self, X, dtype=np.float64, ensure_all_finite=False)
+        checks.check_finite(rows)
+        n, p = rows.shape
         if n <= self.n_components:
             raise ValueError(
                 f"X has {n} rows (n_samples = {n}); n_components={self.n_components} needs more"
             )
         rank = min(self.n_components, n, p) if self.rank is None else self.rank
         if rank > min(n, p):
-            raise ValueError(f"rank={rank} is too large for X of shape {X.shape}")
+            raise ValueError(f"rank={rank} is too large for X of shape {rows.shape}")
         rng = checks.random_generator(self.random_state)
         with one_blas_thread():
-            self._embed(X, rank)
+            self._embed(rows, rank)
             kmeans = KMeans(self.n_components, n_init=10, random_state=int(rng.integers(2**31)))
             self.labels_ = kmeans.fit_predict(self.embedding_).astype(np.intp)
             if len(np.unique(self.labels_)) < self.n_components:
@@ -139,13 +150,15 @@ class COPO(ClusterMixin, BaseEstimator):
         solved = np.linalg.solve(self.covariances_, offsets.transpose(0, 2, 1))
         return np.einsum("knr,krn->nk", offsets, solved)
 
-    def predict(self, X) -> np.ndarray:
+    def predict(self, X: ArrayLike) -> np.ndarray:
         """Clusters of further rows, shape (n,).
 
         They are embedded by their products with the rows of `fit`. For the rows of `fit`
         themselves use ``labels_``: there a row's product with itself is left out.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite=False)
-        checks.check_finite(X)
-        return self._distances(X @ self._projection).argmin(axis=1)
+        rows: np.ndarray = validate_data(
+            self, X, reset=False, dtype=np.float64, ensure_all_finite=False
+        )
+        checks.check_finite(rows)
+        return self._distances(rows @ self._projection).argmin(axis=1)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 from numbers import Integral
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.linalg import eigh
 from sklearn.utils.validation import check_is_fitted
 
@@ -15,6 +16,7 @@ from spatgmm.baselines import options
 from spatgmm.baselines.base import LEAST_WEIGHT, LONGEST_SETTLING, Baseline, Units
 from spatgmm.baselines.starts import starting_responsibilities
 from spatgmm.common import checks, em
+from spatgmm.common.checks import Seed
 from spatgmm.common.threads import one_blas_thread
 
 #: A row or column covariance whose eigenvalues differ by more is held back: it would turn a few
@@ -81,15 +83,15 @@ class MatrixNormalMixture(Baseline):
 
     def __init__(
         self,
-        n_components,
+        n_components: int,
         *,
-        shape=None,
-        init=None,
-        n_init=10,
-        tol=1e-6,
-        max_iter=1000,
-        random_state=None,
-    ):
+        shape: tuple[int, ...] | None = None,
+        init: str | ArrayLike | None = None,
+        n_init: int = 10,
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        random_state: Seed = None,
+    ) -> None:
         self.n_components = n_components
         self.shape = shape
         self.init = init
@@ -98,7 +100,7 @@ class MatrixNormalMixture(Baseline):
         self.max_iter = max_iter
         self.random_state = random_state
 
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Fit the mixture.
 
         Parameters
@@ -118,18 +120,20 @@ class MatrixNormalMixture(Baseline):
         """
         self._check_settings()
         shape = self._rows_and_columns(np.shape(X))
-        X = self._check_rows(X, reset=True)
+        rows = self._check_rows(X, reset=True)
         self.shape_ = shape
         rng = checks.random_generator(self.random_state)
         with one_blas_thread():
-            starts = starting_responsibilities(X, self.n_components, self.init, self.n_init, rng)
-            self._units = Units.of(X)
-            problem = _FlipFlop(self._units.apply(X), shape)
+            starts = starting_responsibilities(rows, self.n_components, self.init, self.n_init, rng)
+            self._units = Units.of(rows)
+            problem = _FlipFlop(self._units.apply(rows), shape)
             best = self._best(problem, [problem.start(given) for given in starts])
-            self._take_parameters(X, problem, best)
+            self._take_parameters(rows, problem, best)
         return self
 
-    def _take_parameters(self, X, problem, best):
+    def _take_parameters(
+        self, X: np.ndarray, problem: _FlipFlop, best: em.Fit[_Parameters]
+    ) -> None:
         self._parameters = best.parameters
         log_weights, means, rows, columns = best.parameters
         shift, scale = self._units
@@ -149,13 +153,14 @@ class MatrixNormalMixture(Baseline):
         pairs = zip(self.row_covariances_, self.column_covariances_, strict=True)
         return np.array([np.kron(rows, columns) for rows, columns in pairs])
 
-    def _log_joint(self, X):
+    def _log_joint(self, X: np.ndarray) -> np.ndarray:
         problem = _FlipFlop(self._units.apply(X), self.shape_)
         return problem.log_joint(self._parameters) - self._units.log_jacobian()
 
-    def _check_rows(self, X, reset):
+    def _check_rows(self, X: ArrayLike, reset: bool) -> np.ndarray:
         if np.ndim(X) > 2:
-            X = np.asarray(X).reshape(len(X), -1)
+            X = np.asarray(X)
+            X = X.reshape(len(X), -1)
         return super()._check_rows(X, reset)
 
     def _rows_and_columns(self, data_shape: tuple[int, ...]) -> tuple[int, int]:
@@ -163,7 +168,7 @@ class MatrixNormalMixture(Baseline):
         if shape is None:
             shape = data_shape[1:]
         wrong = not isinstance(shape, (tuple, list)) or len(shape) < 2
-        if wrong or not all(isinstance(side, Integral) and side >= 1 for side in shape):
+        if wrong or not all(isinstance(side, Integral) and int(side) >= 1 for side in shape):
             raise ValueError(
                 "shape must hold the numbers of rows and columns (and slices) of one observation, "
                 f"such as (8, 8), or X must be multi-way; got shape={self.shape!r} and X of shape "
@@ -284,7 +289,9 @@ class _FlipFlop(em.Problem[_Parameters]):
         rows, columns = (np.array(factors) for factors in zip(*updated, strict=True))
         return _Parameters(np.log(total / total.sum()), means, rows, columns)
 
-    def _covariances(self, g: int, old: _Parameters, mean, share, expected: _Whitened):
+    def _covariances(
+        self, g: int, old: _Parameters, mean: np.ndarray, share: np.ndarray, expected: _Whitened
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Cholesky factors of ``U`` given the old ``V``, and of ``V`` given that ``U``."""
         n, r, c = self.n, self.r, self.c
         root = np.sqrt(share)[:, None]
@@ -297,14 +304,14 @@ class _FlipFlop(em.Problem[_Parameters]):
         half = (np.linalg.inv(rows) @ centred).reshape(r * n, c)
         return rows, _cholesky(half.T @ half / r, old.columns[g])
 
-    def flat(self, parameters):
+    def flat(self, parameters: _Parameters) -> np.ndarray:
         """Cholesky factors by their triangles, with logarithms on the diagonal: whatever becomes
         of them is a covariance again."""
         triangles = zip(self._triangles, parameters[2:], strict=True)
         flat = [triangle.flat(factor) for triangle, factor in triangles]
         return np.concatenate([parameters.log_weights, parameters.means.ravel(), *flat])
 
-    def from_flat(self, flat, like):
+    def from_flat(self, flat: np.ndarray, like: _Parameters) -> _Parameters:
         G, size = len(like.means), like.means.size
         log_weights, means, rest = flat[:G], flat[G : G + size], flat[G + size :]
         of_rows = G * len(self._triangles[0].places)
@@ -315,7 +322,7 @@ class _FlipFlop(em.Problem[_Parameters]):
             self._triangles[1].factor(rest[of_rows:].reshape(G, -1)),
         )
 
-    def metric(self, parameters):
+    def metric(self, parameters: _Parameters) -> np.ndarray:
         """Rough roots of the parameters' complete-data information per observation."""
         root_weight = np.exp(0.5 * parameters.log_weights)[:, None]
         scales = [1 / np.diagonal(factor, axis1=1, axis2=2) for factor in parameters[2:]]

@@ -100,7 +100,8 @@ def relabel_parameters(parameters: pd.DataFrame, matched: np.ndarray) -> pd.Data
 
 def distinct(candidates: list) -> list:
     """The best of those with the same clustering, the best first; they have a rank and labels."""
-    kept, labels_kept = [], []
+    kept: list = []
+    labels_kept: list[np.ndarray] = []
     for candidate in sorted(candidates, key=lambda candidate: candidate.rank):
         labels = candidate.labels
         if all(ari(labels, others) < SAME_CLUSTERING for others in labels_kept):

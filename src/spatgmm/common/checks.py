@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from spatgmm.common.constraints import SEED, check_value
 
@@ -67,7 +68,7 @@ def random_generator(random_state: Seed) -> np.random.Generator:
     return np.random.default_rng(random_state)  # of a Generator, itself
 
 
-def responsibilities_from(init, n: int, n_components: int) -> np.ndarray:
+def responsibilities_from(init: ArrayLike, n: int, n_components: int) -> np.ndarray:
     """Responsibilities (n, G) from labels (n,) or responsibilities (n, G).
 
     Raises

@@ -248,7 +248,8 @@ class Either(Rule):
         return [found for rule in self.rules for found in rule.below(key)]
 
     def filled(self, value: Any) -> Any:
-        return self._rule_for(value).filled(value)
+        rule = self._rule_for(value)
+        return value if rule is None else rule.filled(value)
 
     def _rule_for(self, value: Any) -> Rule | None:
         of_kind = [rule for rule in self.rules if rule.is_kind(value)]
@@ -331,7 +332,7 @@ class Keys(Rule):
                 yield Problem((key,), "is missing")
 
     def below(self, key: str | int) -> list[Rule]:
-        return [self.keys[key].rule] if key in self.keys else []
+        return [self.keys[key].rule] if isinstance(key, str) and key in self.keys else []
 
     def filled(self, value: Any) -> Any:
         defaults = {

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 #: Squares of spans beyond these are no longer finite, or 0.
 _LARGEST, _SMALLEST = 1e150, 1e-150
@@ -25,7 +28,7 @@ def grid_coordinates(shape: tuple[int, ...]) -> np.ndarray:
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(shape))
 
 
-def check_coordinates(coordinates, n_locations: int) -> np.ndarray:
+def check_coordinates(coordinates: ArrayLike, n_locations: int) -> np.ndarray:
     """Coordinates as a float array of shape ``(p, d)``, or a clear refusal.
 
     Parameters
@@ -75,7 +78,7 @@ def check_coordinates(coordinates, n_locations: int) -> np.ndarray:
     return values
 
 
-def is_grid_shape(coordinates) -> bool:
+def is_grid_shape(coordinates: object) -> TypeGuard[tuple[int, ...]]:
     """Whether these coordinates are meant as the shape of a grid: a tuple of integers."""
     return isinstance(coordinates, tuple) and all(
         isinstance(m, (int, np.integer)) for m in coordinates

@@ -107,7 +107,7 @@ def distance_unit(name: str) -> str:
 
 def summary(name: str) -> str:
     """One line that says what the data set is."""
-    return inspect.getdoc(_module(name)).splitlines()[0]
+    return (inspect.getdoc(_module(name)) or "").partition("\n")[0]
 
 
 def _module(name: str) -> ModuleType:
