@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from unittest import mock
 
 from spatgmm import cli, datasets, methods
@@ -20,6 +21,8 @@ from spatgmm.common.constraints import (
 )
 from spatgmm.fitting.options import OPTIONS
 from spatgmm.study import config, outputs
+
+ROOT = Path(__file__).parents[2]
 
 #: Columns of help, which argparse asks the terminal for.
 _WIDTH = "100"
@@ -52,7 +55,10 @@ def options() -> str:
         parts.append(_parameters(method.declared))
     parts.append("## Data sets\n")
     for name in datasets.names():
-        parts += [f"### `{name}`\n\n{datasets.summary(name)}\n", _parameters(datasets.declared(name))]
+        parts += [
+            f"### `{name}`\n\n{datasets.summary(name)}\n",
+            _parameters(datasets.declared(name)),
+        ]
     return "\n".join(parts)
 
 
@@ -83,27 +89,25 @@ def catalogue() -> str:
         "needs. [Configurations](configurations.md#outputs) says how to ask for one by name and "
         "study.\n"
     ]
+    commands = _commands()
     for output in outputs.CATALOGUE:
         parts.append(
             f"## {output.kind.capitalize()} `{output.name}`: {output.title}\n\n{output.caption}\n"
         )
-        parts += [
-            f"```sh\nsnakemake {asked.name} --cores 2 --configfile config/{name}.yaml\n```\n"
-            for name, asked in _asked()
-            if asked.output is output
-        ]
+        if (output.kind, output.name) in commands:
+            parts.append(f"```sh\n{commands[output.kind, output.name]}\n```\n")
     return "\n".join(parts)
 
 
-def _asked() -> Iterator[tuple[str, outputs.Asked]]:
-    """Outputs of the configurations that come with the project; the first that asks for each."""
-    seen = set()
+def _commands() -> dict[tuple[str, str], str]:
+    """What makes an output, by kind and name, where a configuration of the project asks for it."""
+    commands: dict[tuple[str, str], str] = {}
     for name in ("paper", "sweep"):
-        raw, _ = config.checked(config.read(f"config/{name}.yaml"))
-        for asked in outputs.asked(raw):
-            if asked.output not in seen:
-                seen.add(asked.output)
-                yield name, asked
+        settings, _ = config.checked(config.read(ROOT / f"config/{name}.yaml"))
+        for asked in outputs.asked(settings):
+            command = f"snakemake {asked.name} --cores 2 --configfile config/{name}.yaml"
+            commands.setdefault((asked.output.kind, asked.output.name), command)
+    return commands
 
 
 def _mappings() -> Iterator[tuple[str, Keys]]:

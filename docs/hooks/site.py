@@ -15,6 +15,7 @@ from typing import Any
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from mkdocs.utils import get_relative_url
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))  # MkDocs loads a hook by its path alone
@@ -33,6 +34,9 @@ INCLUDED = {
 
 #: Other files of the project that have a place on the site.
 PAGES = {"README.md": "index.md", "workflow/report/comparison.png": "comparison.png"}
+
+#: Addresses that pages of this build link to.
+outside: set[str] = set()
 
 #: Asks for a section of the README.
 _SECTION = re.compile(r"^<!-- README: (.+) -->$", re.MULTILINE)
@@ -53,6 +57,34 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, **kwargs: Any) -> str:
     """Put sections of the README where a page asks for them, so that each stands once."""
     return _SECTION.sub(lambda match: section(page.file.src_uri, match[1]), markdown)
+
+
+def on_page_content(html: str, page: Page, files: Files, **kwargs: Any) -> str:
+    """Remember what lies outside of the site; in notebooks, turn links to pages into addresses.
+
+    MkDocs does so in Markdown only.
+
+    Raises
+    ------
+    ValueError
+        For a link to a page that is not there.
+    """
+    outside.update(re.findall(r'href="(https?://[^"#]+)', html))
+
+    def turn(match: re.Match[str]) -> str:
+        source = normpath(join(dirname(page.file.src_uri), match[1]))
+        target = files.get_file_from_path(source)
+        if target is None:
+            raise ValueError(f"{page.file.src_uri}: links to {match[1]}, which is no page")
+        return f'href="{get_relative_url(target.url, page.url)}'
+
+    notebook = page.file.src_uri.endswith(".py")
+    return re.sub(r'href="([^":#]+\.(?:md|py))(?=["#])', turn, html) if notebook else html
+
+
+def on_post_build(**kwargs: Any) -> None:
+    """List what no build can check."""
+    print("links that lead elsewhere, not checked:", *sorted(outside), sep="\n  ")
 
 
 def section(page: str, heading: str) -> str:
