@@ -9,7 +9,7 @@ min_version("9.0")
 # A file given with --configfile replaces the default one; Snakemake alone would merge the two.
 if "studies" not in config:
 
-    configfile: f"{workflow.basedir}/config/paper.yaml"
+    configfile: workflow.source_path("config/paper.yaml")
 
 
 include: "workflow/rules/common.smk"
@@ -25,22 +25,21 @@ rule all:
         SUMMARY,
 
 
+include: "workflow/rules/configuration.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/fit.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/outputs.smk"
 
 
-# The record of what is run, which the jobs read, is no rule's output: what reruns a job is its own
-# part of the configuration, among its params.
+# Of a workflow that uses this one as a module, Snakemake runs the handlers of that workflow alone:
+# what is here may be missed, and no job needs it.
 onstart:
     LOCK = hold_run()
     check_user_files(workflow.dag)
     progress.follow(
         logger, progress.Progress(DESIGN, RESULTS, batches_to_do(workflow.dag))
     )
-    with atomic_path(CONFIG_FILE) as path:
-        path.write_text(study.config.dump(CONFIG))
 
 
 onsuccess:

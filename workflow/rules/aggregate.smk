@@ -8,6 +8,7 @@ localrules:
 rule aggregate:
     input:
         BATCHES,
+        ancient(CONFIG_FILE),
     output:
         FITS,
     log:

@@ -2,21 +2,26 @@
 
 import json
 import os
-import shlex
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-SOURCES = os.path.join(workflow.basedir, "src")
-sys.path.insert(0, SOURCES)
+# Jobs run the package that lies beside the workflow, in whatever environment they have; where the
+# workflow alone was fetched, as a module from a host, the environment must hold the package.
+ROOT = Path(str(workflow.current_basedir)).parents[1]
+if (ROOT / "src").is_dir():
+    sys.path.insert(0, str(ROOT / "src"))
+    paths = [str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
 
 from spatgmm import study
-from spatgmm.common.files import atomic_path
 from spatgmm.study import again, cases, design, locks, outputs, progress, provenance
 
-# Jobs run the package as it is here, in whatever environment they have.
-shell.prefix(f"set -euo pipefail; export PYTHONPATH={shlex.quote(SOURCES)}; ")
+if workflow.modifier.path_modifier.prefix:
+    raise WorkflowError(
+        "results are in results/<name>: leave out `prefix` where this workflow is used as a module"
+    )
 
 try:
     CONFIG, DESIGN = study.prepare(

@@ -8,6 +8,7 @@ localrules:
 rule data:
     input:
         user_files,
+        ancient(CONFIG_FILE),
     output:
         f"{RESULTS}/data/{{case}}.npz",
     log:
@@ -30,6 +31,7 @@ rule data:
 rule design:
     input:
         DATA,
+        ancient(CONFIG_FILE),
     output:
         DESIGN_TABLE,
     log:

@@ -6,6 +6,7 @@
 rule fit:
     input:
         real_data,
+        ancient(CONFIG_FILE),
     output:
         # Not deleted before a rerun, which takes over the rows that are still valid.
         update(f"{RESULTS}/fits/{{case}}/{{method}}/{{first}}-{{last}}.parquet"),

@@ -16,6 +16,7 @@ for asked in TABLES:
             FITS,
             DESIGN_TABLE,
             DATA,
+            ancient(CONFIG_FILE),
         output:
             report(
                 f"{RESULTS}/tables/{asked.name}.csv",
@@ -49,6 +50,7 @@ for asked in FIGURES:
             FITS,
             DESIGN_TABLE,
             DATA,
+            ancient(CONFIG_FILE),
         output:
             report(
                 f"{RESULTS}/figures/{asked.name}.png",
@@ -77,6 +79,7 @@ rule summary:
         OUTPUTS,
         FITS,
         DESIGN_TABLE,
+        ancient(CONFIG_FILE),
     output:
         SUMMARY,
     log:
@@ -96,6 +99,7 @@ rule report:
     input:
         OUTPUTS,
         SUMMARY,
+        ancient(CONFIG_FILE),
     output:
         f"{RESULTS}/report.html",
     log:
@@ -104,7 +108,7 @@ rule report:
         "../../envs/report.yaml"
     params:
         config=CONFIG_FILE,
-        snakefile=f"{workflow.basedir}/Snakefile",
+        snakefile=str(ROOT / "Snakefile"),
     shell:
         "snakemake --snakefile {params.snakefile} --configfile {params.config} --nolock"
         " --report {output} all 2> {log}"
