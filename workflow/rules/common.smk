@@ -13,7 +13,7 @@ ROOT = Path(str(workflow.current_basedir)).parents[1]
 if (ROOT / "src").is_dir():
     sys.path.insert(0, str(ROOT / "src"))
     paths = [str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
-    os.environ["PYTHONPATH"] = os.pathsep.join(paths)
+    os.environ.update(PYTHONPATH=os.pathsep.join(paths))
 
 from spatgmm import study
 from spatgmm.study import again, cases, design, locks, outputs, progress, provenance

@@ -7,6 +7,8 @@ rule configuration:
         workflow.source_path("../templates/config.yaml.jinja"),
     output:
         CONFIG_FILE,
+    log:
+        f"{RESULTS}/logs/configuration.log",
     params:
         text=study.config.dump(CONFIG),
     template_engine:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -196,6 +197,21 @@ class Text(Rule):
 
     def __str__(self) -> str:
         return self.noun
+
+
+@dataclass(frozen=True)
+class ExistingFile(Text):
+    """The path of a file that is there when it is checked."""
+
+    noun: str = "the path of a file"
+
+    def fits(self, value: Any) -> bool:
+        return self.is_kind(value) and os.path.isfile(value)
+
+    def refusal(self, value: Any) -> Problem:
+        if self.is_kind(value):
+            return Problem((), f"{value}: there is no such file")
+        return super().refusal(value)
 
 
 class Choice(Rule):
