@@ -167,6 +167,20 @@ class SpatialGaussianMixture(LikelihoodMixture):
     empty_components_ : list of int
         Components that ended with fewer than 1.5 expected maps.
 
+    Examples
+    --------
+    Twenty rough maps and forty smooth ones, all with mean 0 and variance 1:
+
+    >>> import numpy as np
+    >>> from spatgmm import SpatialGaussianMixture
+    >>> X = np.random.default_rng(0).normal(size=(60, 8, 8))
+    >>> X[20:] = (X[20:] + np.roll(X[20:], 1, axis=1) + np.roll(X[20:], 1, axis=2)) / 3**0.5
+    >>> model = SpatialGaussianMixture(2, decay="matern32", mean="constant", random_state=0)
+    >>> model.fit(X).weights_.round(2)
+    array([0.68, 0.32])
+    >>> np.bincount(model.labels_[:20], minlength=2), np.bincount(model.labels_[20:], minlength=2)
+    (array([ 2, 18]), array([39,  1]))
+
     References
     ----------
     Lu et al., "Spatial Covariance Constraints for Gaussian Mixture Models", arXiv 2601.07979.
@@ -234,6 +248,15 @@ class SpatialGaussianMixture(LikelihoodMixture):
             For a bad argument or bad data; the message names the argument and the place.
         spatgmm.fitting.em.EmptyComponentError
             If ``solver="gls"`` loses a component.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> model = SpatialGaussianMixture(1, mean="constant").fit(X)
+        >>> model.converged_, model.alpha_.shape
+        (True, (1, 3))
         """
         options.check(self.get_params(deep=False))
         before = dict(vars(self))
@@ -460,6 +483,16 @@ class SpatialGaussianMixture(LikelihoodMixture):
         -------
         X : ndarray of shape (n_samples, p)
         labels : ndarray of shape (n_samples,)
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> model = SpatialGaussianMixture(1, mean="constant").fit(X)
+        >>> maps, labels = model.sample(3)
+        >>> maps.shape, labels
+        ((3, 16), array([0, 0, 0]))
         """
         check_is_fitted(self)
         constraints.check_value("n_samples", n_samples, constraints.Integer(1))
@@ -485,6 +518,17 @@ class SpatialGaussianMixture(LikelihoodMixture):
         Returns
         -------
         ndarray of shape (n, p)
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> X[3, 1, 1] = np.nan
+        >>> model = SpatialGaussianMixture(1, mean="constant", missing="em").fit(X)
+        >>> filled = model.impute(X)
+        >>> filled.shape, bool(np.isnan(filled).any())
+        ((40, 16), False)
         """
         seen_by, mixture, maps = self._seen(X)
         with seen_by.threads():
@@ -507,12 +551,33 @@ class SpatialGaussianMixture(LikelihoodMixture):
         Returns
         -------
         float
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> model = SpatialGaussianMixture(1, mean="constant").fit(X)
+        >>> model.likelihood_, bool(np.isclose(model.log_likelihood(X), model.log_likelihood_))
+        ('exact', True)
+        >>> round(model.log_likelihood(X, likelihood="vecchia") - model.log_likelihood(X), 6)
+        0.0
         """
         return float(logsumexp(self._joint(X, likelihood), axis=1).sum())
 
     @property
     def covariances_(self) -> np.ndarray:
-        """``Xi_g = a1*J + a2*D + a3*I``, with scales ``s`` ``diag(s) Xi_g diag(s)``: (G, p, p)."""
+        """``Xi_g = a1*J + a2*D + a3*I``, with scales ``s`` ``diag(s) Xi_g diag(s)``: (G, p, p).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> model = SpatialGaussianMixture(1, mean="constant").fit(X)
+        >>> model.covariances_.shape
+        (1, 16, 16)
+        """
         check_is_fitted(self)
         kernel = self._engine.family.kernel
         geometry = Geometry(self._locations, False, by_offset=kernel.metric.by_offset)
@@ -524,7 +589,17 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
     @property
     def distances_(self) -> np.ndarray:
-        """Scaled distances, shape (p, p)."""
+        """Scaled distances, shape (p, p).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> model = SpatialGaussianMixture(1, mean="constant").fit(X)
+        >>> model.distances_.shape, float(model.distances_.max())
+        ((16, 16), 2.0)
+        """
         check_is_fitted(self)
         geometry = self._engine.family.geometry
         return squareform(pdist(self.coordinates_)) / geometry.unit
@@ -533,6 +608,18 @@ class SpatialGaussianMixture(LikelihoodMixture):
         """Write the fitted parameters to one ``.npz`` file, without pickles; :func:`load` reads it.
 
         Labels and the trace, which belong to the maps, are left out.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> import os, tempfile, spatgmm
+        >>> model = SpatialGaussianMixture(1, mean="constant").fit(X)
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.npz")
+        >>> model.save(path)
+        >>> bool((spatgmm.load(path).predict(X) == model.labels_).all())
+        True
         """
         check_is_fitted(self)
         plain = {
@@ -583,6 +670,20 @@ class SpatialGaussianMixture(LikelihoodMixture):
             Columns component, parameter (weight, alpha1, alpha2, alpha3, beta), estimate,
             std_error, lower, upper, note.  A parameter at a bound has no standard error; the
             note says why.  See :mod:`spatgmm.fitting.inference`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> model = SpatialGaussianMixture(1, mean="constant").fit(X)
+        >>> model.standard_errors(X)[["parameter", "estimate", "std_error"]].round(2)
+          parameter  estimate  std_error
+        0    weight      1.00       0.00
+        1    alpha1      0.05       0.03
+        2    alpha2     -0.11       0.07
+        3    alpha3      0.95       0.06
+        4      beta      1.39       2.32
         """
         return inference.standard_errors(self._uncertainty(X))
 
@@ -601,6 +702,16 @@ class SpatialGaussianMixture(LikelihoodMixture):
             Quantities: baseline (covariance at the largest distance), partial_sill, nugget, sill
             (partial sill and nugget) in squared units of ``X``; effective_range, the distance at
             which 95 % of the partial sill is lost, in the units of the coordinates.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> X[20:] = X[20:].cumsum(axis=1)
+        >>> model = SpatialGaussianMixture(2, mean="constant", random_state=0).fit(X)
+        >>> model.geostatistics()["quantity"].unique().tolist()
+        ['baseline', 'partial_sill', 'nugget', 'sill', 'effective_range']
         """
         check_is_fitted(self)
         if X is None:
@@ -620,6 +731,17 @@ class SpatialGaussianMixture(LikelihoodMixture):
         pandas.DataFrame
             Columns component, distance, scaled_distance, correlation.  At distance 0 it is 1;
             the nugget makes it jump right after.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> model = SpatialGaussianMixture(1, mean="constant").fit(X)
+        >>> model.correlogram([0.0, 1.0, 2.0]).columns.tolist()
+        ['component', 'distance', 'scaled_distance', 'correlation']
+        >>> model.correlogram([0.0])["correlation"].tolist()
+        [1.0]
         """
         check_is_fitted(self)
         return inference.correlogram(self._estimates, distances)
@@ -707,6 +829,17 @@ def load(path: str | PathLike[str]) -> SpatialGaussianMixture:
     ------
     spatgmm.common.files.DamagedFile
         If the file is damaged, or none of these; a ValueError.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> import spatgmm
+    >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.npz")
+    >>> spatgmm.SpatialGaussianMixture(1, mean="constant").fit(X).save(path)
+    >>> spatgmm.load(path).predict(X[:3])
+    array([0, 0, 0])
     """
     settings, arrays = read_arrays(path)
     if settings.get("format") != _FORMAT:

@@ -55,6 +55,20 @@ def select(
     ValueError
         If a choice has no alternatives, or the estimator refuses data or parameters.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spatgmm import select
+    >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+    >>> X[20:] = X[20:].cumsum(axis=1)
+    >>> table = select(X, [1, 2], mean=["constant", "zero"], random_state=0)
+    >>> table[["n_components", "mean", "n_parameters"]]
+       n_components      mean  n_parameters
+    0             2      zero             9
+    1             2  constant            11
+    2             1      zero             4
+    3             1  constant             5
+
     References
     ----------
     Schwarz (1978) for BIC; Biernacki, Celeux and Govaert (2000) for ICL.

@@ -69,6 +69,21 @@ class Scenario:
         ValueError
             If a key or value is wrong, or a covariance matrix is not positive definite; the
             message names the scenario and the key or component.
+
+        Examples
+        --------
+        >>> from spatgmm import simulate
+        >>> scenario = simulate.Scenario.from_config(
+        ...     "demo",
+        ...     {
+        ...         "locations": {"grid": [5, 5]},
+        ...         "n": 30,
+        ...         "weights": [0.5, 0.5],
+        ...         "components": [{"alpha": [1, -0.9, 0.3], "beta": beta} for beta in (2.5, 6)],
+        ...     },
+        ... )
+        >>> scenario.id, scenario.shape, scenario.truth.beta.tolist()
+        ('demo', (5, 5), [2.5, 6.0])
         """
         try:
             check(SCENARIO, mapping)
@@ -128,6 +143,25 @@ def draw(scenario: Scenario, replicate: int, root_seed: int) -> Dataset:
     -------
     Dataset
         With the true labels and parameters.
+
+    Examples
+    --------
+    >>> from spatgmm import simulate
+    >>> scenario = simulate.Scenario.from_config(
+    ...     "demo",
+    ...     {
+    ...         "locations": {"grid": [5, 5]},
+    ...         "n": 30,
+    ...         "weights": [0.5, 0.5],
+    ...         "components": [{"alpha": [1, -0.9, 0.3], "beta": beta} for beta in (2.5, 6)],
+    ...     },
+    ... )
+    >>> data = simulate.draw(scenario, replicate=0, root_seed=1)
+    >>> data.X.shape, data.label_names
+    ((30, 25), ('component 1', 'component 2'))
+    >>> again = simulate.draw(scenario, replicate=0, root_seed=1)
+    >>> bool((data.X == again.X).all())
+    True
     """
     seed = np.random.SeedSequence([root_seed, stable_hash(scenario.id), replicate])
     rng = np.random.default_rng(seed)

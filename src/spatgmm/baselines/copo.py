@@ -51,6 +51,15 @@ class COPO(ClusterMixin, BaseEstimator):
     converged_ : bool
         Whether the last reassignment moved no row.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spatgmm.baselines import COPO
+    >>> X = np.random.default_rng(0).normal(size=(40, 5))
+    >>> X[20:] += 5
+    >>> np.bincount(COPO(2, random_state=0).fit(X).labels_)
+    array([20, 20])
+
     References
     ----------
     Huang and Gu, "Minimax-Optimal Covariance Projected Spectral Clustering for High-Dimensional

@@ -72,6 +72,16 @@ class MatrixNormalMixture(Baseline):
     degenerate_components_ : list of int
         Components with too few expected rows for two covariances; their likelihood means nothing.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spatgmm.baselines import MatrixNormalMixture
+    >>> X = np.random.default_rng(0).normal(size=(60, 3, 4))
+    >>> X[30:] += 3
+    >>> model = MatrixNormalMixture(2, n_init=2, random_state=0).fit(X)
+    >>> np.bincount(model.labels_), model.row_covariances_.shape, model.column_covariances_.shape
+    (array([30, 30]), (2, 3, 3), (2, 4, 4))
+
     References
     ----------
     C. Viroli, "Finite mixtures of matrix normal distributions for classifying three-way data",

@@ -119,6 +119,16 @@ class ParsimoniousGaussianMixture(Baseline):
     and a shape per component, the floor of 1e-10 decides how free the other variances are: a
     lower one would raise the likelihood further.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spatgmm.baselines import ParsimoniousGaussianMixture
+    >>> X = np.random.default_rng(0).normal(size=(60, 6))
+    >>> X[30:, :3] += 5
+    >>> model = ParsimoniousGaussianMixture(2, n_factors=1, model="CCC", random_state=0).fit(X)
+    >>> np.bincount(model.labels_), model.n_parameters_
+    (array([30, 30]), 20)
+
     References
     ----------
     P. D. McNicholas and T. B. Murphy, "Parsimonious Gaussian mixture models", Statistics and
@@ -273,6 +283,15 @@ def search_parsimonious(
     ValueError
         As in :meth:`ParsimoniousGaussianMixture.fit`, or if no model or number of factors is
         left to fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spatgmm.baselines import search_parsimonious
+    >>> X = np.random.default_rng(0).normal(size=(60, 6))
+    >>> best, table = search_parsimonious(X, 1, models=["CCC", "UUU"], n_factors=[1])
+    >>> best.model, len(table)
+    ('CCC', 2)
     """
     candidates = [
         ParsimoniousGaussianMixture(

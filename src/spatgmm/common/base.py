@@ -25,35 +25,109 @@ class LikelihoodMixture(ClusterMixin, DensityMixin, BaseEstimator):
         """``log(pi_g) + log f_g(x_i)`` (n, G) of checked data, in their units."""
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
-        """Log-density of each row, shape (n,)."""
+        """Log-density of each row, shape (n,).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> model = SpatialGaussianMixture(1, mean="constant").fit(X)
+        >>> model.score_samples(X).shape
+        (40,)
+        """
         return logsumexp(self._joint(X), axis=1)
 
     def score(self, X: ArrayLike, y: object = None) -> float:
-        """Mean log-density per row."""
+        """Mean log-density per row.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> model = SpatialGaussianMixture(1, mean="constant").fit(X)
+        >>> bool(np.isclose(40 * model.score(X), model.log_likelihood_))
+        True
+        """
         return float(self.score_samples(X).mean())
 
     def predict_proba(self, X: ArrayLike) -> np.ndarray:
-        """Posterior probabilities, shape (n, G)."""
+        """Posterior probabilities, shape (n, G).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> X[20:] = X[20:].cumsum(axis=1)
+        >>> model = SpatialGaussianMixture(2, mean="constant", random_state=0).fit(X)
+        >>> model.predict_proba(X).sum(axis=1)[:3]
+        array([1., 1., 1.])
+        """
         joint = self._joint(X)
         return np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
 
     def predict(self, X: ArrayLike) -> np.ndarray:
-        """The most probable component of each row, shape (n,)."""
+        """The most probable component of each row, shape (n,).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> X[20:] = X[20:].cumsum(axis=1)
+        >>> model = SpatialGaussianMixture(2, mean="constant", random_state=0).fit(X)
+        >>> bool((model.predict(X) == model.labels_).all())
+        True
+        """
         return self._joint(X).argmax(axis=1)
 
     def bic(self, X: ArrayLike) -> float:
-        """Bayesian information criterion, smaller is better."""
+        """Bayesian information criterion, smaller is better.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> X[20:] = X[20:].cumsum(axis=1)
+        >>> model = SpatialGaussianMixture(2, mean="constant", random_state=0).fit(X)
+        >>> one = SpatialGaussianMixture(1, mean="constant").fit(X)
+        >>> model.bic(X) < one.bic(X)
+        True
+        """
         log_density = self.score_samples(X)
         return bic(float(log_density.sum()), self.n_parameters_, len(log_density))
 
     def aic(self, X: ArrayLike) -> float:
-        """Akaike's information criterion, smaller is better."""
+        """Akaike's information criterion, smaller is better.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> model = SpatialGaussianMixture(1, mean="constant").fit(X)
+        >>> bool(np.isclose(model.aic(X), 2 * model.n_parameters_ - 2 * model.log_likelihood_))
+        True
+        """
         return float(-2 * self.score_samples(X).sum() + 2 * self.n_parameters_)
 
     def icl(self, X: ArrayLike) -> float:
         """BIC minus twice the log posterior of each row's own component: smaller is better.
 
         Biernacki, Celeux and Govaert, IEEE TPAMI 22 (2000).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> X[20:] = X[20:].cumsum(axis=1)
+        >>> model = SpatialGaussianMixture(2, mean="constant", random_state=0).fit(X)
+        >>> model.icl(X) >= model.bic(X)
+        True
         """
         joint = self._joint(X)
         evidence = logsumexp(joint, axis=1)

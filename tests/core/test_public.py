@@ -1,5 +1,6 @@
-"""Everything that users call says the types of what it takes and gives back."""
+"""Everything that users call says its types, and shows by an example how it is used."""
 
+import doctest
 import inspect
 
 import pytest
@@ -60,3 +61,40 @@ def test_every_argument_and_result_is_annotated(name):
     assert not bare
     # dataclasses write their own __init__, without a result.
     assert name.endswith("__init__") or signature.return_annotation is not signature.empty
+
+
+def examples():
+    """Docstrings of classes, functions and the estimator's methods, by name."""
+    for name, function in FOUND.items():
+        owner = name.partition(".")[0]
+        if name.startswith("spatgmm") or owner in ("SpatialGaussianMixture", "LikelihoodMixture"):
+            yield name, function
+    for module in MODULES:
+        for name in getattr(module, "__all__", ()):
+            yield name, getattr(module, name)
+    yield "SpatialGaussianMixture", spatgmm.SpatialGaussianMixture
+    yield "Scenario.from_config", simulate.Scenario.from_config
+
+
+#: Helpers of the plug-ins' own machinery, which users meet on the command line.
+MACHINERY = {
+    *("spatgmm.datasets." + name for name in ("problems", "declared", "defaults", "missing")),
+    *("spatgmm.datasets." + name for name in ("values", "distance_unit", "summary")),
+    "spatgmm.simulate.stable_hash",
+}
+SHOWN = {
+    name: found
+    for name, found in examples()
+    if name not in MACHINERY and not name.endswith(".__init__")
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_the_example_gives_what_it_says(name):
+    found = SHOWN[name]
+    text = inspect.getdoc(found)
+    assert "Examples\n--------\n" in text
+    test = doctest.DocTestParser().get_doctest(text, {}, name, None, None)
+    told = []
+    failed, tried = doctest.DocTestRunner().run(test, out=told.append)
+    assert tried and not failed, "".join(told)
