@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 #: The Snakefile that the documentation shows.
 PAGE = (ROOT / "docs" / "module.md").read_text(encoding="utf-8")
-EXAMPLE = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)[1]
+EXAMPLE = re.search(r"```snakemake\n(.*?)```", PAGE, re.DOTALL)[1]
 
 
 @pytest.fixture
