@@ -25,17 +25,21 @@ rule all:
         SUMMARY,
 
 
-include: "workflow/rules/configuration.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/fit.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/outputs.smk"
 
 
-# Of a workflow that uses this one as a module, Snakemake runs the handlers of that workflow alone:
-# what is here may be missed, and no job needs it.
+# Of a workflow that uses this one as a module, Snakemake runs the handlers of that workflow alone; so
+# the run begins here, unless nothing is to run.
+if not workflow.modifier.is_main_snakefile():
+    if workflow.is_main_process and not workflow.output_settings.dryrun:
+        LOCK = begin_run()
+
+
 onstart:
-    LOCK = hold_run()
+    LOCK = begin_run()
     check_user_files(workflow.dag)
     progress.follow(
         logger, progress.Progress(DESIGN, RESULTS, batches_to_do(workflow.dag))

@@ -19,7 +19,7 @@ NOT_RUN = {"yaml", "text", "bibtex", "snakemake"}
 #: What takes too long, or changes the machine, is asked what it would do.
 DRY = {
     "make ": "make --dry-run ",
-    "snakemake ": "snakemake --dry-run --quiet all ",
+    "snakemake ": "snakemake --quiet all --dry-run ",
     "pip install ": "pip install --dry-run --no-deps --no-build-isolation --no-index ",
 }
 

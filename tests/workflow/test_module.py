@@ -65,6 +65,15 @@ def test_another_project_runs_the_study_and_builds_on_it(project):
     assert (project / "my/own/output.txt").read_text().split() == ["3"]
     assert "Nothing to be done" in run(project).stdout
 
+    changed = yaml.safe_load((project / "config/mine.yaml").read_text())
+    changed["studies"]["comparison"]["replicates"] += 1
+    (project / "config/mine.yaml").write_text(yaml.safe_dump(changed))
+    assert run(project, "--dry-run").returncode == 0
+    recorded = (project / "results/tiny/config.yaml").read_text()
+    assert "replicates: 3" in recorded and "replicates: 4" not in recorded
+    assert run(project).returncode == 0
+    assert len(pd.read_parquet(project / "results/tiny/fits.parquet")) == len(fits) + 2
+
 
 def test_a_wrong_configuration_ends_the_other_project_before_any_job(project):
     wrong = yaml.safe_load((project / "config/mine.yaml").read_text())

@@ -8,7 +8,6 @@ localrules:
 rule aggregate:
     input:
         BATCHES,
-        config=ancient(CONFIG_FILE),
     output:
         FITS,
     log:
@@ -16,6 +15,7 @@ rule aggregate:
     conda:
         "../../envs/python.yaml"
     params:
+        config=CONFIG_FILE,
         code=code_of("spatgmm.study.aggregate"),
     shell:
-        "python -m spatgmm study aggregate --config {input.config} 2> {log}"
+        "python -m spatgmm study aggregate --config {params.config} 2> {log}"

@@ -16,6 +16,7 @@ if (ROOT / "src").is_dir():
     os.environ.update(PYTHONPATH=os.pathsep.join(paths))
 
 from spatgmm import study
+from spatgmm.common.files import atomic_path
 from spatgmm.study import again, cases, design, locks, outputs, progress, provenance
 
 if workflow.modifier.path_modifier.prefix:
@@ -145,11 +146,18 @@ def end_of_run():
         raise WorkflowError(trouble)
 
 
-def hold_run():
-    """Keep other runs out of the results folder until this process ends, however it does."""
+def begin_run():
+    """Keep other runs out of the results folder until this process ends, however it does.
+
+    The record of what is run, which the jobs read, is no rule's output: what reruns a job is its own
+    part of the configuration, among its params.
+    """
     try:
-        return locks.hold(RESULTS / ".lock")
+        held = locks.hold(RESULTS / ".lock")
     except BlockingIOError:
         raise WorkflowError(
             f"another run is at work in {RESULTS}; wait for it"
         ) from None
+    with atomic_path(CONFIG_FILE) as path:
+        path.write_text(study.config.dump(CONFIG))
+    return held

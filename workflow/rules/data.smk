@@ -8,7 +8,6 @@ localrules:
 rule data:
     input:
         user_files,
-        config=ancient(CONFIG_FILE),
     output:
         f"{RESULTS}/data/{{case}}.npz",
     log:
@@ -21,16 +20,16 @@ rule data:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
+        config=CONFIG_FILE,
         settings=data_settings,
         code=data_code,
     shell:
-        "python -m spatgmm study data --config {input.config} --case {wildcards.case} 2> {log}"
+        "python -m spatgmm study data --config {params.config} --case {wildcards.case} 2> {log}"
 
 
 rule design:
     input:
         DATA,
-        config=ancient(CONFIG_FILE),
     output:
         DESIGN_TABLE,
     log:
@@ -38,7 +37,8 @@ rule design:
     conda:
         "../../envs/python.yaml"
     params:
+        config=CONFIG_FILE,
         studies=json.dumps(CONFIG["studies"]),
         code=code_of("spatgmm.study.aggregate"),
     shell:
-        "python -m spatgmm study design --config {input.config} 2> {log}"
+        "python -m spatgmm study design --config {params.config} 2> {log}"

@@ -6,7 +6,6 @@
 rule fit:
     input:
         real_data,
-        config=ancient(CONFIG_FILE),
     output:
         # Not deleted before a rerun, which takes over the rows that are still valid.
         update(f"{RESULTS}/fits/{{case}}/{{method}}/{{first}}-{{last}}.parquet"),
@@ -21,10 +20,11 @@ rule fit:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
+        config=CONFIG_FILE,
         settings=fit_settings,
         code=fit_code,
         time_limit=time_limit,
         again=times_again,
     shell:
-        "python -m spatgmm study fit --config {input.config} --case {wildcards.case}"
+        "python -m spatgmm study fit --config {params.config} --case {wildcards.case}"
         " --method {wildcards.method} --replicates {wildcards.first}-{wildcards.last} 2> {log}"

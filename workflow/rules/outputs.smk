@@ -16,7 +16,6 @@ for asked in TABLES:
             FITS,
             DESIGN_TABLE,
             DATA,
-            config=ancient(CONFIG_FILE),
         output:
             report(
                 f"{RESULTS}/tables/{asked.name}.csv",
@@ -32,12 +31,13 @@ for asked in TABLES:
         conda:
             "../../envs/python.yaml"
         params:
+            config=CONFIG_FILE,
             name=asked.name,
             caption=asked.caption,
             study=json.dumps(CONFIG),
             code=code_of("spatgmm.report.registry", asked.output.code),
         shell:
-            "python -m spatgmm study table --config {input.config} {params.name} 2> {log}"
+            "python -m spatgmm study table --config {params.config} {params.name} 2> {log}"
 
 
 for asked in FIGURES:
@@ -49,7 +49,6 @@ for asked in FIGURES:
             FITS,
             DESIGN_TABLE,
             DATA,
-            config=ancient(CONFIG_FILE),
         output:
             report(
                 f"{RESULTS}/figures/{asked.name}.png",
@@ -64,12 +63,13 @@ for asked in FIGURES:
         conda:
             "../../envs/python.yaml"
         params:
+            config=CONFIG_FILE,
             name=asked.name,
             caption=asked.caption,
             study=json.dumps(CONFIG),
             code=code_of("spatgmm.report.registry", asked.output.code),
         shell:
-            "python -m spatgmm study figure --config {input.config} {params.name} 2> {log}"
+            "python -m spatgmm study figure --config {params.config} {params.name} 2> {log}"
 
 
 rule summary:
@@ -77,7 +77,6 @@ rule summary:
         OUTPUTS,
         FITS,
         DESIGN_TABLE,
-        config=ancient(CONFIG_FILE),
     output:
         SUMMARY,
     log:
@@ -85,10 +84,11 @@ rule summary:
     conda:
         "../../envs/python.yaml"
     params:
+        config=CONFIG_FILE,
         study=json.dumps(CONFIG),
         code=code_of("spatgmm.report.summary"),
     shell:
-        "python -m spatgmm study summary --config {input.config} 2> {log}"
+        "python -m spatgmm study summary --config {params.config} 2> {log}"
 
 
 # Snakemake's own report on the finished study, which only Snakemake itself can write.
@@ -96,7 +96,6 @@ rule report:
     input:
         OUTPUTS,
         SUMMARY,
-        config=ancient(CONFIG_FILE),
     output:
         f"{RESULTS}/report.html",
     log:
@@ -104,7 +103,8 @@ rule report:
     conda:
         "../../envs/report.yaml"
     params:
+        config=CONFIG_FILE,
         snakefile=str(ROOT / "Snakefile"),
     shell:
-        "snakemake --snakefile {params.snakefile} --configfile {input.config} --nolock"
+        "snakemake --snakefile {params.snakefile} --configfile {params.config} --nolock"
         " --report {output} all 2> {log}"
