@@ -120,7 +120,8 @@ def stability(run: Run) -> str:
         f"({percent(early)} of these below β = {_EARLY}), and its likelihood falls in "
         f"{fell['gls-single']}; even from the whole search it reaches the best log-likelihood "
         f"known in {percent(reached['spatgmm-gls'])} of the data sets. The default fails in "
-        f"{failed['spatgmm']} and reaches it in {percent(reached['spatgmm'])} of {total['spatgmm']:,}"
+        f"{failed['spatgmm']} and reaches it in {percent(reached['spatgmm'])} of "
+        f"{total['spatgmm']:,}"
     )
 
 
