@@ -84,7 +84,7 @@ class Tails(ABC):
     name = ""
 
     #: Of one component, with where they start and their bounds.
-    parameter_names = ()
+    parameter_names: tuple[str, ...] = ()
     _first, _lower, _upper = (), (), ()
 
     def start(self, n_components: int) -> Tails:
