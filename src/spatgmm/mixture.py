@@ -325,6 +325,15 @@ class SpatialGaussianMixture(LikelihoodMixture):
         >>> model = SpatialGaussianMixture(1, mean="constant").fit(X)
         >>> model.converged_, model.alpha_.shape
         (True, (1, 3))
+
+        Three maps whose component is known, of forty:
+
+        >>> X[20:] = X[20:].cumsum(axis=1)
+        >>> known = np.full(40, -1)
+        >>> known[[0, 1, 20]] = [1, 1, 0]
+        >>> model = SpatialGaussianMixture(2, mean="constant", random_state=0)
+        >>> model.fit(X, known_labels=known).labels_[[0, 1, 20]]
+        array([1, 1, 0])
         """
         options.check(self.get_params(deep=False))
         with kept_if_refused(self):
@@ -724,6 +733,16 @@ class SpatialGaussianMixture(LikelihoodMixture):
         ValueError
             If a place does not lie where the maps are, or variances differ by location
             (``variance="location"``): those of other places are not known.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> model = SpatialGaussianMixture(1, mean="constant").fit(X)
+        >>> values = model.interpolate(X, [[0.5, 0.5], [0, 0]])
+        >>> values.shape, bool(np.allclose(values[:, 1], X[:, 0, 0]))
+        ((40, 2), True)
         """
         seen_by, mixture, maps = self._seen(X)
         if mixture.scales.differ:
@@ -762,6 +781,16 @@ class SpatialGaussianMixture(LikelihoodMixture):
         Returns
         -------
         ndarray of shape (n,)
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> X[7] *= 5
+        >>> model = SpatialGaussianMixture(1, mean="constant", tails="contaminated").fit(X)
+        >>> np.flatnonzero(model.outlier_probability(X) > 0.5)
+        array([7])
         """
         seen_by, mixture, maps = self._seen(X)
         with seen_by.threads():
@@ -1053,6 +1082,18 @@ class SpatialGaussianMixture(LikelihoodMixture):
         -----
         DiagnosticsWarning
             With what was found and what to try, for each check that the model does not pass.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> model = SpatialGaussianMixture(1, mean="constant", random_state=0).fit(X)
+        >>> found = model.diagnostics(X, n_simulations=99)
+        >>> found.checks["check"].tolist()
+        ['distances', 'correlation', 'direction', 'variance']
+        >>> found.flagged
+        []
         """
         check_is_fitted(self)
         constraints.check_value("n_simulations", n_simulations, constraints.Integer(99))

@@ -183,6 +183,15 @@ def component_test(
     ----------
     McLachlan, "On Bootstrapping the Likelihood Ratio Test Statistic for the Number of Components
     in a Normal Mixture", Applied Statistics 36 (1987).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spatgmm import component_test
+    >>> X = np.random.default_rng(0).normal(size=(40, 3, 3))
+    >>> X[20:] += 3
+    >>> component_test(X, 1, n_bootstrap=19, mean="constant", init="kmeans", random_state=0).p_value
+    0.05
     """
     check_value("n_bootstrap", n_bootstrap, Integer(19))
     rng = checks.random_generator(random_state)

@@ -6,9 +6,9 @@ import inspect
 import pytest
 
 import spatgmm
-from spatgmm import baselines, data, datasets, methods, mixture, simulate
+from spatgmm import baselines, data, datasets, methods, mixture, plot, simulate
 
-MODULES = (data, datasets, methods, mixture, simulate, baselines)
+MODULES = (data, datasets, methods, mixture, simulate, baselines, plot)
 
 
 def public_callables():
@@ -46,6 +46,9 @@ def test_the_search_finds_what_users_call():
         "LikelihoodMixture.bic",
         "COPO.predict",
         "Dataset.load",
+        "SpatialGaussianMixture.interpolate",
+        "spatgmm.component_test",
+        "spatgmm.plot.maps",
         "spatgmm.select",
         "spatgmm.datasets.load",
         "spatgmm.simulate.draw",

@@ -38,7 +38,7 @@ def names() -> list[str]:
     --------
     >>> from spatgmm import datasets
     >>> datasets.names()
-    ['climate', 'film', 'raman', 'texture']
+    ['climate', 'faces', 'film', 'raman', 'texture']
     """
     files = (module.name for module in pkgutil.iter_modules(__path__))
     return sorted(file for file in files if not file.startswith("_"))
