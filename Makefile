@@ -14,14 +14,15 @@ SNAKEMAKE := snakemake --cores $(CORES)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export RPY2_CFFI_MODE := ABI
 
-.PHONY: help reproduce smoke test test-cluster lint bench bench-large bench-scale fuzz setup system clean
+.PHONY: help reproduce smoke test test-cluster lint docs bench bench-large bench-scale fuzz setup system clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make reproduce   the paper's study: results/paper/"
 	@echo "make smoke       every rule on a small configuration: results/smoke/"
 	@echo "make test        all tests (test-cluster: on a Slurm of one node, started for it)"
-	@echo "make lint        formatting and lint of Python and Snakemake files"
+	@echo "make lint        formatting, lint and types of Python and Snakemake files"
+	@echo "make docs        this documentation as a site: results/site/"
 	@echo "make bench       speed and memory against their targets: results/bench/"
 	@echo "                 (bench-large: images; bench-scale: studies)"
 	@echo "make fuzz        2,000 random data sets (SEED=0 COUNT=2000): no fit may break"
@@ -47,8 +48,13 @@ lint: setup
 	ruff check .
 	ruff format --check .
 	lint-imports --no-cache --no-logo
+	mypy
 	snakefmt --check Snakefile workflow
 	snakemake --lint
+
+# Tutorials run while it is built. The notice that is turned off is about another program.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 
 bench: setup
 	python tests/bench

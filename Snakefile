@@ -9,7 +9,7 @@ min_version("9.0")
 # A file given with --configfile replaces the default one; Snakemake alone would merge the two.
 if "studies" not in config:
 
-    configfile: f"{workflow.basedir}/config/paper.yaml"
+    configfile: workflow.source_path("config/paper.yaml")
 
 
 include: "workflow/rules/common.smk"
@@ -32,10 +32,15 @@ include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/outputs.smk"
 
 
-# The record of what is run, which the jobs read, is no rule's output: what reruns a job is its own
-# part of the configuration, among its params.
+# Of a workflow that uses this one as a module, Snakemake runs the handlers of that workflow alone; so
+# the run begins here, unless nothing is to run.
+if not workflow.modifier.is_main_snakefile():
+    if workflow.is_main_process and not workflow.output_settings.dryrun:
+        LOCK = begin_run()
+
+
 onstart:
-    LOCK = hold_run()
+    LOCK = begin_run()
     check_user_files(workflow.dag)
     at_once = workflow.cores or workflow.nodes or 1
     progress.follow(
@@ -44,8 +49,6 @@ onstart:
             DESIGN, RESULTS, jobs_to_do(workflow.dag), at_once=at_once
         ),
     )
-    with atomic_path(CONFIG_FILE) as path:
-        path.write_text(study.config.dump(CONFIG))
 
 
 onsuccess:

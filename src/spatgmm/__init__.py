@@ -42,7 +42,7 @@ row
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spatgmm.mixture import SpatialGaussianMixture, load
@@ -62,7 +62,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     # Lazy: `snakemake` and the command line start without scipy, pandas and scikit-learn.
     if name in ("SpatialGaussianMixture", "load"):
         return getattr(import_module("spatgmm.mixture"), name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -56,9 +57,10 @@ class Truth:
         from spatgmm.covariance.kernel import Kernel
         from spatgmm.covariance.metric import Rotated
 
+        directions = np.zeros(2) if self.metric is None else self.metric[g]
         directed = self.has_direction(g)
         geometry = Geometry(coordinates, symmetry=False, by_offset=directed)
-        metric, shape = (Rotated(), [*self.metric[g]]) if directed else (None, [])
+        metric, shape = (Rotated(), [*directions]) if directed else (None, [])
         family = SpatialCovariance(Kernel(geometry, decay.get(self.decay), metric))
         return family.matrix(theta_from_alpha(self.alpha[g], [self.beta[g], *shape]))[0]
 
@@ -177,14 +179,13 @@ class Dataset:
         if self.labels is None:
             raise ValueError("centring needs the true groups, and these maps have none")
         X = self.X.copy()
-        means = None if self.truth is None else self.truth.means.copy()
+        truth = self.truth and replace(self.truth, means=self.truth.means.copy())
         for group in np.unique(self.labels):
             members = self.labels == group
             mean = X[members].mean(axis=0)
             X[members] -= mean
-            if means is not None:
-                means[group] -= mean
-        truth = None if self.truth is None else replace(self.truth, means=means)
+            if truth is not None:
+                truth.means[group] -= mean
         description = f"{self.description}, centred by true group".lstrip(", ")
         return replace(self, X=X, truth=truth, description=description)
 
@@ -225,7 +226,7 @@ class Dataset:
 
     def save(self, path: str | os.PathLike) -> None:
         """Write everything to one ``.npz`` file, complete or not at all."""
-        arrays = {
+        arrays: dict[str, Any] = {
             "X": self.X,
             "coordinates": self.coordinates,
             "label_names": np.array(self.label_names, dtype=str),

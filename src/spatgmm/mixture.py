@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from itertools import product
+from os import PathLike
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.spatial.distance import pdist, squareform
 from scipy.special import logsumexp
 from sklearn.base import clone
@@ -19,6 +22,7 @@ from tqdm import tqdm
 
 from spatgmm.common import checks, constraints
 from spatgmm.common.base import LikelihoodMixture, bic, kept_if_refused
+from spatgmm.common.checks import Seed
 from spatgmm.common.em import Fit, posterior, run_best
 from spatgmm.common.files import DamagedFile, read_arrays, write_arrays
 from spatgmm.common.locations import check_places
@@ -43,7 +47,7 @@ from spatgmm.fitting import (
     tails,
 )
 from spatgmm.fitting import memory as memory_of_fits
-from spatgmm.fitting.diagnostics import DiagnosticsWarning, View, diagnose
+from spatgmm.fitting.diagnostics import Diagnostics, DiagnosticsWarning, View, diagnose
 from spatgmm.fitting.em import Solver, SpatialProblem
 from spatgmm.fitting.engine import Engine
 from spatgmm.fitting.estimates import Estimates, Uncertainty
@@ -210,6 +214,20 @@ class SpatialGaussianMixture(LikelihoodMixture):
     empty_components_ : list of int
         Components that ended with fewer than 1.5 expected maps.
 
+    Examples
+    --------
+    Twenty rough maps and forty smooth ones, all with mean 0 and variance 1:
+
+    >>> import numpy as np
+    >>> from spatgmm import SpatialGaussianMixture
+    >>> X = np.random.default_rng(0).normal(size=(60, 8, 8))
+    >>> X[20:] = (X[20:] + np.roll(X[20:], 1, axis=1) + np.roll(X[20:], 1, axis=2)) / 3**0.5
+    >>> model = SpatialGaussianMixture(2, decay="matern32", mean="constant", random_state=0)
+    >>> model.fit(X).weights_.round(2)
+    array([0.68, 0.32])
+    >>> np.bincount(model.labels_[:20], minlength=2), np.bincount(model.labels_[20:], minlength=2)
+    (array([ 2, 18]), array([39,  1]))
+
     References
     ----------
     Lu et al., "Spatial Covariance Constraints for Gaussian Mixture Models", arXiv 2601.07979.
@@ -217,30 +235,30 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
     def __init__(
         self,
-        n_components=2,
+        n_components: int = 2,
         *,
-        coordinates=None,
-        decay="sigmoid",
-        mean="free",
-        metric="isotropic",
-        variance="constant",
-        sharing="none",
-        missing="error",
-        tails="normal",
-        likelihood="auto",
-        n_neighbors=60,
-        space="plane",
-        period=None,
-        solver="scoring",
-        init="multistart",
-        n_init=10,
-        tol=1e-4,
-        max_iter=500,
-        random_state=None,
-        fixed=None,
-        beta_init=None,
-        verbose=False,
-    ):
+        coordinates: ArrayLike | None = None,
+        decay: str = "sigmoid",
+        mean: str = "free",
+        metric: str = "isotropic",
+        variance: str = "constant",
+        sharing: str = "none",
+        missing: str = "error",
+        tails: str = "normal",
+        likelihood: str = "auto",
+        n_neighbors: int = 60,
+        space: str = "plane",
+        period: float | Sequence[float | None] | None = None,
+        solver: str = "scoring",
+        init: str | ArrayLike | Mapping[str, ArrayLike] = "multistart",
+        n_init: int = 10,
+        tol: float = 1e-4,
+        max_iter: int = 500,
+        random_state: Seed = None,
+        fixed: Mapping[str, float] | None = None,
+        beta_init: float | None = None,
+        verbose: bool = False,
+    ) -> None:
         self.n_components = n_components
         self.coordinates = coordinates
         self.decay = decay
@@ -266,7 +284,14 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
     # -- fitting ------------------------------------------------------------------------------
 
-    def fit(self, X, y=None, *, sample_weight=None, known_labels=None):
+    def fit(
+        self,
+        X: ArrayLike,
+        y: object = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        known_labels: ArrayLike | None = None,
+    ) -> Self:
         """Fit the mixture.
 
         Parameters
@@ -291,12 +316,30 @@ class SpatialGaussianMixture(LikelihoodMixture):
             For a bad argument or bad data; the message names the argument and the place.
         spatgmm.fitting.em.EmptyComponentError
             If ``solver="gls"`` loses a component.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> model = SpatialGaussianMixture(1, mean="constant").fit(X)
+        >>> model.converged_, model.alpha_.shape
+        (True, (1, 3))
+
+        Three maps whose component is known, of forty:
+
+        >>> X[20:] = X[20:].cumsum(axis=1)
+        >>> known = np.full(40, -1)
+        >>> known[[0, 1, 20]] = [1, 1, 0]
+        >>> model = SpatialGaussianMixture(2, mean="constant", random_state=0)
+        >>> model.fit(X, known_labels=known).labels_[[0, 1, 20]]
+        array([1, 1, 0])
         """
         options.check(self.get_params(deep=False))
         with kept_if_refused(self):
             return self._fit(X, sample_weight, known_labels)
 
-    def _fit(self, X, sample_weight, known_labels) -> SpatialGaussianMixture:
+    def _fit(self, X: Any, sample_weight: ArrayLike | None, known_labels: ArrayLike | None) -> Self:
         X, brought = self._check_maps(X, reset=True)
         self._evidence = Evidence.checked(sample_weight, known_labels, len(X), self.n_components)
         everyone, beyond = X, outlying.beyond(X)
@@ -325,7 +368,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             )
         if p < 2:
             raise ValueError(f"X has {p} feature(s); a spatial covariance needs 2 locations")
-        given = None
+        given: np.ndarray | GivenParameters | None = None
         if isinstance(self.init, Mapping):
             given = GivenParameters(self.init, self.n_components, self.observed_locations_)
         elif not isinstance(self.init, str):
@@ -356,7 +399,13 @@ class SpatialGaussianMixture(LikelihoodMixture):
             for mean in means.candidates(self.mean, d, self.space_):
                 yield decay, metric, mean
 
-    def _fit_best(self, X, given, evidence: Evidence, points) -> None:
+    def _fit_best(
+        self,
+        X: np.ndarray,
+        given: np.ndarray | GivenParameters | None,
+        evidence: Evidence,
+        points: list[tuple[Decay, Metric, Mean]],
+    ) -> None:
         """The fit with the lowest BIC."""
         lowest, fitted, caught, parameters = np.inf, {}, [], self.get_params(deep=False)
         likelihood = engine.for_all({self._likelihood(X, *point[:2]) for point in points})
@@ -370,9 +419,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 fitted = {k: v for k, v in vars(self).items() if k not in parameters}
         for warning in caught:
             warnings.warn(warning.message, warning.category, stacklevel=_TO_CALLER - 1)
-        vars(self).update(fitted)
+        self.__dict__.update(fitted)
 
-    def _likelihood(self, X, decay: Decay, metric: Metric) -> str:
+    def _likelihood(self, X: np.ndarray, decay: Decay, metric: Metric) -> str:
         """The likelihood of a model of these data."""
         if self.solver == "gls":
             return "exact"
@@ -385,7 +434,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             chosen = engine.automatic(*here, exact=False)
         return chosen
 
-    def _needed(self, likelihood: str, X, metric: Metric) -> float:
+    def _needed(self, likelihood: str, X: np.ndarray, metric: Metric) -> float:
         """Bytes that a fit takes at its peak."""
         return engine.needed(
             likelihood,
@@ -400,14 +449,14 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
     def _fit_one(
         self,
-        X,
-        given,
+        X: np.ndarray,
+        given: np.ndarray | GivenParameters | None,
         evidence: Evidence,
         likelihood: str,
         decay: Decay,
         metric: Metric,
         mean: Mean,
-        random_state,
+        random_state: Seed,
     ) -> None:
         """Fit one model, and take over what it estimates."""
         rng = checks.random_generator(random_state)
@@ -432,7 +481,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             fits = self._best_fit(maps, given, mean, evidence, rng)
         self._take(fits, keep_order=given is not None or evidence.labels is not None)
 
-    def _label_absent(self, X, counted) -> None:
+    def _label_absent(self, X: np.ndarray, counted: np.ndarray) -> None:
         """Attributes of all maps, from those that counted and the fit's word on the others."""
         seen_by, mixture, maps = self._carried(X[~counted])
         with seen_by.threads():
@@ -447,7 +496,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             whole[counted], whole[~counted] = getattr(self, name), of_absent
             setattr(self, name, whole)
 
-    def _standardise(self, X, mean: Mean, evidence: Evidence) -> np.ndarray:
+    def _standardise(self, X: np.ndarray, mean: Mean, evidence: Evidence) -> np.ndarray:
         """Data of unit variance about 0: computations run there, no tolerance depends on units."""
         everyone = np.ones(len(X), dtype=bool)
         rows = slice(None) if evidence.weights is None else evidence.as_often(everyone)
@@ -464,7 +513,12 @@ class SpatialGaussianMixture(LikelihoodMixture):
         return SOLVERS[self.solver](self.beta_init)
 
     def _best_fit(
-        self, maps: Maps, given, mean: Mean, evidence: Evidence, rng
+        self,
+        maps: Maps,
+        given: np.ndarray | GivenParameters | None,
+        mean: Mean,
+        evidence: Evidence,
+        rng: np.random.Generator,
     ) -> list[Fit[Mixture]]:
         """EM from one start, or from the best of many."""
         family, solver, G = self._engine.family, self._solver(), self.n_components
@@ -590,13 +644,23 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
     # -- using the fit ------------------------------------------------------------------------
 
-    def sample(self, n_samples=1):
+    def sample(self, n_samples: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Draw maps from the fitted mixture.
 
         Returns
         -------
         X : ndarray of shape (n_samples, p)
         labels : ndarray of shape (n_samples,)
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> model = SpatialGaussianMixture(1, mean="constant").fit(X)
+        >>> maps, labels = model.sample(3)
+        >>> maps.shape, labels
+        ((3, 16), array([0, 0, 0]))
         """
         check_is_fitted(self)
         constraints.check_value("n_samples", n_samples, constraints.Integer(1))
@@ -612,7 +676,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             X[rows] = self.means_[g] + self._scale * self.scales_ * maps
         return X, labels
 
-    def impute(self, X):
+    def impute(self, X: ArrayLike) -> np.ndarray:
         """Maps with their missing pixels at the expectation given the observed ones.
 
         ``E[x | observed] = sum_g r_g E[x | observed, component g]`` with responsibilities ``r``.
@@ -625,6 +689,17 @@ class SpatialGaussianMixture(LikelihoodMixture):
         Returns
         -------
         ndarray of shape (n, p)
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> X[3, 1, 1] = np.nan
+        >>> model = SpatialGaussianMixture(1, mean="constant", missing="em").fit(X)
+        >>> filled = model.impute(X)
+        >>> filled.shape, bool(np.isnan(filled).any())
+        ((40, 16), False)
         """
         seen_by, mixture, maps = self._seen(X)
         with seen_by.threads():
@@ -635,7 +710,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             )
         return self._everywhere(self._centre + self._scale * filled)
 
-    def interpolate(self, X, coordinates):
+    def interpolate(self, X: ArrayLike, coordinates: ArrayLike) -> np.ndarray:
         """Every map's expectation at other places, given its values.
 
         ``sum_g r_g E[x(place) | x, component g]`` with responsibilities ``r``, by kriging
@@ -658,6 +733,16 @@ class SpatialGaussianMixture(LikelihoodMixture):
         ValueError
             If a place does not lie where the maps are, or variances differ by location
             (``variance="location"``): those of other places are not known.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> model = SpatialGaussianMixture(1, mean="constant").fit(X)
+        >>> values = model.interpolate(X, [[0.5, 0.5], [0, 0]])
+        >>> values.shape, bool(np.allclose(values[:, 1], X[:, 0, 0]))
+        ((40, 2), True)
         """
         seen_by, mixture, maps = self._seen(X)
         if mixture.scales.differ:
@@ -680,7 +765,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 self.n_neighbors,
             )
 
-    def outlier_probability(self, X):
+    def outlier_probability(self, X: ArrayLike) -> np.ndarray:
         """Probability that each map is an outlying one of whichever component it is of.
 
         Under contaminated tails, that its variance is the larger one.  Under t tails, that its
@@ -696,6 +781,16 @@ class SpatialGaussianMixture(LikelihoodMixture):
         Returns
         -------
         ndarray of shape (n,)
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> X[7] *= 5
+        >>> model = SpatialGaussianMixture(1, mean="constant", tails="contaminated").fit(X)
+        >>> np.flatnonzero(model.outlier_probability(X) > 0.5)
+        array([7])
         """
         seen_by, mixture, maps = self._seen(X)
         with seen_by.threads():
@@ -703,7 +798,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         _, responsibilities = posterior(mixture.log_joint_at(at))
         return outlying.probability(mixture, responsibilities, at)
 
-    def log_likelihood(self, X, likelihood=None):
+    def log_likelihood(self, X: ArrayLike, likelihood: str | None = None) -> float:
         """Total log-likelihood of maps, natural logarithm.
 
         Parameters
@@ -715,12 +810,33 @@ class SpatialGaussianMixture(LikelihoodMixture):
         Returns
         -------
         float
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> model = SpatialGaussianMixture(1, mean="constant").fit(X)
+        >>> model.likelihood_, bool(np.isclose(model.log_likelihood(X), model.log_likelihood_))
+        ('exact', True)
+        >>> round(model.log_likelihood(X, likelihood="vecchia") - model.log_likelihood(X), 6)
+        0.0
         """
         return float(logsumexp(self._joint(X, likelihood), axis=1).sum())
 
     @property
-    def covariances_(self):
-        """``Xi_g = a1*J + a2*D + a3*I``, with scales ``s`` ``diag(s) Xi_g diag(s)``: (G, p, p)."""
+    def covariances_(self) -> np.ndarray:
+        """``Xi_g = a1*J + a2*D + a3*I``, with scales ``s`` ``diag(s) Xi_g diag(s)``: (G, p, p).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> model = SpatialGaussianMixture(1, mean="constant").fit(X)
+        >>> model.covariances_.shape
+        (1, 16, 16)
+        """
         check_is_fitted(self)
         kernel = self._engine.family.kernel
         by_offset = kernel.metric.by_offset
@@ -732,16 +848,38 @@ class SpatialGaussianMixture(LikelihoodMixture):
         return units * across.transpose(0, 2, 1)
 
     @property
-    def distances_(self):
-        """Scaled distances, shape (p, p)."""
+    def distances_(self) -> np.ndarray:
+        """Scaled distances, shape (p, p).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> model = SpatialGaussianMixture(1, mean="constant").fit(X)
+        >>> model.distances_.shape, float(model.distances_.max())
+        ((16, 16), 2.0)
+        """
         check_is_fitted(self)
         geometry = self._engine.family.geometry
         return squareform(pdist(self.space_.embedded(self.coordinates_))) / geometry.unit
 
-    def save(self, path) -> None:
+    def save(self, path: str | PathLike[str]) -> None:
         """Write the fitted parameters to one ``.npz`` file, without pickles; :func:`load` reads it.
 
         Labels and the trace, which belong to the maps, are left out.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> import os, tempfile, spatgmm
+        >>> model = SpatialGaussianMixture(1, mean="constant").fit(X)
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.npz")
+        >>> model.save(path)
+        >>> bool((spatgmm.load(path).predict(X) == model.labels_).all())
+        True
         """
         check_is_fitted(self)
         plain = {
@@ -781,7 +919,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
     # -- what it says about space --------------------------------------------------------------
 
-    def standard_errors(self, X, method="information", n_bootstrap=200):
+    def standard_errors(
+        self, X: ArrayLike, method: str = "information", n_bootstrap: int = 200
+    ) -> pd.DataFrame:
         """Standard errors and 95 % intervals.
 
         Tails' own parameters are taken as known.
@@ -804,6 +944,20 @@ class SpatialGaussianMixture(LikelihoodMixture):
         pandas.DataFrame
             Columns component, parameter (weight, alpha1, alpha2, alpha3, beta), estimate,
             std_error, lower, upper, note.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> model = SpatialGaussianMixture(1, mean="constant").fit(X)
+        >>> model.standard_errors(X)[["parameter", "estimate", "std_error"]].round(2)
+          parameter  estimate  std_error
+        0    weight      1.00       0.00
+        1    alpha1      0.05       0.03
+        2    alpha2     -0.11       0.07
+        3    alpha3      0.95       0.06
+        4      beta      1.39       2.32
         """
         constraints.check_value("method", method, constraints.Choice("information", "bootstrap"))
         if method == "information":
@@ -825,7 +979,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         values[self.empty_components_] = np.nan
         return values
 
-    def _refit(self, X) -> SpatialGaussianMixture:
+    def _refit(self, X: np.ndarray) -> SpatialGaussianMixture:
         """The same model fitted to other maps, from the estimates on; components keep their order.
 
         What ``"auto"`` chose stays chosen.
@@ -843,7 +997,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             warnings.simplefilter("ignore")
             return again.fit(X)
 
-    def geostatistics(self, X=None):
+    def geostatistics(self, X: ArrayLike | None = None) -> pd.DataFrame:
         """Each covariance in the words of geostatistics.
 
         Parameters
@@ -860,13 +1014,23 @@ class SpatialGaussianMixture(LikelihoodMixture):
             which 95 % of the partial sill is lost, in the units of the coordinates, with
             ``space="sphere"`` in km; with ``metric="additive"`` effective_range_axis1 and so on,
             of each axis' share of the partial sill.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> X[20:] = X[20:].cumsum(axis=1)
+        >>> model = SpatialGaussianMixture(2, mean="constant", random_state=0).fit(X)
+        >>> model.geostatistics()["quantity"].unique().tolist()
+        ['baseline', 'partial_sill', 'nugget', 'sill', 'effective_range']
         """
         check_is_fitted(self)
         if X is None:
             return inference.geostatistics(self._estimates)
         return inference.geostatistics(self._estimates, self._uncertainty(X))
 
-    def correlogram(self, distances=None):
+    def correlogram(self, distances: ArrayLike | None = None) -> pd.DataFrame:
         """Fitted correlation by distance.
 
         Parameters
@@ -882,11 +1046,22 @@ class SpatialGaussianMixture(LikelihoodMixture):
             the nugget makes it jump right after.  With ``metric="additive"`` there is a column
             axis, from 1, after component: correlation of places that differ along that axis alone,
             by distances up to its length.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> model = SpatialGaussianMixture(1, mean="constant").fit(X)
+        >>> model.correlogram([0.0, 1.0, 2.0]).columns.tolist()
+        ['component', 'distance', 'scaled_distance', 'correlation']
+        >>> model.correlogram([0.0])["correlation"].tolist()
+        [1.0]
         """
         check_is_fitted(self)
         return inference.correlogram(self._estimates, distances)
 
-    def diagnostics(self, X, n_simulations=199):
+    def diagnostics(self, X: ArrayLike, n_simulations: int = 199) -> Diagnostics:
         """What the maps show that the fitted model does not.
 
         Parameters
@@ -907,13 +1082,25 @@ class SpatialGaussianMixture(LikelihoodMixture):
         -----
         DiagnosticsWarning
             With what was found and what to try, for each check that the model does not pass.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> model = SpatialGaussianMixture(1, mean="constant", random_state=0).fit(X)
+        >>> found = model.diagnostics(X, n_simulations=99)
+        >>> found.checks["check"].tolist()
+        ['distances', 'correlation', 'direction', 'variance']
+        >>> found.flagged
+        []
         """
         check_is_fitted(self)
         constraints.check_value("n_simulations", n_simulations, constraints.Integer(99))
         X, _ = self._check_maps(X, reset=False)
         model = self._model
 
-        def view(maps) -> View:
+        def view(maps: Any) -> View:
             seen_by, mixture, maps = self._seen(maps)
             with seen_by.threads():
                 return View.of(seen_by, replace(model, family=seen_by.family), mixture, maps)
@@ -940,7 +1127,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             warnings.warn(finding, DiagnosticsWarning, stacklevel=2)
         return found
 
-    def _uncertainty(self, X) -> Uncertainty:
+    def _uncertainty(self, X: ArrayLike) -> Uncertainty:
         check_is_fitted(self)
         X, _ = self._check_maps(X, reset=False)
         evidence = self._evidence.of(X)
@@ -955,19 +1142,21 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
     # -- checks -------------------------------------------------------------------------------
 
-    def _joint(self, X, likelihood=None) -> np.ndarray:
+    def _joint(self, X: ArrayLike, likelihood: str | None = None) -> np.ndarray:
         """``log(pi_g) + log f_g(x_i)`` in the units of X, shape (n, G)."""
         seen_by, mixture, maps = self._seen(X, likelihood)
         with seen_by.threads():
             joint = mixture.log_joint(maps)
         return joint - maps.n_observed[:, None] * np.log(self._scale)
 
-    def _seen(self, X, likelihood=None) -> tuple[Engine, Mixture, Maps]:
+    def _seen(self, X: ArrayLike, likelihood: str | None = None) -> tuple[Engine, Mixture, Maps]:
         """Checked data, and the engine that can carry them with the mixture in its terms."""
         check_is_fitted(self)
         return self._carried(self._check_maps(X, reset=False)[0], likelihood)
 
-    def _carried(self, X, likelihood=None) -> tuple[Engine, Mixture, Maps]:
+    def _carried(
+        self, X: np.ndarray, likelihood: str | None = None
+    ) -> tuple[Engine, Mixture, Maps]:
         """The same for maps (n, p) that were checked."""
         standardised = (X[:, self.observed_locations_] - self._centre) / self._scale
         chosen = self._engine
@@ -1003,13 +1192,13 @@ class SpatialGaussianMixture(LikelihoodMixture):
         whole[..., self.observed_locations_] = values
         return whole
 
-    def _in_units(self, log_likelihood) -> float:
+    def _in_units(self, log_likelihood: float) -> float:
         return log_likelihood - self._n_values * np.log(self._scale)
 
-    def _check_maps(self, X, reset: bool) -> tuple[np.ndarray, Stack]:
+    def _check_maps(self, X: ArrayLike, reset: bool) -> tuple[np.ndarray, Stack]:
         """Finite maps (n, p), and what their own form says of their places."""
         brought = memory.take(X)
-        X = validate_data(
+        checked: np.ndarray = validate_data(
             self,
             brought.values,
             reset=reset,
@@ -1018,22 +1207,33 @@ class SpatialGaussianMixture(LikelihoodMixture):
             ensure_all_finite=False,
             ensure_min_samples=1,
         )
-        checks.check_finite(X, missing=self.missing == "em")
-        check_size(X)
+        checks.check_finite(checked, missing=self.missing == "em")
+        check_size(checked)
         if reset:
-            fill.warn_of_fill_values(X, stacklevel=4)
+            fill.warn_of_fill_values(checked, stacklevel=4)
         else:
             brought.check_against(self.coordinates_)
-        return X, replace(brought, values=X)
+        return checked, replace(brought, values=checked)
 
 
-def load(path) -> SpatialGaussianMixture:
+def load(path: str | PathLike[str]) -> SpatialGaussianMixture:
     """A fitted model from the file that :meth:`SpatialGaussianMixture.save` wrote.
 
     Raises
     ------
     spatgmm.common.files.DamagedFile
         If the file is damaged, or none of these; a ValueError.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np
+    >>> import spatgmm
+    >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+    >>> path = os.path.join(tempfile.mkdtemp(), "model.npz")
+    >>> spatgmm.SpatialGaussianMixture(1, mean="constant").fit(X).save(path)
+    >>> spatgmm.load(path).predict(X[:3])
+    array([0, 0, 0])
     """
     settings, arrays = read_arrays(path)
     if settings.get("format") != _FORMAT:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
 from numbers import Integral
+from typing import Any
 
 import pandas as pd
 from joblib import Parallel, delayed, parallel_config
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from spatgmm.common import checks
+from spatgmm.common.checks import Seed
 from spatgmm.common.constraints import Integer, Kind, check_value
 from spatgmm.covariance import decay as decays
 from spatgmm.fitting import bootstrap
@@ -33,7 +36,14 @@ _N_JOBS = Kind(
 )
 
 
-def select(X, n_components=(1, 2, 3, 4, 5), decay="sigmoid", verbose=False, n_jobs=None, **options):
+def select(
+    X: ArrayLike,
+    n_components: int | Iterable[int] = (1, 2, 3, 4, 5),
+    decay: str | Iterable[str] = "sigmoid",
+    verbose: bool = False,
+    n_jobs: int | None = None,
+    **options: Any,
+) -> pd.DataFrame:
     """Fit every combination of the choices given, and compare them.
 
     Parameters
@@ -66,6 +76,20 @@ def select(X, n_components=(1, 2, 3, 4, 5), decay="sigmoid", verbose=False, n_jo
     ------
     ValueError
         If a choice has no alternatives, or the estimator refuses data or parameters.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spatgmm import select
+    >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+    >>> X[20:] = X[20:].cumsum(axis=1)
+    >>> table = select(X, [1, 2], mean=["constant", "zero"], random_state=0)
+    >>> table[["n_components", "mean", "n_parameters"]]
+       n_components      mean  n_parameters
+    0             2      zero             9
+    1             2  constant            11
+    2             1      zero             4
+    3             1  constant             5
 
     References
     ----------
@@ -124,7 +148,12 @@ class ComponentTest:
 
 
 def component_test(
-    X, n_components, n_bootstrap=99, random_state=None, verbose=False, **options
+    X: ArrayLike,
+    n_components: int,
+    n_bootstrap: int = 99,
+    random_state: Seed = None,
+    verbose: bool = False,
+    **options: Any,
 ) -> ComponentTest:
     """Whether maps need one component more, by parametric bootstrap of the likelihood ratio.
 
@@ -154,11 +183,20 @@ def component_test(
     ----------
     McLachlan, "On Bootstrapping the Likelihood Ratio Test Statistic for the Number of Components
     in a Normal Mixture", Applied Statistics 36 (1987).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spatgmm import component_test
+    >>> X = np.random.default_rng(0).normal(size=(40, 3, 3))
+    >>> X[20:] += 3
+    >>> component_test(X, 1, n_bootstrap=19, mean="constant", init="kmeans", random_state=0).p_value
+    0.05
     """
     check_value("n_bootstrap", n_bootstrap, Integer(19))
     rng = checks.random_generator(random_state)
 
-    def fits(maps) -> list[SpatialGaussianMixture]:
+    def fits(maps: ArrayLike) -> list[SpatialGaussianMixture]:
         return [
             SpatialGaussianMixture(G, random_state=rng, **options).fit(maps)
             for G in (n_components, n_components + 1)
@@ -180,7 +218,7 @@ def component_test(
     return ComponentTest(n_components, statistic, p_value)
 
 
-def _fit(point: Mapping, fixed: Mapping, X) -> tuple[dict, list[Warning]]:
+def _fit(point: Mapping, fixed: Mapping, X: ArrayLike) -> tuple[dict, list[Warning | str]]:
     """One row, and what the fit warned of, which is lost where it runs in another process."""
     options = {**fixed, **point}
     if "random_state" in options:
@@ -192,7 +230,7 @@ def _fit(point: Mapping, fixed: Mapping, X) -> tuple[dict, list[Warning]]:
     return row, [warning.message for warning in caught]
 
 
-def _row(point: Mapping, model: SpatialGaussianMixture, X) -> dict:
+def _row(point: Mapping, model: SpatialGaussianMixture, X: ArrayLike) -> dict[str, Any]:
     return dict(point) | {
         "likelihood": model.likelihood_,
         "log_likelihood": model.log_likelihood_,
@@ -206,5 +244,5 @@ def _row(point: Mapping, model: SpatialGaussianMixture, X) -> dict:
     }
 
 
-def _alternatives(value) -> list:
+def _alternatives(value: Any) -> list:
     return [value] if isinstance(value, str | Integral) else list(value)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
+from typing import TypeGuard
 
 import numpy as np
 
@@ -79,6 +81,21 @@ class Scenario:
         ValueError
             If a key or value is wrong, or a covariance matrix is not positive definite; the
             message names the scenario and the key or component.
+
+        Examples
+        --------
+        >>> from spatgmm import simulate
+        >>> scenario = simulate.Scenario.from_config(
+        ...     "demo",
+        ...     {
+        ...         "locations": {"grid": [5, 5]},
+        ...         "n": 30,
+        ...         "weights": [0.5, 0.5],
+        ...         "components": [{"alpha": [1, -0.9, 0.3], "beta": beta} for beta in (2.5, 6)],
+        ...     },
+        ... )
+        >>> scenario.id, scenario.shape, scenario.truth.beta.tolist()
+        ('demo', (5, 5), [2.5, 6.0])
         """
         try:
             check(SCENARIO, mapping)
@@ -147,6 +164,25 @@ def draw(scenario: Scenario, replicate: int, root_seed: int) -> Dataset:
     -------
     Dataset
         With the true labels and parameters.
+
+    Examples
+    --------
+    >>> from spatgmm import simulate
+    >>> scenario = simulate.Scenario.from_config(
+    ...     "demo",
+    ...     {
+    ...         "locations": {"grid": [5, 5]},
+    ...         "n": 30,
+    ...         "weights": [0.5, 0.5],
+    ...         "components": [{"alpha": [1, -0.9, 0.3], "beta": beta} for beta in (2.5, 6)],
+    ...     },
+    ... )
+    >>> data = simulate.draw(scenario, replicate=0, root_seed=1)
+    >>> data.X.shape, data.label_names
+    ((30, 25), ('component 1', 'component 2'))
+    >>> again = simulate.draw(scenario, replicate=0, root_seed=1)
+    >>> bool((data.X == again.X).all())
+    True
     """
     seed = np.random.SeedSequence([root_seed, stable_hash(scenario.id), replicate])
     rng = np.random.default_rng(seed)
@@ -202,8 +238,8 @@ def _locations(mapping: Mapping) -> tuple[np.ndarray, tuple[int, ...] | None]:
     return check_coordinates(coordinates, len(coordinates)), shape
 
 
-def _is_large(shape: tuple[int, ...] | None) -> bool:
-    return shape is not None and np.prod(shape) > _LARGEST_DENSE
+def _is_large(shape: tuple[int, ...] | None) -> TypeGuard[tuple[int, ...]]:
+    return shape is not None and prod(shape) > _LARGEST_DENSE
 
 
 def _root(truth: Truth, g: int, coordinates: np.ndarray, shape: tuple[int, ...] | None) -> Root:

@@ -91,6 +91,6 @@ def test_hooks_run_a_part_of_lint_and_the_hosts_file_all_of_ci():
     lint = (ROOT / "Makefile").read_text().partition("\nlint:")[2].partition("\n\n")[0]
     (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     hooks = [hook["entry"].partition(" --")[0] for hook in local["hooks"]]
-    assert len(hooks) == 4 and [hook for hook in hooks if hook not in lint] == []
+    assert len(hooks) == 5 and [hook for hook in hooks if hook not in lint] == []
     jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]
     assert [step.get("run") for step in jobs["all"]["steps"]].count(".ci/run") == 1

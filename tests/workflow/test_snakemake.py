@@ -100,6 +100,17 @@ def test_a_wrong_configuration_ends_before_any_job(snakemake, tiny, tmp_path):
     assert not (tmp_path / "results").exists()
 
 
+def test_a_file_that_is_not_there_is_named_with_all_else_before_any_job(snakemake, tiny, tmp_path):
+    tiny["datasets"]["raman-raw"]["file"] = str(tmp_path / "gone.csv")
+    tiny["studies"]["comparison"]["methods"].append("kmens")
+    run = snakemake(tiny, "all")
+    assert run.returncode != 0
+    assert "2 thing(s) wrong" in run.stdout
+    assert f"datasets.raman-raw.file: {tmp_path}/gone.csv: there is no such file" in run.stdout
+    assert "unknown method 'kmens'" in run.stdout
+    assert not (tmp_path / "results").exists()
+
+
 def test_a_file_with_missing_pixels_is_named_before_any_fit(snakemake, tiny, tmp_path):
     maps = pd.DataFrame(
         [(m, x, y, 1.0, m % 2) for m in range(8) for x in range(3) for y in range(3)],

@@ -2,22 +2,28 @@
 
 import json
 import os
-import shlex
 import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-SOURCES = os.path.join(workflow.basedir, "src")
-sys.path.insert(0, SOURCES)
+# Jobs run the package that lies beside the workflow, in whatever environment they have; where the
+# workflow alone was fetched, as a module from a host, the environment must hold the package.
+ROOT = Path(str(workflow.current_basedir)).parents[1]
+if (ROOT / "src").is_dir():
+    sys.path.insert(0, str(ROOT / "src"))
+    paths = [str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ.update(PYTHONPATH=os.pathsep.join(paths))
 
 from spatgmm import study
 from spatgmm.common.files import atomic_path
 from spatgmm.study import again, cases, design, locks, outputs, progress, provenance
 from spatgmm.study import remaining
 
-# Jobs run the package as it is here, in whatever environment they have.
-shell.prefix(f"set -euo pipefail; export PYTHONPATH={shlex.quote(SOURCES)}; ")
+if workflow.modifier.path_modifier.prefix:
+    raise WorkflowError(
+        "results are in results/<name>: leave out `prefix` where this workflow is used as a module"
+    )
 
 try:
     CONFIG, DESIGN = study.prepare(
@@ -138,11 +144,18 @@ def end_of_run():
         raise WorkflowError(trouble)
 
 
-def hold_run():
-    """Keep other runs out of the results folder until this process ends, however it does."""
+def begin_run():
+    """Keep other runs out of the results folder until this process ends, however it does.
+
+    The record of what is run, which the jobs read, is no rule's output: what reruns a job is its own
+    part of the configuration, among its params.
+    """
     try:
-        return locks.hold(RESULTS / ".lock")
+        held = locks.hold(RESULTS / ".lock")
     except BlockingIOError:
         raise WorkflowError(
             f"another run is at work in {RESULTS}; wait for it"
         ) from None
+    with atomic_path(CONFIG_FILE) as path:
+        path.write_text(study.config.dump(CONFIG))
+    return held

@@ -35,4 +35,6 @@ for name, job in JOBS.items():
         shell:
             "python -m spatgmm study fit --config {params.config} --batches {params.batches} 2> {log}"
 
-    workflow.get_rule(name).resources.update(limits_asked_for())
+    # As a module's, the rule has the name that its user gives it.
+    ours = workflow.get_rule(workflow.modifier.modify_rulename(name))
+    ours.resources.update(limits_asked_for())

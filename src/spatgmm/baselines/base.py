@@ -7,6 +7,7 @@ from abc import abstractmethod
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -47,22 +48,22 @@ class Units(NamedTuple):
 
 
 def check_rows(
-    estimator: BaseEstimator, X, reset: bool, largest: float = LARGEST_SQUARED
+    estimator: BaseEstimator, X: ArrayLike, reset: bool, largest: float = LARGEST_SQUARED
 ) -> np.ndarray:
     """Finite data (n, p), C order; with `reset` also enough of them that differ."""
-    X = validate_data(
+    rows: np.ndarray = validate_data(
         estimator, as_numbers(X), reset=reset, dtype=np.float64, order="C", ensure_all_finite=False
     )
-    checks.check_finite(X)
-    check_size(X, largest)
-    if reset and len(X) <= estimator.n_components:
+    checks.check_finite(rows)
+    check_size(rows, largest)
+    if reset and len(rows) <= estimator.n_components:
         raise ValueError(
-            f"X has {len(X)} rows (n_samples = {len(X)}); "
+            f"X has {len(rows)} rows (n_samples = {len(rows)}); "
             f"n_components={estimator.n_components} needs more"
         )
     if reset:
-        checks.check_rows_differ(X)
-    return X
+        checks.check_rows_differ(rows)
+    return rows
 
 
 class Baseline(LikelihoodMixture):
@@ -72,7 +73,7 @@ class Baseline(LikelihoodMixture):
     _declared: dict[str, Parameter]
 
     #: How the best of several starts is found.
-    _rounds = (em.Round(40, 3),)
+    _rounds: tuple[em.Round, ...] = (em.Round(40, 3),)
 
     @abstractmethod
     def _log_joint(self, X: np.ndarray) -> np.ndarray:
@@ -81,7 +82,7 @@ class Baseline(LikelihoodMixture):
     def _check_settings(self) -> None:
         constraints.check(constraints.Keys(self._declared), self.get_params(deep=False))
 
-    def _check_rows(self, X, reset: bool) -> np.ndarray:
+    def _check_rows(self, X: ArrayLike, reset: bool) -> np.ndarray:
         return check_rows(self, X, reset)
 
     def _best(self, problem: em.Problem, starts: list) -> em.Fit:
@@ -109,6 +110,6 @@ class Baseline(LikelihoodMixture):
                 stacklevel=4,
             )
 
-    def _joint(self, X) -> np.ndarray:
+    def _joint(self, X: ArrayLike) -> np.ndarray:
         check_is_fitted(self)
         return self._log_joint(self._check_rows(X, reset=False))

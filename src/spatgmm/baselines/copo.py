@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.linalg import eigh
 from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.cluster import KMeans
@@ -12,6 +15,7 @@ from spatgmm.baselines import options
 from spatgmm.baselines.base import check_rows
 from spatgmm.common import checks, constraints
 from spatgmm.common.base import kept_if_refused
+from spatgmm.common.checks import Seed
 from spatgmm.common.threads import one_blas_thread
 from spatgmm.common.values import LARGEST_FOURTH
 
@@ -50,19 +54,35 @@ class COPO(ClusterMixin, BaseEstimator):
     converged_ : bool
         Whether the last reassignment moved no row.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spatgmm.baselines import COPO
+    >>> X = np.random.default_rng(0).normal(size=(40, 5))
+    >>> X[20:] += 5
+    >>> np.bincount(COPO(2, random_state=0).fit(X).labels_)
+    array([20, 20])
+
     References
     ----------
     Huang and Gu, "Minimax-Optimal Covariance Projected Spectral Clustering for High-Dimensional
     Nonspherical Mixtures", arXiv 2502.02580.
     """
 
-    def __init__(self, n_components, *, rank=None, n_iter=10, random_state=None):
+    def __init__(
+        self,
+        n_components: int,
+        *,
+        rank: int | None = None,
+        n_iter: int = 10,
+        random_state: Seed = None,
+    ) -> None:
         self.n_components = n_components
         self.rank = rank
         self.n_iter = n_iter
         self.random_state = random_state
 
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Cluster the rows of `X`.
 
         Parameters
@@ -84,15 +104,15 @@ class COPO(ClusterMixin, BaseEstimator):
         with kept_if_refused(self):
             return self._fit(X)
 
-    def _fit(self, X) -> COPO:
-        X = check_rows(self, X, reset=True, largest=LARGEST_FOURTH)
-        n, p = X.shape
+    def _fit(self, X: ArrayLike) -> Self:
+        rows = check_rows(self, X, reset=True, largest=LARGEST_FOURTH)
+        n, p = rows.shape
         rank = min(self.n_components, n, p) if self.rank is None else self.rank
         if rank > min(n, p):
-            raise ValueError(f"rank={rank} is too large for X of shape {X.shape}")
+            raise ValueError(f"rank={rank} is too large for X of shape {rows.shape}")
         rng = checks.random_generator(self.random_state)
         with one_blas_thread():
-            self._embed(X, rank)
+            self._embed(rows, rank)
             kmeans = KMeans(self.n_components, n_init=10, random_state=int(rng.integers(2**31)))
             self.labels_ = kmeans.fit_predict(self.embedding_).astype(np.intp)
             if len(np.unique(self.labels_)) < self.n_components:
@@ -141,12 +161,12 @@ class COPO(ClusterMixin, BaseEstimator):
         solved = np.linalg.solve(self.covariances_, offsets.transpose(0, 2, 1))
         return np.einsum("knr,krn->nk", offsets, solved)
 
-    def predict(self, X) -> np.ndarray:
+    def predict(self, X: ArrayLike) -> np.ndarray:
         """Clusters of further rows, shape (n,).
 
         They are embedded by their products with the rows of `fit`. For the rows of `fit`
         themselves use ``labels_``: there a row's product with itself is left out.
         """
         check_is_fitted(self)
-        X = check_rows(self, X, reset=False, largest=LARGEST_FOURTH)
-        return self._distances(X @ self._projection).argmin(axis=1)
+        rows = check_rows(self, X, reset=False, largest=LARGEST_FOURTH)
+        return self._distances(rows @ self._projection).argmin(axis=1)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 from numbers import Integral
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.linalg import eigh
 from sklearn.utils.validation import check_is_fitted
 
@@ -16,6 +17,7 @@ from spatgmm.baselines.base import LEAST_WEIGHT, LONGEST_SETTLING, Baseline, Uni
 from spatgmm.baselines.starts import starting_responsibilities
 from spatgmm.common import checks, em
 from spatgmm.common.base import kept_if_refused
+from spatgmm.common.checks import Seed
 from spatgmm.common.threads import one_blas_thread
 from spatgmm.common.values import as_numbers
 
@@ -72,6 +74,16 @@ class MatrixNormalMixture(Baseline):
     degenerate_components_ : list of int
         Components with too few expected rows for two covariances; their likelihood means nothing.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spatgmm.baselines import MatrixNormalMixture
+    >>> X = np.random.default_rng(0).normal(size=(60, 3, 4))
+    >>> X[30:] += 3
+    >>> model = MatrixNormalMixture(2, n_init=2, random_state=0).fit(X)
+    >>> np.bincount(model.labels_), model.row_covariances_.shape, model.column_covariances_.shape
+    (array([30, 30]), (2, 3, 3), (2, 4, 4))
+
     References
     ----------
     C. Viroli, "Finite mixtures of matrix normal distributions for classifying three-way data",
@@ -83,15 +95,15 @@ class MatrixNormalMixture(Baseline):
 
     def __init__(
         self,
-        n_components,
+        n_components: int,
         *,
-        shape=None,
-        init=None,
-        n_init=10,
-        tol=1e-6,
-        max_iter=1000,
-        random_state=None,
-    ):
+        shape: tuple[int, ...] | None = None,
+        init: str | ArrayLike | None = None,
+        n_init: int = 10,
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        random_state: Seed = None,
+    ) -> None:
         self.n_components = n_components
         self.shape = shape
         self.init = init
@@ -100,7 +112,7 @@ class MatrixNormalMixture(Baseline):
         self.max_iter = max_iter
         self.random_state = random_state
 
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Fit the mixture.
 
         Parameters
@@ -122,17 +134,19 @@ class MatrixNormalMixture(Baseline):
         with kept_if_refused(self), one_blas_thread():
             X = as_numbers(X)
             shape = self._rows_and_columns(np.shape(X))
-            X = self._check_rows(X, reset=True)
+            rows = self._check_rows(X, reset=True)
             self.shape_ = shape
             rng = checks.random_generator(self.random_state)
-            starts = starting_responsibilities(X, self.n_components, self.init, self.n_init, rng)
-            self._units = Units.of(X)
-            problem = _FlipFlop(self._units.apply(X), shape)
+            starts = starting_responsibilities(rows, self.n_components, self.init, self.n_init, rng)
+            self._units = Units.of(rows)
+            problem = _FlipFlop(self._units.apply(rows), shape)
             best = self._best(problem, [problem.start(given) for given in starts])
-            self._take_parameters(X, problem, best)
+            self._take_parameters(rows, problem, best)
         return self
 
-    def _take_parameters(self, X, problem, best):
+    def _take_parameters(
+        self, X: np.ndarray, problem: _FlipFlop, best: em.Fit[_Parameters]
+    ) -> None:
         self._parameters = best.parameters
         log_weights, means, rows, columns = best.parameters
         shift, scale = self._units
@@ -152,22 +166,22 @@ class MatrixNormalMixture(Baseline):
         pairs = zip(self.row_covariances_, self.column_covariances_, strict=True)
         return np.array([np.kron(rows, columns) for rows, columns in pairs])
 
-    def _log_joint(self, X):
+    def _log_joint(self, X: np.ndarray) -> np.ndarray:
         problem = _FlipFlop(self._units.apply(X), self.shape_)
         return problem.log_joint(self._parameters) - self._units.log_jacobian()
 
-    def _check_rows(self, X, reset):
-        X = as_numbers(X)
-        if np.ndim(X) > 2:
-            X = X.reshape(len(X), -1)
-        return super()._check_rows(X, reset)
+    def _check_rows(self, X: ArrayLike, reset: bool) -> np.ndarray:
+        rows = as_numbers(X)
+        if np.ndim(rows) > 2:
+            rows = rows.reshape(len(rows), -1)
+        return super()._check_rows(rows, reset)
 
     def _rows_and_columns(self, data_shape: tuple[int, ...]) -> tuple[int, int]:
         shape = self.shape
         if shape is None:
             shape = data_shape[1:]
         wrong = not isinstance(shape, (tuple, list)) or len(shape) < 2
-        if wrong or not all(isinstance(side, Integral) and side >= 1 for side in shape):
+        if wrong or not all(isinstance(side, Integral) and int(side) >= 1 for side in shape):
             raise ValueError(
                 "shape must hold the numbers of rows and columns (and slices) of one observation, "
                 f"such as (8, 8), or X must be multi-way; got shape={self.shape!r} and X of shape "
@@ -288,7 +302,9 @@ class _FlipFlop(em.Problem[_Parameters]):
         rows, columns = (np.array(factors) for factors in zip(*updated, strict=True))
         return _Parameters(np.log(total / total.sum()), means, rows, columns)
 
-    def _covariances(self, g: int, old: _Parameters, mean, share, expected: _Whitened):
+    def _covariances(
+        self, g: int, old: _Parameters, mean: np.ndarray, share: np.ndarray, expected: _Whitened
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Cholesky factors of ``U`` given the old ``V``, and of ``V`` given that ``U``."""
         n, r, c = self.n, self.r, self.c
         root = np.sqrt(share)[:, None]
@@ -301,14 +317,14 @@ class _FlipFlop(em.Problem[_Parameters]):
         half = (np.linalg.inv(rows) @ centred).reshape(r * n, c)
         return rows, _cholesky(half.T @ half / r, old.columns[g])
 
-    def flat(self, parameters):
+    def flat(self, parameters: _Parameters) -> np.ndarray:
         """Cholesky factors by their triangles, with logarithms on the diagonal: whatever becomes
         of them is a covariance again."""
         triangles = zip(self._triangles, parameters[2:], strict=True)
         flat = [triangle.flat(factor) for triangle, factor in triangles]
         return np.concatenate([parameters.log_weights, parameters.means.ravel(), *flat])
 
-    def from_flat(self, flat, like):
+    def from_flat(self, flat: np.ndarray, like: _Parameters) -> _Parameters:
         G, size = len(like.means), like.means.size
         log_weights, means, rest = flat[:G], flat[G : G + size], flat[G + size :]
         of_rows = G * len(self._triangles[0].places)
@@ -319,7 +335,7 @@ class _FlipFlop(em.Problem[_Parameters]):
             self._triangles[1].factor(rest[of_rows:].reshape(G, -1)),
         )
 
-    def metric(self, parameters):
+    def metric(self, parameters: _Parameters) -> np.ndarray:
         """Rough roots of the parameters' complete-data information per observation."""
         root_weight = np.exp(0.5 * parameters.log_weights)[:, None]
         scales = [1 / np.diagonal(factor, axis1=1, axis2=2) for factor in parameters[2:]]

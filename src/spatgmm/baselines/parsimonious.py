@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from spatgmm.baselines import noise, options, starts
@@ -14,6 +17,7 @@ from spatgmm.baselines.factor_analyzers import FactorAnalyzers, Sample, Start
 from spatgmm.baselines.options import MODELS
 from spatgmm.common import checks, em
 from spatgmm.common.base import bic, kept_if_refused
+from spatgmm.common.checks import Seed
 from spatgmm.common.threads import one_blas_thread
 
 # First letter: loadings constrained (C) to be the same in all components or not (U). The rest: the
@@ -115,6 +119,16 @@ class ParsimoniousGaussianMixture(Baseline):
     and a shape per component, the floor of 1e-10 decides how free the other variances are: a
     lower one would raise the likelihood further.
 
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spatgmm.baselines import ParsimoniousGaussianMixture
+    >>> X = np.random.default_rng(0).normal(size=(60, 6))
+    >>> X[30:, :3] += 5
+    >>> model = ParsimoniousGaussianMixture(2, n_factors=1, model="CCC", random_state=0).fit(X)
+    >>> np.bincount(model.labels_), model.n_parameters_
+    (array([30, 30]), 20)
+
     References
     ----------
     P. D. McNicholas and T. B. Murphy, "Parsimonious Gaussian mixture models", Statistics and
@@ -128,16 +142,16 @@ class ParsimoniousGaussianMixture(Baseline):
 
     def __init__(
         self,
-        n_components,
+        n_components: int,
         *,
-        n_factors,
-        model="UUU",
-        init=None,
-        n_init=None,
-        tol=1e-6,
-        max_iter=1000,
-        random_state=None,
-    ):
+        n_factors: int,
+        model: str = "UUU",
+        init: str | ArrayLike | None = None,
+        n_init: int | None = None,
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        random_state: Seed = None,
+    ) -> None:
         self.n_components = n_components
         self.n_factors = n_factors
         self.model = model
@@ -147,7 +161,7 @@ class ParsimoniousGaussianMixture(Baseline):
         self.max_iter = max_iter
         self.random_state = random_state
 
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Fit the mixture.
 
         Parameters
@@ -167,10 +181,10 @@ class ParsimoniousGaussianMixture(Baseline):
         """
         self._check_settings()
         with kept_if_refused(self), one_blas_thread():
-            X = self._check_rows(X, reset=True)
-            self._check_factors(X.shape[1])
-            sample = Sample(X, Units.of(X))
-            self._fit_from(X, sample, _starts(self, X, sample, self.n_factors))
+            rows = self._check_rows(X, reset=True)
+            self._check_factors(rows.shape[1])
+            sample = Sample(rows, Units.of(rows))
+            self._fit_from(rows, sample, _starts(self, rows, sample, self.n_factors))
         return self
 
     def _check_factors(self, n_features: int) -> None:
@@ -197,7 +211,7 @@ class ParsimoniousGaussianMixture(Baseline):
     def _problem(self, sample: Sample) -> FactorAnalyzers:
         return FactorAnalyzers(sample, self.n_factors, self.model[0] == "C", _NOISE[self.model[1:]])
 
-    def _log_joint(self, X):
+    def _log_joint(self, X: np.ndarray) -> np.ndarray:
         sample = Sample(X, self._units)
         return self._problem(sample).log_joint(self._parameters) - self._units.log_jacobian()
 
@@ -231,16 +245,16 @@ def _starts(
 
 
 def search_parsimonious(
-    X,
+    X: ArrayLike,
     n_components: int,
     *,
-    models: tuple[str, ...] = MODELS,
-    n_factors: tuple[int, ...] = (1, 2, 3),
-    init=None,
+    models: Sequence[str] = MODELS,
+    n_factors: Sequence[int] = (1, 2, 3),
+    init: str | ArrayLike | None = None,
     n_init: int = 1,
     tol: float = 1e-6,
     max_iter: int = 1000,
-    random_state=None,
+    random_state: Seed = None,
 ) -> tuple[ParsimoniousGaussianMixture, pd.DataFrame]:
     """Fit every model with every number of factors and choose by BIC.
 
@@ -269,6 +283,15 @@ def search_parsimonious(
     ValueError
         As in :meth:`ParsimoniousGaussianMixture.fit`, or if no model or number of factors is
         left to fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spatgmm.baselines import search_parsimonious
+    >>> X = np.random.default_rng(0).normal(size=(60, 6))
+    >>> best, table = search_parsimonious(X, 1, models=["CCC", "UUU"], n_factors=[1])
+    >>> best.model, len(table)
+    ('CCC', 2)
     """
     candidates = [
         ParsimoniousGaussianMixture(
@@ -288,21 +311,21 @@ def search_parsimonious(
         raise ValueError(f"nothing to fit: models={models!r}, n_factors={n_factors!r}")
     for candidate in candidates:
         candidate._check_settings()
-    X = candidates[0]._check_rows(X, reset=True)
-    largest = largest_n_factors(X.shape[1])
+    maps = candidates[0]._check_rows(X, reset=True)
+    largest = largest_n_factors(maps.shape[1])
     if min(n_factors) > largest:
-        candidates[0]._check_factors(X.shape[1])
+        candidates[0]._check_factors(maps.shape[1])
     rows = []
     with one_blas_thread():
-        sample = Sample(X, Units.of(X))
-        given = _starts(candidates[0], X, sample, min(max(n_factors), largest))
+        sample = Sample(maps, Units.of(maps))
+        given = _starts(candidates[0], maps, sample, min(max(n_factors), largest))
         fitted = [candidate for candidate in candidates if candidate.n_factors <= largest]
         for candidate in fitted:
             with warnings.catch_warnings():
                 # The table says what did not converge or degenerated.
                 warnings.simplefilter("ignore")
-                candidate._check_rows(X, reset=True)
-                candidate._fit_from(X, sample, given)
+                candidate._check_rows(maps, reset=True)
+                candidate._fit_from(maps, sample, given)
             rows.append(
                 {
                     "model": candidate.model,

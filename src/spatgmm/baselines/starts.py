@@ -7,6 +7,7 @@ from functools import partial
 from itertools import chain, cycle, islice
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.cluster import KMeans
 
@@ -19,19 +20,21 @@ _LARGEST_HIERARCHY = 2000
 Kind = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 
 
-def _kmeans(X, n_components, rng, n_init):
+def _kmeans(X: np.ndarray, n_components: int, rng: np.random.Generator, n_init: int) -> np.ndarray:
     kmeans = KMeans(n_components, n_init=n_init, random_state=int(rng.integers(2**31)))
     return kmeans.fit_predict(X)
 
 
-def _hierarchy(X, n_components, rng, method):
+def _hierarchy(
+    X: np.ndarray, n_components: int, rng: np.random.Generator, method: str
+) -> np.ndarray:
     """A cut through a hierarchy; cells where it would be too large."""
     if len(X) > _LARGEST_HIERARCHY:
         return _cells(X, n_components, rng)
     return fcluster(linkage(X, method), n_components, "maxclust") - 1
 
 
-def _cells(X, n_components, rng):
+def _cells(X: np.ndarray, n_components: int, rng: np.random.Generator) -> np.ndarray:
     """Every row with the nearest of a few; by its columns' typical sizes, so that no tail rules."""
     spread = np.abs(X - np.median(X, axis=0)).mean(axis=0)
     centres = X[rng.choice(len(X), n_components, replace=False)]
@@ -39,13 +42,15 @@ def _cells(X, n_components, rng):
     return np.argmin(distances, axis=0)
 
 
-def _slices(X, n_components, rng):
+def _slices(X: np.ndarray, n_components: int, rng: np.random.Generator) -> np.ndarray:
     """Equal shares of the rows along a random direction."""
     place = (X @ rng.standard_normal(X.shape[1])).argsort().argsort()
     return place * n_components // len(X)
 
 
-def _dirichlet(X, n_components, rng, concentration):
+def _dirichlet(
+    X: np.ndarray, n_components: int, rng: np.random.Generator, concentration: float
+) -> np.ndarray:
     return rng.dirichlet(np.full(n_components, concentration), size=len(X))
 
 
@@ -60,7 +65,7 @@ CORNERS, FLAT = (partial(_dirichlet, concentration=c) for c in (0.05, 1.0))
 def starting_responsibilities(
     X: np.ndarray,
     n_components: int,
-    init,
+    init: str | ArrayLike | None,
     n_init: int,
     rng: np.random.Generator,
     once: Sequence[Kind] = (),
@@ -93,13 +98,15 @@ def starting_responsibilities(
     if init is not None and not isinstance(init, str):
         yield _given(init, len(X), n_components)
         return
-    others = cycle((CORNERS, FLAT)) if init == "random" else chain((KMEANS, *once), cycle(in_turn))
+    others: Iterator[Kind] = chain((KMEANS, *once), cycle(in_turn))
+    if init == "random":
+        others = cycle((CORNERS, FLAT))
     for kind in islice(others, 1 if init == "kmeans" else n_init):
         found = kind(X, n_components, rng)
         yield np.eye(n_components)[found] if found.ndim == 1 else found
 
 
-def _given(init, n: int, n_components: int) -> np.ndarray:
+def _given(init: ArrayLike, n: int, n_components: int) -> np.ndarray:
     try:
         given = np.ma.asarray(init) if np.ma.is_masked(init) else np.asarray(init)
     except ValueError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
 
 from spatgmm import __version__
@@ -75,16 +75,21 @@ def _end(command: str, message: str, status: int) -> int:
 
 def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
     argv = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(
+    # The words themselves too, for those who keep how they were called.
+    return parser(argv[:1]).parse_args(argv, argparse.Namespace(words=argv))
+
+
+def parser(loaded: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentParser:
+    """The parser of the command line, with the arguments of those commands that are loaded."""
+    whole = argparse.ArgumentParser(
         prog="spatgmm",
         description="Gaussian mixtures with a spatially constrained covariance.",
         epilog="Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
     )
-    parser.add_argument("--version", action="version", version=f"spatgmm {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    whole.add_argument("--version", action="version", version=f"spatgmm {__version__}")
+    commands = whole.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary)
-        if argv[:1] == [name]:
+        if name in loaded:
             import_module(f"spatgmm.cli.{name}").add_arguments(command)
-    # The words themselves too, for those who keep how they were called.
-    return parser.parse_args(argv, argparse.Namespace(words=argv))
+    return whole

@@ -153,10 +153,10 @@ def run(arguments: argparse.Namespace) -> None:
 
     _output.remove(out, FILES)
     outlying = getattr(result.model, "outlier_probability_", None)
-    table = _output.labels(result.labels, result.probabilities, brought.names, outlying)
-    outliers = _output.outliers(table)
+    labels = _output.labels(result.labels, result.probabilities, brought.names, outlying)
+    outliers = _output.outliers(labels)
     written = [
-        _output.csv(out / "labels.csv", table),
+        _output.csv(out / "labels.csv", labels),
         _output.csv(out / "means.csv", _means(result, brought, row["n_components"])),
         _output.csv(out / "parameters.csv", _parameters(result.extras)),
         _output.as_json(out / "summary.json", summary),

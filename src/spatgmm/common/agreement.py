@@ -105,7 +105,8 @@ def distinct(candidates: list) -> list:
     Candidates are dataclasses with a rank, labels and `n_starts`; those that are kept stand for the
     starts of all with their clustering.
     """
-    groups, labels_kept = [], []
+    groups: list[list] = []
+    labels_kept: list[np.ndarray] = []
     for candidate in sorted(candidates, key=lambda candidate: candidate.rank):
         labels = candidate.labels
         for group, others in zip(groups, labels_kept, strict=True):

@@ -28,7 +28,7 @@ class Anderson:
         self._residual_steps = np.empty((_MEMORY, size))
         self._update_steps = np.empty((_MEMORY, size))
         self._count = 0
-        self._last = None
+        self._last: tuple[np.ndarray, np.ndarray] | None = None
         # How far beyond the EM update the last extrapolation went, and the next may go, in
         # lengths of the EM step.
         self._reach = 0.0
@@ -45,6 +45,7 @@ class Anderson:
 
     def extrapolate(self, metric: np.ndarray) -> np.ndarray:
         """Where the residuals' least-squares mix would vanish, in units given by ``metric``."""
+        assert self._last is not None, "nothing to extrapolate from"
         residual, update = self._last
         self._reach = 0.0
         used = min(self._count, _MEMORY)

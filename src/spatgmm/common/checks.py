@@ -5,8 +5,12 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from spatgmm.common.constraints import SEED, check_value
+
+#: What scikit-learn's users pass as ``random_state``.
+Seed = int | np.random.Generator | np.random.RandomState | None
 
 #: The square of a smaller number is 0.
 _SMALLEST_RANGE = 1e-150
@@ -59,7 +63,7 @@ def warn_constant_columns(X: np.ndarray) -> None:
         )
 
 
-def random_generator(random_state) -> np.random.Generator:
+def random_generator(random_state: Seed) -> np.random.Generator:
     """A Generator from what scikit-learn users pass as ``random_state``."""
     check_value("random_state", random_state, SEED)
     if isinstance(random_state, np.random.RandomState):
@@ -67,7 +71,7 @@ def random_generator(random_state) -> np.random.Generator:
     return np.random.default_rng(random_state)  # of a Generator, itself
 
 
-def responsibilities_from(init, n: int, n_components: int) -> np.ndarray:
+def responsibilities_from(init: ArrayLike, n: int, n_components: int) -> np.ndarray:
     """Responsibilities (n, G) from labels (n,) or responsibilities (n, G).
 
     Raises

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -198,6 +199,21 @@ class Text(Rule):
         return self.noun
 
 
+@dataclass(frozen=True)
+class ExistingFile(Text):
+    """The path of a file that is there when it is checked."""
+
+    noun: str = "the path of a file"
+
+    def fits(self, value: Any) -> bool:
+        return self.is_kind(value) and os.path.isfile(value)
+
+    def refusal(self, value: Any) -> Problem:
+        if self.is_kind(value):
+            return Problem((), f"{value}: there is no such file")
+        return super().refusal(value)
+
+
 class Choice(Rule):
     """One of these names; `also` holds further spellings that are taken, but not listed."""
 
@@ -248,7 +264,8 @@ class Either(Rule):
         return [found for rule in self.rules for found in rule.below(key)]
 
     def filled(self, value: Any) -> Any:
-        return self._rule_for(value).filled(value)
+        rule = self._rule_for(value)
+        return value if rule is None else rule.filled(value)
 
     def _rule_for(self, value: Any) -> Rule | None:
         of_kind = [rule for rule in self.rules if rule.is_kind(value)]
@@ -331,7 +348,7 @@ class Keys(Rule):
                 yield Problem((key,), "is missing")
 
     def below(self, key: str | int) -> list[Rule]:
-        return [self.keys[key].rule] if key in self.keys else []
+        return [self.keys[key].rule] if isinstance(key, str) and key in self.keys else []
 
     def filled(self, value: Any) -> Any:
         defaults = {

@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -127,7 +127,7 @@ class Fit(Generic[P]):
     """Where the loop stopped; the E-step belongs to the parameters."""
 
     parameters: P
-    expected: Expectation
+    expected: Any  #: an Expectation, with what its problem adds
     trace: list[float]
     converged: bool
     sound: bool

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -70,10 +71,13 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_arrays(path: str | os.PathLike, settings: Mapping, arrays: Mapping[str, np.ndarray]):
+def write_arrays(
+    path: str | os.PathLike, settings: Mapping, arrays: Mapping[str, np.ndarray]
+) -> None:
     """Write arrays, and settings that JSON can hold, to one ``.npz`` file; no pickle."""
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, settings=np.array(json.dumps(settings)), **arrays)
+        whole: dict[str, Any] = {"settings": np.array(json.dumps(settings)), **arrays}
+        np.savez_compressed(file, **whole)
 
 
 def read_arrays(path: str | os.PathLike) -> tuple[dict, dict[str, np.ndarray]]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 #: Squares of spans beyond these are no longer finite, or 0.
 _LARGEST, _SMALLEST = 1e150, 1e-150
@@ -25,7 +28,7 @@ def grid_coordinates(shape: tuple[int, ...]) -> np.ndarray:
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(shape))
 
 
-def check_coordinates(coordinates, n_locations: int) -> np.ndarray:
+def check_coordinates(coordinates: ArrayLike, n_locations: int) -> np.ndarray:
     """Coordinates as a float array of shape ``(p, d)``, or a clear refusal.
 
     Parameters
@@ -52,7 +55,7 @@ def check_coordinates(coordinates, n_locations: int) -> np.ndarray:
         values = np.asarray(coordinates)
     except ValueError:
         raise ValueError("coordinates must be an array; its rows differ in length") from None
-    if np.ma.is_masked(coordinates):
+    if isinstance(coordinates, np.ma.MaskedArray) and np.ma.is_masked(coordinates):
         row = np.argwhere(np.ma.getmaskarray(coordinates))[0][0]
         raise ValueError(f"coordinates row {row} is masked: every location needs its place")
     if values.dtype.kind in "mM":
@@ -81,7 +84,7 @@ def check_coordinates(coordinates, n_locations: int) -> np.ndarray:
     return values
 
 
-def check_places(coordinates, n_axes: int) -> np.ndarray:
+def check_places(coordinates: ArrayLike, n_axes: int) -> np.ndarray:
     """Any places as a float array of shape ``(m, n_axes)``.
 
     Raises
@@ -105,7 +108,7 @@ def check_places(coordinates, n_axes: int) -> np.ndarray:
     return values
 
 
-def is_grid_shape(coordinates) -> bool:
+def is_grid_shape(coordinates: object) -> TypeGuard[tuple[int, ...]]:
     """Whether these coordinates are meant as the shape of a grid: a tuple of integers."""
     return isinstance(coordinates, tuple) and all(
         isinstance(m, (int, np.integer)) for m in coordinates

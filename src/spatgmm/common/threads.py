@@ -7,6 +7,7 @@ from threads (``make bench`` shows both).
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from functools import cache
 
 from threadpoolctl import ThreadpoolController
@@ -21,7 +22,7 @@ def _controller() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def blas_threads(n_rows: int):
+def blas_threads(n_rows: int) -> AbstractContextManager:
     """A context for work on matrices of that many rows.
 
     One thread for BLAS and LAPACK, or for large ones as many as they have been given
@@ -30,6 +31,6 @@ def blas_threads(n_rows: int):
     return _controller().limit(limits=1 if n_rows < _LARGE else None, user_api="blas")
 
 
-def one_blas_thread():
+def one_blas_thread() -> AbstractContextManager:
     """A context in which BLAS and LAPACK run on one thread."""
     return blas_threads(0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from scipy import sparse
@@ -12,7 +15,7 @@ from spatgmm.common.words import shown
 LARGEST_SQUARED, LARGEST_FOURTH = 1e150, 1e70
 
 
-def as_numbers(X):
+def as_numbers(X: Any) -> Any:
     """`X` in a form whose every cell is a number or NaN, a masked one NaN.
 
     Data frames stay what they are, for their names; sparse and complex data, and arrays that have
@@ -79,7 +82,7 @@ def _floats(array: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
     return array if array.dtype.kind == "c" else array.astype(float)
 
 
-def _check_cells(cells: np.ndarray, place) -> None:
+def _check_cells(cells: np.ndarray, place: Callable[..., str]) -> None:
     """Refuse the first cell that is no number; one that is missing passes."""
     for index, cell in np.ndenumerate(cells):
         try:

@@ -8,7 +8,7 @@ import numpy as np
 LONGEST = 40
 
 
-def shown(cell) -> str:
+def shown(cell: object) -> str:
     """A cell as messages repeat it: in one line, never a whole row."""
     try:
         text = repr(cell.item() if isinstance(cell, np.generic) else cell)

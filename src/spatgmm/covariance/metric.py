@@ -74,7 +74,9 @@ class Lags(Protocol):
     offsets: np.ndarray
     extents: np.ndarray
     unit: float
-    smallest_distance: float
+
+    @property
+    def smallest_distance(self) -> float: ...
 
 
 class Pairs(NamedTuple):

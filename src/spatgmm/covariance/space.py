@@ -48,9 +48,12 @@ class Space(ABC):
     has_axes : bool
         Whether axes of coordinates are directions of the space, so that grids have reflections and
         metrics can differ by axis.
+    circumferences : tuple of float or None
+        Of each axis that closes.
     """
 
     name: str
+    circumferences: tuple[float | None, ...] = ()
     is_flat = False
     has_axes = True
 

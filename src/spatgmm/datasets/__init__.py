@@ -32,7 +32,14 @@ _COMMON = {
 
 
 def names() -> list[str]:
-    """Names of all data sets, without importing any loader."""
+    """Names of all data sets, without importing any loader.
+
+    Examples
+    --------
+    >>> from spatgmm import datasets
+    >>> datasets.names()
+    ['climate', 'faces', 'film', 'raman', 'texture']
+    """
     files = (module.name for module in pkgutil.iter_modules(__path__))
     return sorted(file for file in files if not file.startswith("_"))
 
@@ -58,6 +65,13 @@ def load(name: str, **settings: Any) -> Dataset:
         If the name, a setting or the user's file is wrong; the message says where.
     RuntimeError
         If a package is missing; the message says what to install.
+
+    Examples
+    --------
+    >>> from spatgmm import datasets
+    >>> data = datasets.load("texture", patch=8, per_image=5, centred=True)
+    >>> data.X.shape, data.shape, data.label_names
+    ((10, 64), (8, 8), ('grass', 'gravel'))
     """
     found = [str(problem) for problem in problems(name, settings)]
     if found:
@@ -107,7 +121,7 @@ def distance_unit(name: str) -> str:
 
 def summary(name: str) -> str:
     """One line that says what the data set is."""
-    return inspect.getdoc(_module(name)).splitlines()[0]
+    return (inspect.getdoc(_module(name)) or "").partition("\n")[0]
 
 
 def _module(name: str) -> ModuleType:

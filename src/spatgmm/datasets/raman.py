@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from spatgmm import reading, simulate
-from spatgmm.common.constraints import Integer, Parameter, Text, optional
+from spatgmm.common.constraints import ExistingFile, Integer, Parameter, optional
 from spatgmm.data import Dataset
 from spatgmm.reading import long, words
 from spatgmm.reading.grids import sorted_places
@@ -38,9 +38,15 @@ STAND_IN = pd.DataFrame(
 
 
 DEFAULTS = {
-    "file": Parameter(None, optional(Text()), "the user's maps; None: the synthetic stand-in"),
-    "coordinates": Parameter(None, optional(Text()), "for an array only: file with its sites"),
-    "doses": Parameter(None, optional(Text()), "for an array only: file with a dose per map"),
+    "file": Parameter(
+        None, optional(ExistingFile()), "the user's maps; None: the synthetic stand-in"
+    ),
+    "coordinates": Parameter(
+        None, optional(ExistingFile()), "for an array only: file with its sites"
+    ),
+    "doses": Parameter(
+        None, optional(ExistingFile()), "for an array only: file with a dose per map"
+    ),
     "seed": Parameter(1, Integer(0), "seed of the stand-in"),
 }
 

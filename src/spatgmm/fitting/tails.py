@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -84,7 +84,7 @@ class Tails(ABC):
     name = ""
 
     #: Of one component, with where they start and their bounds.
-    parameter_names = ()
+    parameter_names: ClassVar[tuple[str, ...]] = ()
     _first, _lower, _upper = (), (), ()
 
     def start(self, n_components: int) -> Tails:

@@ -172,7 +172,14 @@ class Method:
 
 
 def names() -> list[str]:
-    """Names of all methods, without importing any."""
+    """Names of all methods, without importing any.
+
+    Examples
+    --------
+    >>> from spatgmm import methods
+    >>> "kmeans" in methods.names()
+    True
+    """
     files = (module.name for module in pkgutil.iter_modules(__path__))
     return sorted(file.replace("_", "-") for file in files if not file.startswith("_"))
 
@@ -184,6 +191,18 @@ def get(name: str) -> Method:
     ------
     ValueError
         If there is none; the message lists those that exist.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spatgmm import methods
+    >>> from spatgmm.data import Dataset
+    >>> X = np.random.default_rng(0).normal(size=(20, 4))
+    >>> X[10:] += 5
+    >>> method = methods.get("kmeans")
+    >>> result = method.fit(Dataset(X, coordinates=(2, 2)), 2, np.random.default_rng(0))
+    >>> np.bincount(result.labels)
+    array([10, 10])
     """
     if name not in names():
         raise ValueError(f"unknown method {name!r}; known are {', '.join(names())}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from spatgmm.covariance import decay
 from spatgmm.covariance.fitted import FittedCovariance
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from spatgmm.mixture import SpatialGaussianMixture
+
+__all__ = ["correlogram", "maps", "selection", "standard_errors"]
 
 #: Columns of :func:`spatgmm.select` that are results and no choices.
 _RESULTS = {
@@ -77,14 +80,16 @@ def maps(model: SpatialGaussianMixture, ax: Axes | None = None) -> Axes:
     limit = _limits(means)
     for g in range(G):
         row, column = divmod(g, across)
-        panel = ax.inset_axes([column / across, 1 - (row + 1) / down, 0.92 / across, 0.86 / down])
+        panel = ax.inset_axes((column / across, 1 - (row + 1) / down, 0.92 / across, 0.86 / down))
         artist = images.draw(panel, means[g], place, cmap=DIVERGING, vmin=limit[0], vmax=limit[1])
         frame(panel, titles[g], group_colour(g))
     ax.figure.colorbar(artist, ax=ax, label="mean", shrink=0.8)
     return ax
 
 
-def correlogram(model: SpatialGaussianMixture, X=None, ax: Axes | None = None) -> Axes:
+def correlogram(
+    model: SpatialGaussianMixture, X: ArrayLike | None = None, ax: Axes | None = None
+) -> Axes:
     """Fitted correlation by distance of each component.
 
     Parameters
@@ -116,9 +121,9 @@ def correlogram(model: SpatialGaussianMixture, X=None, ax: Axes | None = None) -
         covariances = model.standard_errors(X).attrs["covariance"]
     fitted = {}
     for g in range(G):
-        values = dict(zip(names, [*model.alpha_[g], *model.shape_[g]], strict=True))
+        estimates = dict(zip(names, [*model.alpha_[g], *model.shape_[g]], strict=True))
         errors = None if X is None else pd.DataFrame(covariances[g], names, names)
-        fitted[g] = FittedCovariance.from_estimates(values, errors, law)
+        fitted[g] = FittedCovariance.from_estimates(estimates, errors, law)
     seen = model.observed_locations_
     # Without maps there are no groups of them, and no points.
     values, labels = np.zeros((1, len(seen))), np.array([-1])
@@ -148,6 +153,15 @@ def selection(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spatgmm import plot, select
+    >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+    >>> table = select(X, [1, 2], mean="constant", n_init=1, random_state=0)
+    >>> plot.selection(table).get_xlabel()
+    'number of components'
     """
     for name in ("n_components", "bic"):
         if name not in table:
@@ -173,7 +187,7 @@ def selection(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def standard_errors(model: SpatialGaussianMixture, X, ax: Axes | None = None) -> Axes:
+def standard_errors(model: SpatialGaussianMixture, X: ArrayLike, ax: Axes | None = None) -> Axes:
     """How sure each parameter is: its 95 % interval, as a share of the estimate.
 
     Parameters
@@ -189,6 +203,16 @@ def standard_errors(model: SpatialGaussianMixture, X, ax: Axes | None = None) ->
     matplotlib.axes.Axes
         A row per parameter, named with its estimate; hollow where it has no standard error, as at a
         bound.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from spatgmm import SpatialGaussianMixture, plot
+    >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+    >>> model = SpatialGaussianMixture(1, mean="constant").fit(X)
+    >>> ax = plot.standard_errors(model, X)
+    >>> ax.get_yticklabels()[-1].get_text()
+    'component 1: β = 1.39'
     """
     return intervals(model.standard_errors(X), ax)
 

@@ -1,0 +1,143 @@
+# %% [markdown]
+# # Your own maps
+#
+# From a file of maps to clusters, standard errors, diagnostics and figures: first by the command
+# line, then in Python.
+#
+# ## The data
+#
+# Maps come as one row each, or as a stack of images. Here: 120 maps of some property at 60 sites,
+# drawn so that we know the answer. Half of them vary over short distances, half over long ones;
+# every site has the same mean and the same variance in both.
+
+# %%
+import os
+import tempfile
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from scipy.spatial.distance import cdist
+
+import spatgmm
+from spatgmm import SpatialGaussianMixture, select
+
+os.chdir(tempfile.mkdtemp())  # the files of this page, in a folder of their own
+
+rng = np.random.default_rng(4)
+sites = rng.uniform(0, 100, size=(60, 2))  # km
+truth = np.repeat([0, 1], 60)
+distance = cdist(sites, sites)
+covariances = [0.8 * np.exp(-distance / reach) + 0.2 * np.eye(60) for reach in (8, 40)]
+maps = np.array([rng.multivariate_normal(np.full(60, 15.0), covariances[g]) for g in truth])
+
+pd.DataFrame(maps).to_csv("maps.csv", index=False)
+pd.DataFrame(sites, columns=["x", "y"]).to_csv("sites.csv", index=False)
+
+# %% [markdown]
+# ## By the command line
+#
+# Two files in, a folder out. `--decay auto` fits every decay and lets BIC choose.
+
+# %% language="bash"
+# spatgmm fit maps.csv --coordinates sites.csv --components 2 --decay auto --mean constant \
+#     --out fit > said.txt 2>&1
+
+# %% [markdown]
+# `bic.csv` has every fit, the first is the one that was taken:
+
+# %%
+pd.read_csv("fit/bic.csv").sort_values("bic")[["decay", "log_likelihood", "bic", "icl"]]
+
+# %% [markdown]
+# `labels.csv` has the cluster of each map and how probable it is, `parameters.csv` what the
+# clusters are made of:
+
+# %%
+pd.read_csv("fit/parameters.csv")
+
+# %% [markdown]
+# ## In Python
+#
+# The same fit, and everything that it knows. `coordinates` are in any unit; `mean="constant"` is
+# one mean value for each cluster, where `"free"` would be one for each cluster and site
+# ([Means](../means.md)).
+
+# %%
+model = SpatialGaussianMixture(
+    2, coordinates=sites, decay="exponential", mean="constant", random_state=0
+)
+model.fit(maps)
+pd.crosstab(truth, model.labels_, rownames=["truth"], colnames=["cluster"])
+
+# %% [markdown]
+# What the clusters are, in the words of geostatistics: the effective range is in kilometres,
+# since the coordinates are. With the maps come 95 % intervals.
+
+# %%
+model.geostatistics(maps).round(2)
+
+# %% [markdown]
+# ## How many clusters, and which decay?
+#
+# Every combination is fitted; the lowest BIC comes first.
+
+# %%
+table = select(
+    maps,
+    [1, 2, 3],
+    decay=["sigmoid", "exponential"],
+    coordinates=sites,
+    mean="constant",
+    n_init=4,
+    random_state=0,
+)
+table[["n_components", "decay", "bic", "icl", "converged", "empty_components"]]
+
+# %% [markdown]
+# ## Is the fit to be trusted?
+#
+# - Did EM converge, and did several starts come to the same optimum? One of many is a reason
+#   for a larger `n_init`.
+# - Is some component all but empty? Is a covariance nearly singular? Both would have warned.
+# - How sure is it? Probabilities are those of the model: [Questions](../questions.md) says what
+#   that means.
+
+# %%
+sure = model.predict_proba(maps).max(axis=1)
+print("converged:", model.converged_, "after", model.n_iter_, "iterations")
+print("starts at the best optimum:", model.n_optima_, "of", len(model.starts_))
+print("condition number:", round(model.condition_number_))
+print("maps with a probability below 0.9:", (sure < 0.9).sum())
+
+# %% [markdown]
+# Does the curve meet the data? Lines are fitted correlations, points mean empirical correlations
+# of pairs of sites about the same distance apart.
+
+# %%
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+bins = np.arange(0, 100, 8)
+pairs = np.triu_indices(60, 1)
+for g, curve in model.correlogram().groupby("component"):
+    members = maps[model.labels_ == g] - model.means_[g]
+    empirical = (members.T @ members) / (members**2).mean() / len(members)
+    means = pd.Series(empirical[pairs]).groupby(np.digitize(distance[pairs], bins)).mean()
+    (line,) = left.plot(curve["distance"][1:], curve["correlation"][1:], label=f"cluster {g + 1}")
+    left.plot(bins[means.index - 1] + 4, means, "o", color=line.get_color(), markersize=4)
+left.set(xlabel="distance (km)", ylabel="correlation")
+left.legend()
+example = maps[model.labels_.argmax()]
+points = right.scatter(*sites.T, c=example)
+right.set(xlabel="x (km)", ylabel="y (km)", title="a map of cluster 2", aspect="equal")
+figure.colorbar(points, ax=right)
+plt.show()
+
+# %% [markdown]
+# ## Keep it, and use it on further maps
+
+# %%
+model.save("model.npz")  # parameters only, no pickle
+spatgmm.load("model.npz").predict(maps[:5])
+
+# %% [markdown]
+# On the command line: `spatgmm predict fit/ more.csv --out more/`.
