@@ -331,7 +331,7 @@ def test_a_bad_value_in_parquet_and_npy_is_named_too(fit, tmp_path, maps, capsys
     [
         ("", "has no rows"),
         ("a,b,c\n", "has no rows"),
-        ("1,2,3\n4,5,6,7\n", "Expected 3 fields in line 2, saw 4"),
+        ("1,2,3\n4,5,6,7\n", "line 2 has 4 values, those before it 3"),
         ("a,b,c\n1,2\n3,4\n", "row 1 has 2 values, the header line names 3"),
         ("1,2,3\n4,5\n", "row 2 has 2 values, others have 3"),
     ],

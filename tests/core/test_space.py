@@ -333,8 +333,7 @@ def test_degrees_are_asked_about(names):
     with pytest.warns(UserWarning, match="taken for a plane.*space='sphere'"):
         SpatialGaussianMixture(1, coordinates=frame, **options).fit(X)
     with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("error", ".*taken for a plane")
         model = SpatialGaussianMixture(1, coordinates=frame, space="sphere", **options).fit(X)
         SpatialGaussianMixture(1, coordinates=frame.to_numpy(), **options).fit(X)
     # Longitude comes first, whatever the order of the columns.
@@ -345,8 +344,7 @@ def test_metres_under_such_names_are_no_degrees():
     X = np.random.default_rng(0).normal(size=(20, 30))
     frame = pd.DataFrame(1e5 + 1e3 * REGIONAL, columns=["lon", "lat"])
     with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("error", ".*taken for a plane")
         SpatialGaussianMixture(1, coordinates=frame, max_iter=2, n_init=1).fit(X)
 
 

@@ -89,10 +89,14 @@ def _check_cells(cells: np.ndarray, place: Callable[..., str]) -> None:
             float(cell)
         except OverflowError:
             raise ValueError(f"{place(index)}{shown(cell)} is beyond the largest number") from None
-        except (TypeError, ValueError):
+        except (TypeError, ValueError) as error:
             if np.ndim(cell) == 0 and pd.isna(cell):
                 continue
-            raise ValueError(f"{place(index)}{shown(cell)} is not a number") from None
+            told = f"{place(index)}{shown(cell)} is not a number"
+            # What no text could be either is a TypeError, as scikit-learn has it.
+            if isinstance(error, TypeError) and isinstance(cell, dict):
+                raise TypeError(f"{told}: {error}") from None
+            raise ValueError(told) from None
 
 
 def _place(index: tuple[int, ...]) -> str:
