@@ -22,6 +22,7 @@ from spatgmm.common.em import Fit, run_best
 from spatgmm.common.files import DamagedFile, read_arrays, write_arrays
 from spatgmm.covariance import decay as decays
 from spatgmm.covariance import metric as metrics
+from spatgmm.covariance import variables
 from spatgmm.covariance.decay import Decay
 from spatgmm.covariance.family import SpatialCovariance
 from spatgmm.covariance.geometry import Geometry
@@ -38,6 +39,12 @@ from spatgmm.fitting.options import AUTO
 from spatgmm.fitting.scoring import SHARED, Scoring
 from spatgmm.fitting.search.starts import kmeans_responsibilities
 from spatgmm.fitting.state import MIN_MAPS, Mixture, Model, empty
+from spatgmm.fitting.variables import (
+    VariableEngine,
+    restored,
+    saved,
+    units,
+)
 from spatgmm.reading import fill, memory
 from spatgmm.reading.stack import Stack, check_size
 
@@ -96,6 +103,15 @@ class SpatialGaussianMixture(LikelihoodMixture):
         ``"auto"``: exact while that is fast, cosines for large grids, else Vecchia.
     n_neighbors : int, default=60
         Neighbours of a location under ``likelihood="vecchia"``.
+    n_variables : int, default=1
+        Values ``q`` at each location, the last axis of `X`.  With more than one, component ``g`` is
+        ``N(M_g, Xi_g (x) Psi_g)`` with a covariance ``Psi_g`` (q, q) between variables, of mean
+        diagonal 1 in the units of `X` (:mod:`spatgmm.covariance.variables`).
+    variables : {"full", "diagonal", "factor"}, default="full"
+        What ``Psi_g`` can be: anything, independent variables, or ``Lambda Lambda' + diag(psi)``
+        with `n_factors` columns of ``Lambda``.
+    n_factors : int or None, default=None
+        Below `n_variables`; for ``variables="factor"`` only.
     solver : {"scoring", "gls"}, default="scoring"
         ``"scoring"``: Fisher scoring inside the positive-definite cone; the log-likelihood never
         falls.  ``"gls"``: the paper's algorithm, faithful, failures included.
@@ -119,9 +135,12 @@ class SpatialGaussianMixture(LikelihoodMixture):
     ----------
     weights_ : ndarray of shape (G,)
         Components are numbered by falling weight, or as in `init` where that is an array.
-    means_ : ndarray of shape (G, p)
+    means_ : ndarray of shape (G, p), or (G, p, q) with several variables
     alpha_ : ndarray of shape (G, 3)
         ``(a1, a2, a3)``, J all ones, in squared units of ``X``.
+    variable_covariances_ : ndarray of shape (G, q, q)
+        ``Psi_g`` in the units of ``X``, mean diagonal 1: variable ``v`` varies by
+        ``Psi_g[v, v]`` times ``covariances_[g]``.
     beta_ : ndarray of shape (G,)
         The decay's parameter; (G, m) for ``"ispline"``, which has m.
     shape_ : ndarray of shape (G, q)
@@ -135,7 +154,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
     likelihood_ : str
         ``"exact"``, ``"cosine"`` or ``"vecchia"``; their log-likelihoods are not comparable.
     covariances_ : ndarray of shape (G, p, p)
-        Computed when asked for.
+        ``Xi_g``; computed when asked for.
     labels_ : ndarray of shape (n,)
     log_likelihood_ : float
         Total, natural logarithm.
@@ -181,6 +200,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
         missing="error",
         likelihood="auto",
         n_neighbors=60,
+        n_variables=1,
+        variables="full",
+        n_factors=None,
         solver="scoring",
         init="multistart",
         n_init=10,
@@ -200,6 +222,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self.missing = missing
         self.likelihood = likelihood
         self.n_neighbors = n_neighbors
+        self.n_variables = n_variables
+        self.variables = variables
+        self.n_factors = n_factors
         self.solver = solver
         self.init = init
         self.n_init = n_init
@@ -217,7 +242,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         Parameters
         ----------
         X : array-like of shape (n, p), (n, r, c) or (n, r, c, s)
-            One map per row.
+            One map per row; several variables are a further, last axis, or in a matrix
+            (n, p q) stand beside each other for every location.
         y : ignored
 
         Returns
@@ -246,9 +272,11 @@ class SpatialGaussianMixture(LikelihoodMixture):
         checks.check_some_values(X)
         self.coordinates_ = brought.locations(self.coordinates)
         # A pixel that no map has is outside of them all: beyond a mask, over land, a dead sensor.
-        self.observed_locations_ = ~np.isnan(X).all(axis=0)
-        X = X[:, self.observed_locations_] if not self.observed_locations_.all() else X
-        n, p = X.shape
+        there = ~np.isnan(X).all(axis=0).reshape(-1, self.n_variables)
+        self.observed_locations_ = there.any(axis=1)
+        X = X[:, self._columns] if not self.observed_locations_.all() else X
+        checks.check_variables(there)
+        n, p = len(X), len(self._locations)
         if n <= self.n_components:
             raise ValueError(
                 f"X has {n} maps (n_samples = {n}); n_components={self.n_components} needs more"
@@ -310,29 +338,43 @@ class SpatialGaussianMixture(LikelihoodMixture):
     ) -> None:
         """Fit one model, and take over what it estimates."""
         rng = checks.random_generator(random_state)
-        self._engine = engine.choose(
+        standardised = self._standardise(X, mean)
+        self._engine = self._choose(
             likelihood,
-            self._locations,
             decay,
             metric,
             complete=not np.isnan(X).any(),
             alike=not scales.get(self.variance).differ,
-            n_neighbors=self.n_neighbors,
         )
         with self._engine.threads():
+            maps = self._engine.maps(standardised)
             # The standardised copy is let go once the engine has it in its own form.
-            maps = self._engine.maps(self._standardise(X, mean))
+            del standardised
             fits = self._best_fit(maps, given, mean, rng)
         self._take(fits, maps, keep_order=given is not None)
 
+    def _choose(self, likelihood: str, decay: Decay, metric: Metric, **of_data) -> Engine:
+        """The engine for all variables."""
+        one = engine.choose(
+            likelihood, self._locations, decay, metric, n_neighbors=self.n_neighbors, **of_data
+        )
+        if self.n_variables == 1:
+            return one
+        squares = np.square(self._unit[: self.n_variables])
+        kind = variables.of(self.variables, squares / squares.sum(), self.n_factors)
+        return VariableEngine(one, kind)
+
     def _standardise(self, X, mean: Mean) -> np.ndarray:
         """Data of unit variance about 0: computations run there, no tolerance depends on units."""
+        if self.n_variables > 1:
+            self._centre, self._unit, self._scale = units(X, mean, self.n_variables)
+            return (X - self._centre) / self._unit
         self._centre = mean.centre(X)
         standardised = X - self._centre
         there = means.observed(standardised)
         # The root of the mean square about the centre; .std() would make another copy of the data.
         values = standardised if there is True else standardised[there]
-        self._scale = float(np.sqrt(np.vdot(values, values) / values.size))
+        self._unit = self._scale = float(np.sqrt(np.vdot(values, values) / values.size))
         standardised /= self._scale
         return standardised
 
@@ -416,13 +458,14 @@ class SpatialGaussianMixture(LikelihoodMixture):
     def _publish(self, mixture: Mixture) -> None:
         """What the parameters of a mixture say, in the units of the data."""
         self._mixture = mixture
-        self._estimates = Estimates(mixture, self._model, self._scale)
-        family, p = self._engine.family, len(self._centre)
+        relative = np.broadcast_to(self._unit, len(self._centre))[: self.n_variables] / self._scale
+        self._estimates = Estimates(mixture, self._model, self._scale, relative)
+        family = self._engine.family
         blocks = [np.stack(block) for block in zip(*mixture.means, strict=True)]
-        scales_ = mixture.scales.values(p)
-        means_ = self._centre + self._scale * scales_ * self._engine.back(blocks)
+        self.scales_ = self._everywhere(mixture.scales.values(len(self._locations)))
+        self.means_ = self._shown(self._centre + self._in_space(blocks))
         self.weights_ = mixture.weights
-        self.scales_, self.means_ = self._everywhere(scales_), self._everywhere(means_)
+        self.variable_covariances_ = self._estimates.variable_covariances()
         self.alpha_ = self._estimates.alpha()
         self.shape_ = self._estimates.shapes().copy()
         decay = family.kernel.decay
@@ -443,18 +486,17 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, p)
+        X : ndarray of shape (n_samples, p), or (n_samples, p, q)
         labels : ndarray of shape (n_samples,)
         """
         check_is_fitted(self)
         constraints.check_value("n_samples", n_samples, constraints.Integer(1))
         rng = checks.random_generator(self.random_state)
         labels = rng.choice(len(self.weights_), size=n_samples, p=self.weights_)
-        X = np.empty((n_samples, len(self.coordinates_)))
+        X = np.empty((n_samples, *self.means_.shape[1:]))
         for g, covariance in enumerate(self._mixture.covariances):
             rows = np.flatnonzero(labels == g)
-            maps = self._everywhere(self._engine.back(covariance.draw(len(rows), rng)))
-            X[rows] = self.means_[g] + self._scale * self.scales_ * maps
+            X[rows] = self.means_[g] + self._shown(self._in_space(covariance.draw(len(rows), rng)))
         return X, labels
 
     def impute(self, X):
@@ -469,7 +511,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
         Returns
         -------
-        ndarray of shape (n, p)
+        ndarray of shape (n, p), or (n, p, q)
         """
         seen_by, mixture, maps = self._seen(X)
         with seen_by.threads():
@@ -478,7 +520,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 r[:, None] * seen_by.back(mixture.filled(maps, g))
                 for g, r in enumerate(responsibilities.T)
             )
-        return self._everywhere(self._centre + self._scale * filled)
+        return self._shown(self._centre + self._unit * filled)
 
     def log_likelihood(self, X, likelihood=None):
         """Total log-likelihood of maps, natural logarithm.
@@ -548,6 +590,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
             "thetas": self._mixture.thetas,
             "scales": self._mixture.scales.flat(),
         }
+        if self.n_variables > 1:
+            arrays |= {"unit": self._unit} | saved(self._mixture.covariances)
         if hasattr(self, "feature_names_in_"):
             arrays["feature_names_in"] = self.feature_names_in_.astype(str)
         write_arrays(path, settings, arrays)
@@ -623,24 +667,22 @@ class SpatialGaussianMixture(LikelihoodMixture):
         seen_by, mixture, maps = self._seen(X, likelihood)
         with seen_by.threads():
             joint = mixture.log_joint(maps)
-        return joint - maps.n_observed[:, None] * np.log(self._scale)
+        return joint - self._log_units(maps)[:, None]
 
     def _seen(self, X, likelihood=None) -> tuple[Engine, Mixture, Maps]:
         """Checked data, and the engine that can carry them with the mixture in its terms."""
         check_is_fitted(self)
         X, _ = self._check_maps(X, reset=False)
-        standardised = (X[:, self.observed_locations_] - self._centre) / self._scale
+        standardised = (X[:, self._columns] - self._centre) / self._unit
         chosen = self._engine
         if likelihood is not None:
             kernel = chosen.family.kernel
-            chosen = engine.choose(
+            chosen = self._choose(
                 likelihood,
-                self._locations,
                 kernel.decay,
                 kernel.metric,
                 complete=not np.isnan(standardised).any(),
                 alike=not self._mixture.scales.differ,
-                n_neighbors=self.n_neighbors,
             )
         if np.isnan(standardised).any():
             chosen = chosen.with_gaps(self.n_neighbors)
@@ -654,6 +696,23 @@ class SpatialGaussianMixture(LikelihoodMixture):
         """Coordinates of the locations that some map has."""
         return self.coordinates_[self.observed_locations_]
 
+    @property
+    def _columns(self) -> np.ndarray:
+        """Which columns of maps (n, p q) belong to these locations."""
+        return np.repeat(self.observed_locations_, self.n_variables)
+
+    def _in_space(self, blocks: list[np.ndarray]) -> np.ndarray:
+        """Vectors in the engine's basis as maps (n, p q) in the units of X, about 0."""
+        scales_ = np.repeat(self.scales_[self.observed_locations_], self.n_variables)
+        return self._unit * scales_ * self._engine.back(blocks)
+
+    def _shown(self, maps: np.ndarray) -> np.ndarray:
+        """Maps (n, p q) of observed locations at all of them: (n, p), or (n, p, q)."""
+        if self.n_variables == 1:
+            return self._everywhere(maps)
+        maps = maps.reshape(len(maps), -1, self.n_variables).transpose(0, 2, 1)
+        return self._everywhere(maps).transpose(0, 2, 1)
+
     def _everywhere(self, values: np.ndarray) -> np.ndarray:
         """Values (..., observed locations) at all locations (..., p): NaN where no map has any."""
         if self.observed_locations_.all():
@@ -662,12 +721,21 @@ class SpatialGaussianMixture(LikelihoodMixture):
         whole[..., self.observed_locations_] = values
         return whole
 
+    def _log_units(self, maps: Maps) -> np.ndarray:
+        """Logarithm of the unit of all values of each map together, shape (n,)."""
+        if self.n_variables == 1:
+            return maps.n_observed * np.log(self._scale)
+        of_each = self._unit[: self.n_variables]
+        return maps.log_volume(np.repeat(of_each, len(self._locations)))
+
     def _in_units(self, log_likelihood, maps: Maps) -> float:
-        return log_likelihood - maps.n_observed.sum() * np.log(self._scale)
+        if self.n_variables == 1:
+            return log_likelihood - maps.n_observed.sum() * np.log(self._scale)
+        return log_likelihood - self._log_units(maps).sum()
 
     def _check_maps(self, X, reset: bool) -> tuple[np.ndarray, Stack]:
         """Finite maps (n, p), and what their own form says of their places."""
-        brought = memory.take(X)
+        brought = memory.take(X, self.n_variables)
         X = validate_data(
             self,
             brought.values,
@@ -700,28 +768,27 @@ def load(path) -> SpatialGaussianMixture:
     model.coordinates_ = arrays["coordinates"]
     model.observed_locations_ = arrays["observed_locations"]
     model._centre, model._scale = arrays["centre"], settings["scale"]
-    model.n_features_in_ = len(model.coordinates_)
+    model._unit = arrays.get("unit", model._scale)
+    model.n_features_in_ = len(model.coordinates_) * model.n_variables
     if "feature_names_in" in arrays:
         model.feature_names_in_ = arrays["feature_names_in"].astype(object)
     of_locations = scales.get(model.variance).from_flat(arrays["scales"])
-    model._engine = engine.choose(
+    model._engine = model._choose(
         settings["likelihood_"],
-        model._locations,
         decays.get(settings["decay_"]),
         metrics.get(settings["metric_"]),
         complete=model.missing == "error",
         alike=not of_locations.differ,
-        n_neighbors=model.n_neighbors,
     )
     family, d = model._engine.family, model.coordinates_.shape[1]
     mean = means.of(settings["mean_"], d, settings["n_waves"])
     model._model = Model(family, mean, of_locations, family.members(SHARED[model.sharing]))
-    blocks = family.geometry.rotate(arrays["means"])
+    blocks = model._engine.forth(arrays["means"])
     model._publish(
         Mixture(
             arrays["weights"],
             [list(of_one) for of_one in zip(*blocks, strict=True)],
-            [family.inside(theta) for theta in arrays["thetas"]],
+            restored(family, arrays),
             of_locations,
         )
     )

@@ -34,6 +34,20 @@ def check_some_values(X: np.ndarray) -> None:
         raise ValueError(f"X: every value of row {empty[0]} is missing")
 
 
+def check_variables(there: np.ndarray) -> None:
+    """Refuse locations where a variable has no value in any map, but another one has.
+
+    `there`, of shape (p, q), says which are observed at all.
+    """
+    partly = np.argwhere(there.any(axis=1, keepdims=True) & ~there)
+    if partly.size:
+        location, variable = partly[0]
+        raise ValueError(
+            f"X: no map has a value of variable {variable} at location {location}, where others "
+            "have; leave the location out"
+        )
+
+
 def check_rows_differ(X: np.ndarray) -> None:
     """Refuse rows that differ by no more than rounding; missing values (NaN) differ from none.
 

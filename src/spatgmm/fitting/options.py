@@ -77,6 +77,15 @@ OPTIONS = {
         "exact, in cosines (large grids), or by nearest neighbours (any large set of locations)",
     ),
     "n_neighbors": Parameter(60, Integer(1), "neighbours of a location, for vecchia"),
+    "n_variables": Parameter(1, Integer(1), "values at each location, the last axis of the maps"),
+    "variables": Parameter(
+        "full",
+        Choice("full", "diagonal", "factor"),
+        "covariance between several variables: any, none, or by a few factors",
+    ),
+    "n_factors": Parameter(
+        None, optional(Integer(1)), "factors of the variables, fewer than they are"
+    ),
     "solver": Parameter("scoring", Choice("scoring", "gls"), "Fisher scoring, or the paper's GLS"),
     "init": Parameter(
         "multistart",
@@ -99,6 +108,14 @@ PAPER_ONLY = {
     "sharing": Choice("none"),
     "missing": Choice("error"),
     "likelihood": Choice("exact", AUTO),
+    "n_variables": Integer(1, 1),
+}
+
+#: What several variables at a location narrow down: scales of locations would be one for each
+#: variable, and a component's coefficients alpha mean nothing without its covariance of variables.
+SEVERAL_VARIABLES = {
+    "variance": Choice("constant"),
+    "sharing": Choice("none", "beta"),
 }
 
 
@@ -111,6 +128,11 @@ def check(values: Mapping[str, Any]) -> None:
         With everything that is wrong, each by its name.
     """
     constraints.check(constraints.Keys(OPTIONS), values)
+    _check_variables(**{name: values[name] for name in ("n_variables", "variables", "n_factors")})
+    if values["n_variables"] > 1:
+        for name, rule in SEVERAL_VARIABLES.items():
+            for problem in rule.problems(values[name]):
+                raise ValueError(f"n_variables={values['n_variables']}: {problem.at(name)}")
     if values["solver"] == "gls":
         for name, rule in PAPER_ONLY.items():
             for problem in rule.problems(values[name]):
@@ -118,3 +140,17 @@ def check(values: Mapping[str, Any]) -> None:
                     f"solver='gls' is the paper's algorithm: {problem.at(name)}; "
                     "use solver='scoring'"
                 )
+
+
+def _check_variables(n_variables: int, variables: str, n_factors: int | None) -> None:
+    """Refuse a covariance between variables that says less or more than it needs."""
+    if variables != "factor":
+        if n_factors is not None:
+            raise ValueError(f"n_factors={n_factors} needs variables='factor', got {variables!r}")
+        if n_variables == 1 and variables != "full":
+            raise ValueError(f"variables={variables!r} needs n_variables of at least 2")
+        return
+    if n_factors is None or n_factors >= n_variables:
+        raise ValueError(
+            f"variables='factor' needs n_factors below n_variables={n_variables}, got {n_factors}"
+        )

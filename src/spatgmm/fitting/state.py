@@ -51,9 +51,10 @@ class Model:
 
     def n_parameters(self, n_components: int) -> int:
         """Free parameters of a mixture."""
-        p = self.family.geometry.n_locations
+        family, p = self.family, self.family.geometry.n_locations
         of_covariances = int(self.shared.sum() + n_components * (~self.shared).sum())
-        of_means = self.mean.n_parameters(n_components, p)
+        of_covariances += n_components * family.n_further
+        of_means = family.n_variables * self.mean.n_parameters(n_components, p)
         return n_components - 1 + of_means + of_covariances + self.scales.n_parameters(p)
 
     def tied(self, thetas: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -142,20 +143,21 @@ class Mixture:
             [
                 np.log(np.maximum(self.weights, 1e-300)),
                 *[block for mean in self.means for block in mean],
-                self.thetas.ravel(),
+                *self._flat_covariances(),
                 self.scales.flat(),
             ]
         )
 
     def from_flat(self, flat: np.ndarray) -> Mixture | None:
         """The mixture at these parameters; None outside the positive-definite cone."""
-        thetas = self.thetas
+        of_covariances = np.array(self._flat_covariances())
         sizes = [len(block) for block in self.means[0]]
-        G, p = len(thetas), sum(sizes)
-        log_weights, means, flat_thetas, scales = np.split(flat, np.cumsum([G, G * p, thetas.size]))
+        G, p = len(self.weights), sum(sizes)
+        log_weights, means, moved, scales = np.split(
+            flat, np.cumsum([G, G * p, of_covariances.size])
+        )
         family = self.covariances[0].family
-        thetas = family.clipped(flat_thetas.reshape(thetas.shape))
-        covariances = [family.at(theta) for theta in thetas]
+        covariances = [family.from_flat(one) for one in moved.reshape(of_covariances.shape)]
         if any(covariance is None for covariance in covariances):
             return None
         weights = np.exp(log_weights - log_weights.max())
@@ -167,11 +169,15 @@ class Mixture:
             self.scales.from_flat(scales),
         )
 
+    def _flat_covariances(self) -> list[np.ndarray]:
+        return [covariance.family.flat(covariance) for covariance in self.covariances]
+
     def sensitivity(self, n_maps: int) -> np.ndarray:
         """Roughly the root of each parameter's Fisher information, data being of unit variance."""
         counts = n_maps * self.weights
         p = sum(len(block) for block in self.means[0])
-        of_thetas = np.sqrt(counts * p)[:, None] / np.maximum(np.abs(self.thetas), _SMALLEST)
+        sizes = np.maximum(np.abs(self._flat_covariances()), _SMALLEST)
+        of_thetas = np.sqrt(counts * p)[:, None] / sizes
         of_scales = np.full(self.scales.flat().size, np.sqrt(n_maps))
         return np.concatenate(
             [np.sqrt(counts), np.repeat(np.sqrt(counts), p), of_thetas.ravel(), of_scales]

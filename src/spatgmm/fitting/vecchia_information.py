@@ -26,7 +26,7 @@ from spatgmm.fitting.state import empty
 from spatgmm.fitting.vecchia import VecchiaMaps
 
 #: A map whose other components have less than this together is certain.
-_NEGLIGIBLE = 1e-10
+NEGLIGIBLE = 1e-10
 
 #: Relative step of the numerical derivative, and the smallest size it is relative to.
 _STEP, _SMALLEST = 1e-4, 0.05
@@ -111,10 +111,10 @@ class VecchiaInformation:
             _Component(maps, mixture.means[g], mixture.covariances[g], R[:, j], free[g])
             for j, g in enumerate(present)
         ]
-        uncertain = np.flatnonzero(1 - R.max(axis=1) > _NEGLIGIBLE)
+        uncertain = np.flatnonzero(1 - R.max(axis=1) > NEGLIGIBLE)
         grams = [component.gram(uncertain, basis) for component in components]
-        of_weights, small, complete = _assembled(components, mixture.weights[present], R)
-        information, scores = _profiled(small, complete, R, uncertain, grams)
+        of_weights, small, complete = assembled(components, mixture.weights[present], R)
+        information, scores = profiled(small, complete, R, uncertain, grams)
 
         merge = merging([free[g] for g in present], shared)
         inverse = inverse_block(merge.T @ information @ merge, range(merge.shape[1]))
@@ -142,7 +142,7 @@ class _Component:
         self.score = np.empty((len(maps), len(free)))
         for rows, part in maps.parts:
             found = part.less(mean[0]).innovations(covariance, slopes=True)
-            self.score[rows] = (_to_theta(covariance.theta) @ found.scores(covariance.theta[C])).T[
+            self.score[rows] = (to_theta(covariance.theta) @ found.scores(covariance.theta[C])).T[
                 :, free
             ]
         self.complete = self._curvature()
@@ -159,7 +159,7 @@ class _Component:
             if None in ends:
                 return np.full((len(self._free),) * 2, np.nan)
             ahead, behind = (
-                _to_theta(end.theta) @ end.score_and_information(moments)[0] for end in ends
+                to_theta(end.theta) @ end.score_and_information(moments)[0] for end in ends
             )
             rows.append(count * (behind - ahead)[self._free] / (2 * step[k]))
         return (np.array(rows) + np.array(rows).T) / 2
@@ -183,7 +183,7 @@ class _Component:
         return answers.T @ scores
 
 
-def _to_theta(theta: np.ndarray) -> np.ndarray:
+def to_theta(theta: np.ndarray) -> np.ndarray:
     """From derivatives along (J, Xi, I, dXi/dshape) to those by ``(c, tau, nu, *shape)``.
 
     ``K = (Xi - c*J - nu*I) / tau``.
@@ -193,7 +193,7 @@ def _to_theta(theta: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def _assembled(components, weights, R):
+def assembled(components, weights, R):
     """Weights by the free ones (G, G - 1), scores (n, G, m) and complete information (m, m)."""
     n, G = R.shape
     m = G - 1 + sum(len(component.complete) for component in components)
@@ -211,7 +211,7 @@ def _assembled(components, weights, R):
     return of_weights, small, complete
 
 
-def _profiled(small, complete, R, uncertain, grams):
+def profiled(small, complete, R, uncertain, grams):
     """Information (m, m) and scores (n, m) of weights and thetas, the means profiled out."""
     (n, G), r = R.shape, R[uncertain]
     T = np.sqrt(r)[:, :, None] * np.eye(G) - r[:, :, None] * np.sqrt(r)[:, None, :]

@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 SCORING = {
     name: option
     for name, option in OPTIONS.items()
-    if name not in ("n_components", "coordinates", "solver", "random_state")
+    if name not in ("n_components", "coordinates", "n_variables", "solver", "random_state")
 } | {"standard_errors": Parameter(False, FLAG, "compute standard errors of the parameters")}
 
 #: What the paper's algorithm takes, which leaves no choice in some.
 PAPER = {
     name: replace(option, rule=PAPER_ONLY.get(name, option.rule))
     for name, option in SCORING.items()
-    if name not in PAPER_ONLY or len(PAPER_ONLY[name].names) > 1
+    if name not in ("variables", "n_factors")
+    and (name not in PAPER_ONLY or len(PAPER_ONLY[name].names) > 1)
 }
 
 

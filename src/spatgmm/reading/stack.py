@@ -25,8 +25,8 @@ class Stack:
 
     Attributes
     ----------
-    values : ndarray of shape (n, p)
-        NaN where a value is missing.
+    values : ndarray of shape (n, p), or (n, p q) with q variables
+        NaN where a value is missing; the variables of a location stand beside each other.
     shape : tuple of int or None
         The maps' own grid, where they have axes.
     coordinates : ndarray of shape (p, d) or None
@@ -35,6 +35,8 @@ class Stack:
         Of the maps.
     places : list or None
         Names of the places: the columns of a table.
+    n_variables : int
+        Values at each location.
     """
 
     values: np.ndarray
@@ -42,6 +44,11 @@ class Stack:
     coordinates: np.ndarray | None = None
     names: list[str] | None = None
     places: list | None = None
+    n_variables: int = 1
+
+    @property
+    def n_locations(self) -> int:
+        return self.values.shape[1] // self.n_variables
 
     def locations(self, given=None) -> np.ndarray:
         """Coordinates (p, d) of the places.
@@ -56,7 +63,7 @@ class Stack:
         ValueError
             If what was given contradicts the maps.
         """
-        p = self.values.shape[1]
+        p = self.n_locations
         if given is None:
             return self._own(p)
         coordinates = check_coordinates(places.from_frame(given, self.places), p)
@@ -67,14 +74,13 @@ class Stack:
     def _own(self, p: int) -> np.ndarray:
         if self.coordinates is not None:
             return check_coordinates(self.coordinates, p)
-        if self.shape is None:
+        if self.shape is None and self.n_variables == 1:
             self._ask_if_flattened()
         return grid_coordinates(self.shape or (p,))
 
     def check_against(self, coordinates: np.ndarray) -> None:
         """Refuse maps on another grid than that of a fit, at `coordinates`."""
-        p = self.values.shape[1]
-        if p != len(coordinates):
+        if self.n_locations != len(coordinates):
             return  # the number of features is checked for all kinds of input
         if self.shape is not None:
             check_grid(self.shape, coordinates)

@@ -1,0 +1,230 @@
+r"""Standard errors where there are several variables, by any engine.
+
+Louis' identity with the means eliminated, as in :mod:`spatgmm.fitting.vecchia_information`, over
+weights, theta and the coordinates ``t`` of ``Psi + sum t_k E_k``: the ``E_k`` span where ``Psi``
+can move to first order while its mean diagonal stays 1.  With ``P = Psi^-1`` and ``T`` the
+scatter of the variables (:mod:`spatgmm.covariance.variables`), the gradient along ``E_k`` is
+``1/2 n_g p tr(P E_k P (T - Psi))``.
+
+The complete-data information is the numerical derivative of these gradients.  Where values are
+missing they are conditioned anew at every step: by Fisher's identity it is then the information of
+what was observed.  A second-order bend of where ``Psi`` can be (factor models have one) adds 0 in
+expectation, and is taken as that; so is the information between means and covariances.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from spatgmm.covariance.variables import Psi, VariableCovariance
+from spatgmm.fitting.estimates import Estimates, Uncertainty
+from spatgmm.fitting.information import inverse_block, merging
+from spatgmm.fitting.maps import Blocks, Maps
+from spatgmm.fitting.state import empty
+from spatgmm.fitting.vecchia_information import NEGLIGIBLE, assembled, profiled, to_theta
+
+#: Relative step of numerical derivatives, and the smallest size it is relative to.
+_STEP, _SMALLEST = 1e-4, 0.05
+
+
+def variables_uncertainty(estimates: Estimates, maps: Maps) -> Uncertainty:
+    """Covariances of the estimates: by the sandwich where the likelihood is not quite the data's.
+
+    Parameters
+    ----------
+    estimates : Estimates
+        At a maximum of the likelihood.  A mean that components have in common is taken as known.
+    maps : Maps
+        The data, standardised.
+    """
+    mixture, model = estimates.mixture, estimates.model
+    _, responsibilities = mixture.expectation(maps)
+    counts = responsibilities.sum(axis=0)
+    plain, sandwich = (_unknown(estimates, counts) for _ in range(2))
+    present = np.flatnonzero(~empty(counts))
+    if not present.size:
+        return plain
+    R = responsibilities[:, present]
+    R = R / R.sum(axis=1, keepdims=True)
+    components = [_Component(estimates, g, maps, R[:, j]) for j, g in enumerate(present)]
+    uncertain = np.flatnonzero(1 - R.max(axis=1) > NEGLIGIBLE)
+    grams = [component.gram(uncertain) for component in components]
+    of_weights, small, complete = assembled(components, mixture.weights[present], R)
+    information, scores = profiled(small, complete, R, uncertain, grams)
+    size = model.family.n_parameters
+    widest = max(len(component.along) for component in components)
+    shared = np.concatenate([model.shared, np.zeros(widest, dtype=bool)])
+    merge = merging([[*c.free, *range(size, size + len(c.along))] for c in components], shared)
+    inverse = inverse_block(merge.T @ information @ merge, range(merge.shape[1]))
+    observed = merge @ inverse @ merge.T
+    moved = scores @ observed
+    for covariance, found in ((observed, plain), (moved.T @ moved, sandwich)):
+        start = len(present) - 1
+        found.weight_variance[present] = np.einsum(
+            "gk,kl,gl->g", of_weights, covariance[:start, :start], of_weights
+        )
+        for g, component in zip(present, components, strict=True):
+            of_theta = slice(start, start + len(component.free))
+            of_psi = slice(of_theta.stop, of_theta.stop + len(component.along))
+            at = np.ix_([g], component.free, component.free)
+            found.theta_covariance[at] = covariance[of_theta, of_theta]
+            found.psi_variance[g] = np.einsum(
+                "kuv,kl,luv->uv",
+                component.along,
+                covariance[of_psi, of_psi],
+                component.along,
+                optimize=True,
+            )
+            start = of_psi.stop
+    if model.family.spatial.is_exact:
+        return plain
+    sandwich.by_information = plain
+    return sandwich
+
+
+def _unknown(estimates: Estimates, counts: np.ndarray) -> Uncertainty:
+    found = Uncertainty.unknown(estimates, counts)
+    q = estimates.family.n_variables
+    found.psi_variance = np.full((len(counts), q, q), np.nan)
+    return found
+
+
+class _Component:
+    """Scores of all maps under one component, and its complete-data information.
+
+    Attributes
+    ----------
+    free : list of int
+        Places in theta that are estimated.
+    along : ndarray of shape (m, q, q)
+        The ``E_k``.
+    score : ndarray of shape (n, f + m)
+    complete : ndarray of shape (f + m, f + m)
+    """
+
+    def __init__(self, estimates: Estimates, g: int, maps: Maps, weights: np.ndarray):
+        model, mixture = estimates.model, estimates.mixture
+        self._maps, self._weights = maps, weights
+        self._mean, self._covariance = mixture.means[g], mixture.covariances[g]
+        self._basis = None if model.mean.is_free else model.basis
+        family = self._covariance.family
+        self.free = family.free(estimates.held(g))
+        self.along = family.variables.tangents(family.psi)
+        steps = self._steps()
+        self.score = self._scores(steps)
+        self.complete = self._information(steps)
+
+    def _steps(self) -> list[tuple[float, VariableCovariance | None, VariableCovariance | None]]:
+        """The covariance a step ahead and behind along every parameter; the size of both steps."""
+        covariance, ends = self._covariance, []
+        family, theta = covariance.family, covariance.theta
+        for k in self.free:
+            step = np.zeros(len(theta))
+            step[k] = _STEP * max(abs(theta[k]), _SMALLEST)
+            ends.append((2 * step[k], family.at(theta + step), family.at(theta - step)))
+        for direction in self.along:
+            # Relative to Psi, in which sense no step leaves the cone.
+            whitened = family.psi.whitener @ direction @ family.psi.whitener.T
+            step = _STEP / np.abs(whitened).max()
+            ends.append(
+                (
+                    2 * step,
+                    *(
+                        family.having(Psi(family.psi.matrix + s * step * direction)).at(theta)
+                        for s in (1, -1)
+                    ),
+                )
+            )
+        return ends
+
+    def _scores(self, steps) -> np.ndarray:
+        """``d log f(x_i) / d parameter``, numerically."""
+        columns = []
+        for size, ahead, behind in steps:
+            if ahead is None or behind is None:
+                columns.append(np.full(len(self._maps), np.nan))
+                continue
+            gain = self._maps.log_density(self._mean, ahead)
+            gain -= self._maps.log_density(self._mean, behind)
+            columns.append(gain / size)
+        return np.stack(columns, axis=1)
+
+    def _information(self, steps) -> np.ndarray:
+        """Minus the derivatives of the gradient by all parameters."""
+        f = len(self.free)
+        rows = []
+        for k, (size, ahead, behind) in enumerate(steps):
+            if ahead is None or behind is None:
+                return np.full((len(steps), len(steps)), np.nan)
+            # Derivatives of the gradient in theta by Psi are those of the other by theta.
+            of_theta = np.zeros(f)
+            if k < f:
+                of_theta = self._by_theta(behind) - self._by_theta(ahead)
+            of_psi = self._by_psi(behind) - self._by_psi(ahead)
+            rows.append(np.concatenate([of_theta, of_psi]) / size)
+        found = np.array(rows)
+        found[f:, :f] = found[:f, f:].T
+        return (found + found.T) / 2
+
+    def _moments(self, covariance: VariableCovariance):
+        if self._maps.is_complete:
+            return self._complete_moments
+        return self._maps.completed(self._mean, covariance).moments(self._weights, self._mean)
+
+    @cached_property
+    def _complete_moments(self):
+        return self._maps.moments(self._weights, self._mean)
+
+    def _by_theta(self, covariance: VariableCovariance) -> np.ndarray:
+        score, _ = covariance.score_and_information(self._moments(covariance))
+        return self._weights.sum() * (to_theta(covariance.theta) @ score)[self.free]
+
+    def _by_psi(self, covariance: VariableCovariance) -> np.ndarray:
+        psi, p = covariance.psi, covariance.family.geometry.n_locations
+        misfit = self._moments(covariance).variables(covariance.spatial) - psi.matrix
+        pulled = psi.inverse @ misfit @ psi.inverse
+        return 0.5 * self._weights.sum() * p * np.einsum("kuv,uv->k", self.along, pulled)
+
+    # -- means --------------------------------------------------------------------------------
+
+    def gram(self, uncertain: np.ndarray) -> np.ndarray:
+        """``u_i' D^-1 u_j`` of scores by the mean, i uncertain and j any map.
+
+        ``D``, the information on the mean, is ``n_g (Xi (x) Psi)^-1`` where maps are complete; with
+        ``C`` the mean conditional covariance of what is missing it is ``n_g (W - W C W)``,
+        ``W = (Xi (x) Psi)^-1``.
+        """
+        covariance = self._covariance
+        filled = self._maps.completed(self._mean, covariance).blocks
+        residuals = [block - m for block, m in zip(filled, self._mean, strict=True)]
+        scores = self._in_basis(covariance.solve(residuals))
+        if not self._maps.is_complete:
+            answers = np.linalg.solve(self._stiffness(residuals), scores[uncertain].T).T
+        elif self._basis is None:
+            answers = np.concatenate(residuals, axis=1)[uncertain] / self._weights.sum()
+        else:
+            weighted = covariance.spatial.solve(self._basis)
+            gram = sum(w @ phi.T for w, phi in zip(weighted, self._basis, strict=True))
+            bent = np.kron(covariance.psi.matrix, np.linalg.inv(gram))
+            answers = scores[uncertain] @ bent / self._weights.sum()
+        return answers @ scores.T
+
+    def _in_basis(self, blocks: Blocks) -> np.ndarray:
+        """Products with the maps that span the mean of each variable: (n, q k)."""
+        if self._basis is None:
+            return np.concatenate(blocks, axis=1)
+        n, q = len(blocks[0]), self._covariance.family.n_variables
+        along = sum(
+            block.reshape(n, q, -1) @ phi.T for block, phi in zip(blocks, self._basis, strict=True)
+        )
+        return along.reshape(n, -1)
+
+    def _stiffness(self, residuals: Blocks) -> np.ndarray:
+        (W,), (r,) = self._covariance.inverse, residuals
+        shares = self._weights / self._weights.sum()
+        scatter = self._moments(self._covariance).scatter
+        missing = scatter - (shares[:, None] * r).T @ r
+        D = self._weights.sum() * (W - W @ missing @ W)
+        return self._in_basis([self._in_basis([D]).T]).T
