@@ -11,14 +11,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from spatgmm.covariance.cosine import CosineCovariance
-from spatgmm.fitting.maps import Blocks, Maps
+from spatgmm.fitting.maps import Blocks, Distances, Maps
 from spatgmm.fitting.state import Model
 
 #: Rows and columns of the data that are squared at a time (512 kB): nothing as large as the data is
 #: ever made beside them.
 _TILE = 256
-
-_LOG_2PI = np.log(2 * np.pi)
 
 #: A map that spans a mean has the same size, or none, at a cosine.
 _PRESENT = 1e-6
@@ -54,10 +52,8 @@ class CosineMaps(Maps):
             forms[rows] += squares @ diagonals[:, columns].T
         return forms
 
-    def log_density(self, mean: Blocks, covariance: CosineCovariance) -> np.ndarray:
-        """``log N(x_i; mu, Xi)``, shape (n,)."""
-        distance = self.quadratic(mean, covariance.precisions[None])[:, 0]
-        return -0.5 * (self.n_locations * _LOG_2PI + covariance.log_det + distance)
+    def distances(self, mean: Blocks, covariance: CosineCovariance) -> Distances:
+        return self.quadratic(mean, covariance.precisions[None])[:, 0], covariance.log_det
 
     def moments(self, weights: np.ndarray, centre: Blocks) -> Blocks:
         """Weighted mean squares about a centre, the diagonal of the scatter matrix, shape (p,)."""

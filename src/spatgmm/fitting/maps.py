@@ -1,7 +1,7 @@
 """The data as EM sees them: maps in the rotated basis, complete or with missing pixels.
 
-A solver needs three things of them: the log-density of every map under a component, and the
-weighted mean and scatter of the maps of one component.  With missing pixels these come from the
+A solver needs three things of them: the distance of every map from a component, and the weighted
+mean and scatter of the maps of one component.  With missing pixels these come from the
 exact conditional distribution of what is missing given what is there (Little and Rubin,
 "Statistical Analysis with Missing Data", 2nd edition, section 11.2), so that EM stays EM for the
 likelihood of the observed values.
@@ -16,6 +16,10 @@ import numpy as np
 from spatgmm.covariance.family import Covariance
 
 Blocks = list[np.ndarray]
+
+#: Squared Mahalanobis distances (n,) of maps, and the log-determinant of the covariance of what is
+#: observed of each, (n,) or one number for all.
+Distances = tuple[np.ndarray, "np.ndarray | float"]
 
 #: Responsibilities below this do not enter a scatter matrix.
 _NEGLIGIBLE = 1e-13
@@ -67,13 +71,18 @@ class Maps:
         """Complete maps, with what a component says of their missing pixels."""
         return self
 
-    def log_density(self, mean: Blocks, covariance: Covariance) -> np.ndarray:
-        """``log N(x_i; mu, Xi)``, shape (n,)."""
+    def distances(self, mean: Blocks, covariance: Covariance) -> Distances:
+        """How far each map lies from a component, over its observed pixels."""
         distance = np.empty(len(self))
         for rows in _chunks(len(self), self.n_locations):
             residuals = [block[rows] - m for block, m in zip(self.blocks, mean, strict=True)]
             distance[rows] = covariance.mahalanobis(residuals)
-        return -0.5 * (self.n_locations * _LOG_2PI + covariance.log_det + distance)
+        return distance, covariance.log_det
+
+    def log_density(self, mean: Blocks, covariance: Covariance) -> np.ndarray:
+        """``log N(x_i; mu, Xi)`` of the observed pixels, shape (n,)."""
+        distance, log_det = self.distances(mean, covariance)
+        return -0.5 * (self.n_observed * _LOG_2PI + log_det + distance)
 
     def mean(self, weights: np.ndarray) -> Blocks:
         """The weighted mean map, block by block."""
@@ -161,27 +170,25 @@ class IncompleteMaps(Maps):
             log_dets = 2 * np.log(np.einsum("ukk->uk", factors)).sum(axis=1)
             log_det[rows] = log_dets[which]
             conditional.append((rows, which, missing, covariances))
-        return _CompletedMaps([residuals + mu], conditional, log_det, self._n_observed)
+        return _CompletedMaps([residuals + mu], conditional, log_det)
 
-    def log_density(self, mean, covariance):
-        """``log N(x_o; mu_o, Xi_oo)`` of the observed pixels, shape (n,)."""
-        return self.completed(mean, covariance).log_density(mean, covariance)
+    def distances(self, mean, covariance):
+        return self.completed(mean, covariance).distances(mean, covariance)
 
 
 class _CompletedMaps(Maps):
     """Conditional means of maps, with the conditional covariance of what was missing."""
 
-    def __init__(self, blocks, conditional, log_det, n_observed):
+    def __init__(self, blocks, conditional, log_det):
         super().__init__(blocks)
         self._conditional = conditional
         self._log_det = log_det
-        self._n_missing = self.n_locations - n_observed
 
-    def log_density(self, mean, covariance):
+    def distances(self, mean, covariance):
         # The quadratic form of the observed pixels is that of the map with the others at their
         # conditional mean, and |Xi_oo| = |Xi| |W_mm|.
-        complete = super().log_density(mean, covariance)
-        return complete + 0.5 * (self._n_missing * _LOG_2PI - self._log_det)
+        distance, log_det = super().distances(mean, covariance)
+        return distance, log_det + self._log_det
 
     def moments(self, weights, centre):
         (S,) = super().moments(weights, centre)

@@ -19,7 +19,7 @@ import numpy as np
 from spatgmm.covariance.family import C
 from spatgmm.covariance.neighbours import NeighbourGeometry, check_memory
 from spatgmm.covariance.vecchia import IncompleteWindows, Innovations, VecchiaCovariance
-from spatgmm.fitting.maps import Blocks, Maps
+from spatgmm.fitting.maps import Blocks, Distances, Maps
 
 #: Responsibilities below this do not enter an M-step.
 _NEGLIGIBLE = 1e-13
@@ -30,8 +30,6 @@ _ENOUGH, _MOST_STEPS = 1e-6, 20
 
 #: Those for missing pixels stop at this error relative to the first, or after so many steps.
 _FILLED, _MOST_FILLING = 1e-8, 200
-
-_LOG_2PI = np.log(2 * np.pi)
 
 #: Numbers in a part of the data that is worked on at a time (32 MB).
 _PART_VALUES = 2**22
@@ -147,17 +145,17 @@ class VecchiaMaps(Maps):
     @property
     def n_observed(self) -> np.ndarray:
         """Observed pixels of each map, shape (n,)."""
-        return self._by_map(lambda part: part.n_seen)
+        found = np.empty(len(self))
+        for rows, part in self.parts:
+            found[rows] = part.n_seen
+        return found
 
-    def log_density(self, mean: Blocks, covariance: VecchiaCovariance) -> np.ndarray:
-        """Log-density of the observed pixels of each map, shape (n,)."""
-
-        def of(part):
+    def distances(self, mean: Blocks, covariance: VecchiaCovariance) -> Distances:
+        distance, log_det = np.empty(len(self)), np.empty(len(self))
+        for rows, part in self.parts:
             found = part.less(mean[0]).innovations(covariance)
-            log_det, distance = found.terms(covariance.theta[C])
-            return -0.5 * (part.n_seen * _LOG_2PI + log_det + distance)
-
-        return self._by_map(of)
+            log_det[rows], distance[rows] = found.terms(covariance.theta[C])
+        return distance, log_det
 
     def mean(self, weights: np.ndarray) -> Blocks:
         """The weighted mean of what is observed at each location, 0 where nothing is: a start."""
@@ -177,12 +175,6 @@ class VecchiaMaps(Maps):
             (some,) = np.nonzero(weights[rows] > _NEGLIGIBLE)
             if some.size:
                 found.append((weights[rows[some]] / total, part.some(some).less(centre[0])))
-        return found
-
-    def _by_map(self, function) -> np.ndarray:
-        found = np.empty(len(self))
-        for rows, part in self.parts:
-            found[rows] = function(part)
         return found
 
 
