@@ -163,8 +163,8 @@ class _CompletedVariableMaps:
     def blocks(self) -> Blocks:
         return self.maps.blocks
 
-    def log_density(self, mean, covariance):
-        return self.maps.log_density(mean, covariance)
+    def distances(self, mean, covariance):
+        return self.maps.distances(mean, covariance)
 
     def mean(self, weights):
         return self.maps.mean(weights)

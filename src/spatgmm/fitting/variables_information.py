@@ -217,9 +217,10 @@ class _Component:
             return np.concatenate(blocks, axis=1)
         n, q = len(blocks[0]), self._covariance.family.n_variables
         along = sum(
-            block.reshape(n, q, -1) @ phi.T for block, phi in zip(blocks, self._basis, strict=True)
+            block.reshape(n, q, phi.shape[1]) @ phi.T
+            for block, phi in zip(blocks, self._basis, strict=True)
         )
-        return along.reshape(n, -1)
+        return along.reshape(n, q * len(self._basis[0]))
 
     def _stiffness(self, residuals: Blocks) -> np.ndarray:
         (W,), (r,) = self._covariance.inverse, residuals

@@ -30,7 +30,7 @@ def take(X, n_variables: int = 1) -> Stack:
         If values are no numbers, or there are too many axes; the message names the place.
     """
     if is_labelled(X):
-        return from_labelled(X, n_variables)
+        return from_labelled(X, n_variables=n_variables)
     if sparse.issparse(X):
         return Stack(X)
     if isinstance(X, pd.DataFrame):
