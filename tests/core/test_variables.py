@@ -415,7 +415,7 @@ def test_standard_errors_of_other_likelihoods_are_near_those_of_the_exact_one(
         ({"variables": "factor", "n_factors": 3}, "needs n_factors below n_variables=3, got 3"),
         ({"n_factors": 2}, "needs variables='factor'"),
         ({"n_variables": 0}, "n_variables must be an integer"),
-        ({"n_variables": 7}, "X has 60 columns, which are not n_variables=7"),
+        ({"n_variables": 7}, "X: 60 columns are not 7 values for each location"),
         ({"variance": "location"}, "n_variables=3: variance must be 'constant'"),
         ({"sharing": "alpha"}, "n_variables=3: sharing must be one of 'none', 'beta'"),
         ({"solver": "gls"}, "solver='gls' is the paper's algorithm: n_variables"),
@@ -430,5 +430,5 @@ def test_refused(draw, options, message):
 
 def test_last_axis_must_hold_the_variables(draw):
     X, _ = draw(20)
-    with pytest.raises(ValueError, match="its last axis holds the 4 values"):
+    with pytest.raises(ValueError, match="its last axis holds no 4 values of a location"):
         SpatialGaussianMixture(2, coordinates=SHAPE, n_variables=4).fit(X)

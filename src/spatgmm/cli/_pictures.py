@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
@@ -27,9 +27,22 @@ def clusters(data: Dataset, labels: np.ndarray, n_components: int) -> Figure:
     """A row per cluster: its mean map, and some of its maps, evenly spread over the data.
 
     Mean maps share one scale of colours, single maps another: means often differ by far less
-    than maps do.
+    than maps do.  Of several variables, each has such a panel with scales of its own.
     """
     style.apply()
+    height = (0.5 + 1.25 * n_components) * data.n_variables
+    figure = plt.figure(figsize=(style.PAGE, height))
+    panels = figure.subfigures(data.n_variables, 1, squeeze=False).ravel()
+    for panel, of_one, name in zip(
+        panels, data.of_variables(), data.names_of_variables, strict=True
+    ):
+        if data.n_variables > 1:
+            panel.suptitle(f"variable {name}")
+        _clusters(panel, of_one, labels, n_components)
+    return figure
+
+
+def _clusters(figure: SubFigure, data: Dataset, labels: np.ndarray, n_components: int) -> None:
     centre = np.nanmean(data.X)
     on_a_line = data.coordinates.shape[1] == 1
     panels, largest = {}, {"mean": 0.0, "value": 0.0}
@@ -43,7 +56,6 @@ def clusters(data: Dataset, labels: np.ndarray, n_components: int) -> Figure:
         for kind, _, values in panels[g]:
             largest[kind] = max(largest[kind], np.nanmax(np.abs(values - centre)))
 
-    figure = plt.figure(figsize=(style.PAGE, 0.5 + 1.25 * n_components))
     axes = figure.subplots(n_components, 1 + _EXAMPLES, squeeze=False)
     artists = {}
     for ax in axes.ravel():
@@ -65,7 +77,6 @@ def clusters(data: Dataset, labels: np.ndarray, n_components: int) -> Figure:
                 spine.set(visible=True, edgecolor=colour, linewidth=1)
     figure.colorbar(artists["mean"], ax=axes[:, :1], location="left", shrink=0.8, label="mean")
     figure.colorbar(artists["value"], ax=axes[:, 1:], shrink=0.8, label="value")
-    return figure
 
 
 def mean_map(X: np.ndarray) -> np.ndarray:
@@ -76,9 +87,16 @@ def mean_map(X: np.ndarray) -> np.ndarray:
 
 
 def decay(data: Dataset, labels: np.ndarray, fitted: dict[int, FittedCovariance]) -> Figure:
-    """Fitted correlation by distance with its 95 % band, over the empirical correlations."""
+    """Fitted correlation by distance with its 95 % band, over the empirical correlations.
+
+    Several variables have the same: each adds its maps, in units of its standard deviation.
+    """
     style.apply()
     figure, ax = plt.subplots(figsize=(1.4 * style.COLUMN, style.COLUMN))
+    if data.n_variables > 1:
+        each = data.of_variables()
+        X = np.concatenate([one.X / np.nanstd(one.X) for one in each])
+        data, labels = replace(each[0], X=X, labels=None), np.tile(labels, len(each))
     correlation.draw(ax, _thinned(data), labels, fitted)
     unit = Geometry(data.coordinates).unit
     above = ax.secondary_xaxis("top", functions=(lambda d: d * unit, lambda d: d / unit))

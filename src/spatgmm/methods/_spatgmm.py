@@ -50,6 +50,7 @@ def fit(
     model = SpatialGaussianMixture(
         n_components,
         coordinates=data.coordinates,
+        n_variables=data.n_variables,
         solver=solver,
         random_state=int(rng.integers(2**31)),
         **parameters,
@@ -77,7 +78,7 @@ def fit(
         n_iter=model.n_iter_,
         converged=model.converged_,
         probabilities=model.predict_proba(data.X),
-        means=model.means_,
+        means=model.means_.reshape(n_components, -1),
         extras={
             "decay": model.decay_,
             "likelihood": model.likelihood_,

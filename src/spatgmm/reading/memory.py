@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 from scipy import sparse
@@ -46,28 +44,16 @@ def take(X, n_variables: int = 1) -> Stack:
     most = _MOST_AXES + (n_variables > 1)
     if X.ndim > most:
         raise ValueError(f"X has {X.ndim} axes; maps have at most 3 (X at most {most})")
-    if n_variables == 1:
-        return Stack(X.reshape(len(X), -1), X.shape[1:])
-    if X.shape[-1] != n_variables:
-        raise ValueError(
-            f"X has shape {X.shape}: with n_variables={n_variables} its last axis holds the "
-            f"{n_variables} values of a location"
-        )
-    # A single axis of places is no grid: they may lie anywhere.
-    shape = X.shape[1:-1] if X.ndim > 3 else None
-    return Stack(X.reshape(len(X), -1), shape, n_variables=n_variables)
+    return _of_variables(Stack(X.reshape(len(X), -1), X.shape[1:]), n_variables)
 
 
 def _of_variables(stack: Stack, n_variables: int) -> Stack:
-    """Maps whose rows are flat already, as those of so many variables."""
-    if n_variables == 1:
+    if np.ndim(stack.values) < 2:
         return stack
-    width = np.shape(stack.values)[1] if np.ndim(stack.values) == 2 else n_variables
-    if width % n_variables:
-        raise ValueError(
-            f"X has {width} columns, which are not n_variables={n_variables} for each location"
-        )
-    return replace(stack, places=None, n_variables=n_variables)
+    try:
+        return stack.of_variables(n_variables)
+    except ValueError as error:
+        raise ValueError(f"X: {error} (n_variables={n_variables})") from None
 
 
 def _from_frame(X: pd.DataFrame):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -77,6 +77,31 @@ class Stack:
         if self.shape is None and self.n_variables == 1:
             self._ask_if_flattened()
         return grid_coordinates(self.shape or (p,))
+
+    def of_variables(self, n_variables: int) -> Stack:
+        """The same values as those of so many variables: the last axis, or columns side by side.
+
+        Raises
+        ------
+        ValueError
+            If they are not.
+        """
+        if n_variables == 1:
+            return self
+        if self.shape is not None and len(self.shape) > 1:
+            if self.shape[-1] != n_variables:
+                raise ValueError(
+                    f"maps have shape {self.shape}, its last axis holds no {n_variables} values of "
+                    "a location"
+                )
+            # A single axis of places is no grid: they may lie anywhere.
+            shape = self.shape[:-1] if len(self.shape) > 2 else None
+            return replace(self, shape=shape, n_variables=n_variables)
+        if self.values.shape[1] % n_variables:
+            raise ValueError(
+                f"{self.values.shape[1]} columns are not {n_variables} values for each location"
+            )
+        return replace(self, places=None, n_variables=n_variables)
 
     def check_against(self, coordinates: np.ndarray) -> None:
         """Refuse maps on another grid than that of a fit, at `coordinates`."""

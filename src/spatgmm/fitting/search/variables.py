@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from spatgmm.common.agreement import distinct
-from spatgmm.common.em import run
+from spatgmm.common.em import Round, run_best
 from spatgmm.covariance.variables import Full, by_variable
 from spatgmm.fitting.em import SpatialProblem
 from spatgmm.fitting.maps import Blocks, Maps
@@ -34,8 +34,11 @@ _MOST_MAPS = 1000
 #: Of the starts that the search of one combination found, how many are tried on all of them.
 _TRIED = 3
 
-#: Iterations of EM that every start gets.
-_N_ITER = 15
+#: Iterations of EM that every start gets, how many go on, and how far they get.
+_ROUNDS, _N_ITER = (Round(n_iter=5, n_kept=8),), 20
+
+#: Gains below this, in log-likelihood, are left to the finish.
+_TOL = 0.5
 
 #: Starts that are handed on, at most.
 _KEPT = 4
@@ -72,11 +75,12 @@ def multistart(
     data = few.of_blocks(_beside(some))
     theta = _pooled(few, data, few_model)
     problem = SpatialProblem(data, few_model, Scoring())
-    fits = []
-    for R in _candidates(few, some, few_model, n_components, n_init, rng):
-        start = _at(few, data, few_model, R, theta)
-        fits.append(run(problem, start, tol=1.0, max_iter=_N_ITER))
-    best = distinct(sorted(fits, key=lambda fit: fit.rank))[:_KEPT]
+    starts = [
+        _at(few, data, few_model, R, theta)
+        for R in _candidates(few, some, few_model, n_components, n_init, rng)
+    ]
+    fits = run_best(problem, starts, _ROUNDS, tol=_TOL, max_iter=_N_ITER)
+    best = distinct(fits)[:_KEPT]
     if every.step == 1:
         return [fit.expected.responsibilities for fit in best]
     everything = few.of_blocks(_beside(combined))
