@@ -18,7 +18,7 @@ class Truth:
     Attributes
     ----------
     weights : ndarray of shape (G,)
-    means : ndarray of shape (G, p)
+    means : ndarray of shape (G, p), or (G, p q) with q variables
     alpha : ndarray of shape (G, 3)
         Coefficients of ``J`` (all ones), ``D(beta)`` and ``I``.
     beta : ndarray of shape (G,)
@@ -27,6 +27,8 @@ class Truth:
     metric : ndarray of shape (G, 2) or None
         Parameters of :class:`spatgmm.covariance.metric.Rotated`; None where no component has a
         direction.
+    variables : ndarray of shape (G, q, q) or None
+        Covariances between several variables at a location.
     """
 
     weights: np.ndarray
@@ -35,9 +37,12 @@ class Truth:
     beta: np.ndarray
     decay: str = "sigmoid"
     metric: np.ndarray | None = None
+    variables: np.ndarray | None = None
 
     def covariance(self, g: int, coordinates: np.ndarray) -> np.ndarray:
         """The true covariance matrix of a component, ``Xi = a1*J + a2*D(beta) + a3*I``.
+
+        With several variables ``Xi (x) Psi``, those of a location beside each other.
 
         Parameters
         ----------
@@ -47,7 +52,7 @@ class Truth:
 
         Returns
         -------
-        ndarray of shape (p, p)
+        ndarray of shape (p, p), or (p q, p q)
         """
         # Here, for all that asks for names of methods imports this module, and scipy takes long.
         from spatgmm.covariance import decay
@@ -60,7 +65,8 @@ class Truth:
         geometry = Geometry(coordinates, symmetry=False, by_offset=directed)
         metric, shape = (Rotated(), [*self.metric[g]]) if directed else (None, [])
         family = SpatialCovariance(Kernel(geometry, decay.get(self.decay), metric))
-        return family.matrix(theta_from_alpha(self.alpha[g], [self.beta[g], *shape]))[0]
+        Xi = family.matrix(theta_from_alpha(self.alpha[g], [self.beta[g], *shape]))[0]
+        return Xi if self.variables is None else np.kron(Xi, self.variables[g])
 
 
 @dataclass(frozen=True, eq=False)
