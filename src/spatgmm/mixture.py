@@ -41,6 +41,7 @@ from spatgmm.fitting.search.starts import kmeans_responsibilities
 from spatgmm.fitting.state import MIN_MAPS, Mixture, Model, empty
 from spatgmm.fitting.variables import (
     VariableEngine,
+    check_independent,
     restored,
     saved,
     units,
@@ -368,7 +369,10 @@ class SpatialGaussianMixture(LikelihoodMixture):
         """Data of unit variance about 0: computations run there, no tolerance depends on units."""
         if self.n_variables > 1:
             self._centre, self._unit, self._scale = units(X, mean, self.n_variables)
-            return (X - self._centre) / self._unit
+            standardised = (X - self._centre) / self._unit
+            if self.variables == "full":
+                check_independent(standardised, self.n_variables)
+            return standardised
         self._centre = mean.centre(X)
         standardised = X - self._centre
         there = means.observed(standardised)
@@ -744,7 +748,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             ensure_all_finite=False,
             ensure_min_samples=1,
         )
-        checks.check_finite(X, missing_allowed=self.missing == "em")
+        checks.check_finite(X, self.missing == "em", self.n_variables)
         check_size(X)
         if reset:
             fill.warn_of_fill_values(X, stacklevel=4)

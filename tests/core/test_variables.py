@@ -428,6 +428,27 @@ def test_refused(draw, options, message):
         SpatialGaussianMixture(2, **options).fit(X.reshape(20, -1))
 
 
+def test_variables_without_a_covariance_are_refused(draw):
+    X, labels = draw(40)
+    options = {"coordinates": SHAPE, "init": labels}
+    X[:, :, 2] = 7.0
+    with pytest.raises(ValueError, match="variable 2 does not vary"):
+        SpatialGaussianMixture(2, n_variables=3, **options).fit(X)
+    X[:, :, 2] = X[:, :, 0] + 2 * X[:, :, 1]
+    with pytest.raises(ValueError, match=r"variable \d is a combination of the others"):
+        SpatialGaussianMixture(2, n_variables=3, **options).fit(X)
+    for kind in ({"variables": "diagonal"}, {"variables": "factor", "n_factors": 2}):
+        model = SpatialGaussianMixture(2, n_variables=3, **options, **kind).fit(X)
+        assert np.isfinite(model.log_likelihood_)
+
+
+def test_a_missing_value_is_named_by_location_and_variable(draw):
+    X, _ = draw(20)
+    X[4, 7, 1] = np.nan
+    with pytest.raises(ValueError, match="NaN at row 4, location 7, variable 1"):
+        SpatialGaussianMixture(2, coordinates=SHAPE, n_variables=3).fit(X)
+
+
 def test_last_axis_must_hold_the_variables(draw):
     X, _ = draw(20)
     with pytest.raises(ValueError, match="its last axis holds no 4 values of a location"):

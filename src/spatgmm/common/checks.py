@@ -12,7 +12,7 @@ from spatgmm.common.constraints import SEED, check_value
 _SMALLEST_RANGE = 1e-150
 
 
-def check_finite(X: np.ndarray, missing_allowed: bool = False) -> None:
+def check_finite(X: np.ndarray, missing_allowed: bool = False, n_variables: int = 1) -> None:
     """Refuse missing and infinite values, naming the first."""
     bad = np.isinf(X) if missing_allowed else ~np.isfinite(X)
     if bad.any():
@@ -21,9 +21,11 @@ def check_finite(X: np.ndarray, missing_allowed: bool = False) -> None:
         hint = "complete, finite maps are needed"
         if kind == "NaN":
             hint += " (missing='em' takes NaN as missing pixels)"
+        at = f"column {column}"
+        if n_variables > 1:
+            at = f"location {column // n_variables}, variable {column % n_variables}"
         raise ValueError(
-            f"X contains {kind} at row {row}, column {column} ({bad.sum()} such values in all); "
-            + hint
+            f"X contains {kind} at row {row}, {at} ({bad.sum()} such values in all); " + hint
         )
 
 

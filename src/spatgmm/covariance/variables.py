@@ -93,13 +93,15 @@ class Variables(ABC):
         """Free parameters of one covariance, its scale being fixed."""
 
     @abstractmethod
-    def fitted(self, scatter: np.ndarray, present: Psi | None) -> Psi:
+    def fitted(self, scatter: np.ndarray, present: Psi | None) -> Psi | None:
         """The ``Psi`` that lowers ``log|Psi| + tr(Psi^-1 T)``, if it can be: its least, or nearer.
+
+        `present` where a singular scatter has none.
 
         Parameters
         ----------
         scatter : ndarray of shape (q, q)
-            ``T``, positive definite.
+            ``T``.
         present : Psi or None
             From where to go.
         """
@@ -143,7 +145,7 @@ class Full(Variables):
         return len(self) * (len(self) + 1) // 2 - 1
 
     def fitted(self, scatter, present):
-        return Psi(scatter)
+        return present if is_singular(scatter) else Psi(scatter)
 
     def directions(self, psi):
         rows, columns = np.tril_indices(len(self))
@@ -320,20 +322,13 @@ class VariableFamily(Family):
 
     def improved(self, covariance, moments):
         """The covariance with the best ``Psi`` given ``Xi``, its mean diagonal 1 again."""
-        found = self.suited(moments.variables(covariance.spatial), self.psi)
+        found = self.variables.fitted(moments.variables(covariance.spatial), self.psi)
         if found is self.psi:
             return covariance
         # Xi takes over what would move the mean diagonal away from 1.
         theta = self.rescaled(covariance.theta, np.sqrt(self.variables.scale(found)))
         better = self.having(self.variables.scaled(found)).at(theta)
         return covariance if better is None else better
-
-    def suited(self, scatter: np.ndarray, present: Psi | None) -> Psi | None:
-        """The ``Psi`` for a scatter of the variables; `present` where that is singular."""
-        values = np.linalg.eigvalsh(scatter)
-        if not values[0] > _SMALLEST_EIGENVALUE * values[-1]:
-            return present
-        return self.variables.fitted(scatter, present)
 
     def flat(self, covariance):
         return np.concatenate([covariance.theta, self.variables.flat(self.psi)])
@@ -412,6 +407,12 @@ class VariableCovariance:
         """Score and Fisher information per map along ``(J, Xi, I, dXi/dshape)``, Psi as it is."""
         score, information = self.spatial.score_and_information(moments.spatial(self.psi))
         return self._q * score, self._q * information
+
+
+def is_singular(scatter: np.ndarray) -> bool:
+    """Whether variables are combinations of others, for all practical purposes."""
+    values = np.linalg.eigvalsh(scatter)
+    return not values[0] > _SMALLEST_EIGENVALUE * values[-1]
 
 
 def by_variable(block: np.ndarray, q: int) -> np.ndarray:

@@ -19,6 +19,7 @@ from spatgmm.covariance.variables import (
     VariableFamily,
     Variables,
     by_variable,
+    is_singular,
 )
 from spatgmm.fitting.engine import Engine
 from spatgmm.fitting.maps import Blocks, IncompleteMaps, Maps
@@ -29,6 +30,9 @@ from spatgmm.fitting.variables_information import variables_uncertainty
 
 #: Responsibilities below this do not enter an M-step.
 _NEGLIGIBLE = 1e-13
+
+#: A spread below this, relative to the largest value, is rounding.
+_ROUNDING = 1e-13
 
 #: Values of a map at most where some are missing: their covariance is one dense matrix.
 MOST_INCOMPLETE = 3000
@@ -266,7 +270,8 @@ class VariableEngine(Engine):
         families, rows, of_rows = [], [], []
         for g, w in enumerate(weights):
             moments = maps.moments(w, maps.mean(w))
-            psi = family.variables.scaled(family.suited(moments.plain(), family.psi))
+            psi = family.variables.fitted(moments.plain(), family.psi)
+            psi = family.variables.scaled(psi)
             families.append(family.having(psi))
             rows.append(moments.whitened(psi))
             of_rows.append(np.full(len(rows[-1][0]), g))
@@ -296,6 +301,11 @@ def units(X: np.ndarray, mean: Mean, q: int) -> tuple[np.ndarray, np.ndarray, fl
     scale : float
         Units of the data per unit of ``Xi``, such that a mean diagonal of ``Psi`` that is 1 is so
         in the units of the data.
+
+    Raises
+    ------
+    ValueError
+        If a variable does not vary about its mean.
     """
     p = X.shape[1] // q
     of_each = [X[:, v::q] for v in range(q)]
@@ -304,8 +314,27 @@ def units(X: np.ndarray, mean: Mean, q: int) -> tuple[np.ndarray, np.ndarray, fl
         np.sqrt(np.nanmean((values - centre) ** 2))
         for values, centre in zip(of_each, centres, strict=True)
     ]
+    for v, (values, root) in enumerate(zip(of_each, roots, strict=True)):
+        if not root > _ROUNDING * np.nanmax(np.abs(values)):
+            raise ValueError(f"X: variable {v} does not vary; leave it out")
     scale = float(np.sqrt(np.mean(np.square(roots))))
     return np.stack(centres, axis=1).ravel(), np.tile(roots, p), scale
+
+
+def check_independent(X: np.ndarray, q: int) -> None:
+    """Refuse standardised maps (n, p q) with a variable that is a combination of the others.
+
+    Their covariance would be singular, and the likelihood without a maximum.
+    """
+    values = X.reshape(-1, q)
+    values = values[~np.isnan(values).any(axis=1)]
+    scatter = values.T @ values
+    if is_singular(scatter):
+        variable = np.abs(np.linalg.eigh(scatter)[1][:, 0]).argmax()
+        raise ValueError(
+            f"X: variable {variable} is a combination of the others (or values are too few for "
+            f"{q} variables); leave it out, or take variables='factor' or 'diagonal'"
+        )
 
 
 def saved(covariances: list[VariableCovariance]) -> dict[str, np.ndarray]:
