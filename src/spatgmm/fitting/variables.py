@@ -214,7 +214,7 @@ class VariableEngine(Engine):
 
     def __init__(self, inner: Engine, variables: Variables):
         self.inner, self.variables = inner, variables
-        self.name, self.n_to_complete = inner.name, inner.n_to_complete
+        self.name, self.rounds, self.n_to_complete = inner.name, inner.rounds, inner.n_to_complete
         self.family = VariableFamily(inner.family, variables)
 
     def with_gaps(self, n_neighbors):

@@ -34,8 +34,9 @@ _MOST_MAPS = 1000
 #: Of the starts that the search of one combination found, how many are tried on all of them.
 _TRIED = 3
 
-#: Iterations of EM that every start gets, how many go on, and how far they get.
-_ROUNDS, _N_ITER = (Round(n_iter=5, n_kept=8),), 20
+#: Iterations of EM that every start gets, unless the engine is slow and says fewer, and how many
+#: times as many those that go on.
+_FIRST, _FURTHER = 5, 4
 
 #: Gains below this, in log-likelihood, are left to the finish.
 _TOL = 0.5
@@ -77,9 +78,13 @@ def multistart(
     problem = SpatialProblem(data, few_model, Scoring())
     starts = [
         _at(few, data, few_model, R, theta)
-        for R in _candidates(few, some, few_model, n_components, n_init, rng)
+        for R in _candidates(few, some, few_model, n_components, n_init, rng)[
+            : engine.inner.n_tried
+        ]
     ]
-    fits = run_best(problem, starts, _ROUNDS, tol=_TOL, max_iter=_N_ITER)
+    last = engine.inner.rounds[-1]
+    first = Round(min(_FIRST, last.n_iter), 2 * last.n_kept)
+    fits = run_best(problem, starts, [first], tol=_TOL, max_iter=_FURTHER * first.n_iter)
     best = distinct(fits)[:_KEPT]
     if every.step == 1:
         return [fit.expected.responsibilities for fit in best]
@@ -121,17 +126,24 @@ def _at(
 def _candidates(
     engine: VariableEngine, combined: Blocks, model: Model, n_components, n_init, rng
 ) -> list[np.ndarray]:
-    """Responsibilities (n, G) to start from: the search of single variables, k-means, chance."""
+    """Responsibilities (n, G) to start from: the search of single variables, k-means, chance.
+
+    One of each kind first: a slow engine does not try many.
+    """
     inner = replace(model, family=engine.inner.family)
-    found = []
+    best, others = [], []
     for v in range(min(len(combined[0]), _SEARCHED)):
         alone = engine.inner.of_blocks([np.ascontiguousarray(block[v]) for block in combined])
-        mixtures = engine.inner.starts(alone, inner, n_components, n_init, rng)
-        found += [mixture.expectation(alone)[1] for mixture in mixtures[:_TRIED]]
-    for features in (_means(combined), _relations(combined)):
-        found.append(kmeans_responsibilities(features, n_components, rng))
+        first, *rest = engine.inner.starts(alone, inner, n_components, n_init, rng)
+        best.append(first.expectation(alone)[1])
+        others += [mixture.expectation(alone)[1] for mixture in rest[: _TRIED - 1]]
+    by_k_means = [
+        kmeans_responsibilities(features, n_components, rng)
+        for features in (_relations(combined), _means(combined))
+    ]
     n = combined[0].shape[1]
-    return [*found, *random_responsibilities(n, n_components, n_init, rng)]
+    drawn = random_responsibilities(n, n_components, n_init, rng)
+    return [*best, *by_k_means, *others, *drawn]
 
 
 def _means(combined: Blocks) -> np.ndarray:
