@@ -16,6 +16,7 @@ from spatgmm.common.constraints import (
     Choice,
     Either,
     Integer,
+    Kind,
     Number,
     Parameter,
     given,
@@ -108,7 +109,7 @@ PAPER_ONLY = {
     "sharing": Choice("none"),
     "missing": Choice("error"),
     "likelihood": Choice("exact", AUTO),
-    "n_variables": Integer(1, 1),
+    "n_variables": Kind("1", lambda value: value == 1),
 }
 
 #: What several variables at a location narrow down: scales of locations would be one for each

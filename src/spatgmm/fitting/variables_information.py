@@ -18,7 +18,7 @@ from functools import cached_property
 
 import numpy as np
 
-from spatgmm.covariance.variables import Psi, VariableCovariance
+from spatgmm.covariance.variables import Psi, VariableCovariance, by_variable
 from spatgmm.fitting.estimates import Estimates, Uncertainty
 from spatgmm.fitting.information import inverse_block, merging
 from spatgmm.fitting.maps import Blocks, Maps
@@ -140,7 +140,10 @@ class _Component:
         return ends
 
     def _scores(self, steps) -> np.ndarray:
-        """``d log f(x_i) / d parameter``, numerically."""
+        """``d log f(x_i) / d parameter``: numerically, but for Psi where maps are complete."""
+        of_psi = np.empty((len(self._maps), 0))
+        if self._maps.is_complete:
+            steps, of_psi = steps[: len(self.free)], self._scores_of_psi()
         columns = []
         for size, ahead, behind in steps:
             if ahead is None or behind is None:
@@ -149,7 +152,23 @@ class _Component:
             gain = self._maps.log_density(self._mean, ahead)
             gain -= self._maps.log_density(self._mean, behind)
             columns.append(gain / size)
-        return np.stack(columns, axis=1)
+        return np.column_stack([*columns, of_psi])
+
+    def _scores_of_psi(self) -> np.ndarray:
+        """``1/2 tr(P E_k P (R' Xi^-1 R - p Psi))`` of every map, (n, m)."""
+        covariance, psi = self._covariance, self._covariance.psi
+        q, p = len(psi.matrix), covariance.family.geometry.n_locations
+        residuals = [
+            by_variable(block - m, q)
+            for block, m in zip(self._maps.blocks, self._mean, strict=True)
+        ]
+        solved = covariance.spatial.solve([r.reshape(-1, r.shape[2]) for r in residuals])
+        scatter = sum(
+            np.einsum("unj,vnj->nuv", r, s.reshape(r.shape), optimize=True)
+            for r, s in zip(residuals, solved, strict=True)
+        )
+        pulled = psi.inverse @ (scatter - p * psi.matrix) @ psi.inverse
+        return 0.5 * np.einsum("nuv,kuv->nk", pulled, self.along, optimize=True)
 
     def _information(self, steps) -> np.ndarray:
         """Minus the derivatives of the gradient by all parameters."""
@@ -183,9 +202,19 @@ class _Component:
 
     def _by_psi(self, covariance: VariableCovariance) -> np.ndarray:
         psi, p = covariance.psi, covariance.family.geometry.n_locations
-        misfit = self._moments(covariance).variables(covariance.spatial) - psi.matrix
+        misfit = self._scatter(covariance) - psi.matrix
         pulled = psi.inverse @ misfit @ psi.inverse
         return 0.5 * self._weights.sum() * p * np.einsum("kuv,uv->k", self.along, pulled)
+
+    def _scatter(self, covariance: VariableCovariance) -> np.ndarray:
+        """``T`` at a covariance; of complete maps it depends on theta alone."""
+        if self._maps.is_complete and np.array_equal(covariance.theta, self._covariance.theta):
+            return self._present_scatter
+        return self._moments(covariance).variables(covariance.spatial)
+
+    @cached_property
+    def _present_scatter(self) -> np.ndarray:
+        return self._complete_moments.variables(self._covariance.spatial)
 
     # -- means --------------------------------------------------------------------------------
 
