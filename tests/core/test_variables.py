@@ -11,8 +11,6 @@ from spatgmm.common.agreement import ari
 from spatgmm.common.locations import grid_coordinates
 from spatgmm.covariance import decay, metric, variables
 from spatgmm.covariance.family import theta_from_alpha
-from spatgmm.covariance.kernel import Kernel
-from spatgmm.covariance.variables import VariableFamily
 from spatgmm.fitting import engine
 from spatgmm.fitting.variables import VariableEngine
 
@@ -115,12 +113,37 @@ def test_groups_that_differ_in_their_variables_alone_are_found(draw):
 
 def test_one_variable_is_the_same_model(draw):
     X, _ = draw(80, psi=[np.eye(1)] * 2)
-    plain = SpatialGaussianMixture(2, coordinates=SHAPE, random_state=0).fit(X[:, :, 0])
-    kernel = Kernel(plain._engine.family.geometry, decay.get("sigmoid"), metric.get("isotropic"))
-    family = VariableFamily(type(plain._engine.family)(kernel), variables.Full(np.ones(1)))
-    theta = plain._mixture.thetas[0]
-    assert family.at(theta).log_det == plain._mixture.covariances[0].log_det
-    assert plain.variable_covariances_.shape == (2, 1, 1)
+    X = X[:, :, 0]
+    model = SpatialGaussianMixture(2, coordinates=SHAPE, random_state=0).fit(X)
+    carried = VariableEngine(model._engine, variables.Full(np.ones(1)))
+    plain, wrapped = model._engine.maps(X), carried.maps(X)
+    mean, covariance = model._mixture.means[0], model._mixture.covariances[0]
+    same = carried.family.at(covariance.theta)
+    np.testing.assert_array_equal(
+        wrapped.log_density(mean, same), plain.log_density(mean, covariance)
+    )
+    weights = np.random.default_rng(0).uniform(size=80)
+    moments = wrapped.moments(weights, mean)
+    assert same.objective(moments) == pytest.approx(
+        covariance.objective(plain.moments(weights, mean)), rel=1e-12
+    )
+    assert model.variable_covariances_.shape == (2, 1, 1)
+
+
+def test_many_variables_with_few_factors(draw):
+    rng = np.random.default_rng(1)
+    psi = [root @ root.T + 0.5 * np.eye(9) for root in rng.standard_normal((2, 9, 2))]
+    X, labels = draw(60, psi=psi)
+    model = SpatialGaussianMixture(
+        2, coordinates=SHAPE, n_variables=9, variables="factor", n_factors=2, random_state=0
+    ).fit(X)
+    assert ari(labels, model.labels_) == 1
+    # One for the weight; means; alpha and beta; loadings but for a rotation, own variances, scale.
+    assert model.n_parameters_ == 1 + 2 * (20 * 9 + 4 + (9 * 2 - 1) + 9 - 1)
+    for g, matrix in enumerate(model.variable_covariances_):
+        true = psi[labels[model.labels_ == g][0]]
+        np.testing.assert_allclose(matrix, true * 9 / np.trace(true), atol=0.15)
+    assert np.isfinite(model.standard_errors(X)["std_error"]).all()
 
 
 # -- invariances ------------------------------------------------------------------------------
@@ -384,7 +407,13 @@ def test_standard_errors_are_those_of_a_numerical_hessian(draw, plain, missing):
         ends = [(s, t, x + s * a + t * b) for s in (1, -1) for t in (1, -1)]
         return sum(s * t * log_likelihood(end) for s, t, end in ends) / (4 * a.sum() * b.sum())
 
-    H = np.array([[curvature(a, b) for b in steps] for a in steps])
+    H = np.array(
+        [
+            [curvature(a, b) if i >= j else 0.0 for j, b in enumerate(steps)]
+            for i, a in enumerate(steps)
+        ]
+    )
+    H += np.tril(H, -1).T
     expected = np.sqrt(np.diag(np.linalg.inv(-H)))
     found = model.standard_errors(X).set_index(["component", "parameter"])["std_error"]
     names = ("alpha1", "alpha2", "alpha3", "beta", "psi[0,0]", "psi[1,0]")
