@@ -714,7 +714,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         """Maps (n, p q) of observed locations at all of them: (n, p), or (n, p, q)."""
         if self.n_variables == 1:
             return self._everywhere(maps)
-        maps = maps.reshape(len(maps), -1, self.n_variables).transpose(0, 2, 1)
+        q = self.n_variables
+        maps = maps.reshape(len(maps), maps.shape[1] // q, q).transpose(0, 2, 1)
         return self._everywhere(maps).transpose(0, 2, 1)
 
     def _everywhere(self, values: np.ndarray) -> np.ndarray:

@@ -347,6 +347,16 @@ def test_saved_and_loaded(draw, tmp_path, options):
     assert again.n_parameters_ == model.n_parameters_
 
 
+@pytest.mark.parametrize("likelihood", ["exact", "cosine", "vecchia"])
+def test_a_sample_may_lack_a_component(draw, likelihood):
+    X, labels = draw(60)
+    model = SpatialGaussianMixture(
+        2, coordinates=SHAPE, n_variables=3, init=labels, likelihood=likelihood, random_state=0
+    ).fit(X)
+    maps, drawn = model.sample()
+    assert maps.shape == (1, 20, 3) and np.isfinite(maps).all() and drawn.shape == (1,)
+
+
 def test_samples_have_the_covariance(draw):
     X, labels = draw(60)
     model = SpatialGaussianMixture(

@@ -386,9 +386,10 @@ class VariableCovariance:
 
     def draw(self, n: int, rng: np.random.Generator) -> list[np.ndarray]:
         """Maps of mean 0 with this covariance, (n, q p_b) block by block."""
+        q = self._q
         return [
-            (self.psi.root @ rows.reshape(n, self._q, rows.shape[-1])).reshape(n, -1)
-            for rows in self.spatial.draw(n * self._q, rng)
+            (self.psi.root @ rows.reshape(n, q, rows.shape[1])).reshape(n, q * rows.shape[1])
+            for rows in self.spatial.draw(n * q, rng)
         ]
 
     def condition_number(self) -> float:

@@ -247,14 +247,15 @@ class VariableEngine(Engine):
 
     def forth(self, X):
         n, q = len(X), len(self.variables)
-        rows = X.reshape(n, -1, q).transpose(0, 2, 1).reshape(n * q, -1)
-        return [block.reshape(n, -1) for block in self.inner.forth(rows)]
+        p = X.shape[1] // q
+        rows = X.reshape(n, p, q).transpose(0, 2, 1).reshape(n * q, p)
+        return [block.reshape(n, q * block.shape[1]) for block in self.inner.forth(rows)]
 
     def back(self, blocks):
-        q = len(self.variables)
-        n = len(blocks[0])
-        rows = self.inner.back([block.reshape(n * q, -1) for block in blocks])
-        return rows.reshape(n, q, -1).transpose(0, 2, 1).reshape(n, -1)
+        n, q = len(blocks[0]), len(self.variables)
+        rows = self.inner.back([block.reshape(n * q, block.shape[1] // q) for block in blocks])
+        p = rows.shape[1]
+        return rows.reshape(n, q, p).transpose(0, 2, 1).reshape(n, p * q)
 
     def starts(self, maps, model, n_components, n_init, rng):
         found = multistart(self, maps, model, n_components, n_init, rng)
