@@ -19,7 +19,7 @@ class Truth:
     Attributes
     ----------
     weights : ndarray of shape (G,)
-    means : ndarray of shape (G, p)
+    means : ndarray of shape (G, p), or (G, p q) with q variables
     alpha : ndarray of shape (G, 3)
         Coefficients of ``J`` (all ones), ``D(beta)`` and ``I``.
     beta : ndarray of shape (G,)
@@ -28,6 +28,8 @@ class Truth:
     metric : ndarray of shape (G, 2) or None
         Parameters of :class:`spatgmm.covariance.metric.Rotated`; None where no component has a
         direction.
+    variables : ndarray of shape (G, q, q) or None
+        Covariances between several variables at a location.
     """
 
     weights: np.ndarray
@@ -36,9 +38,12 @@ class Truth:
     beta: np.ndarray
     decay: str = "sigmoid"
     metric: np.ndarray | None = None
+    variables: np.ndarray | None = None
 
     def covariance(self, g: int, coordinates: np.ndarray) -> np.ndarray:
         """The true covariance matrix of a component, ``Xi = a1*J + a2*D(beta) + a3*I``.
+
+        With several variables ``Xi (x) Psi``, those of a location beside each other.
 
         Parameters
         ----------
@@ -48,7 +53,7 @@ class Truth:
 
         Returns
         -------
-        ndarray of shape (p, p)
+        ndarray of shape (p, p), or (p q, p q)
         """
         # Here, for all that asks for names of methods imports this module, and scipy takes long.
         from spatgmm.covariance import decay
@@ -62,7 +67,8 @@ class Truth:
         geometry = Geometry(coordinates, symmetry=False, by_offset=directed)
         metric, shape = (Rotated(), [*directions]) if directed else (None, [])
         family = SpatialCovariance(Kernel(geometry, decay.get(self.decay), metric))
-        return family.matrix(theta_from_alpha(self.alpha[g], [self.beta[g], *shape]))[0]
+        Xi = family.matrix(theta_from_alpha(self.alpha[g], [self.beta[g], *shape]))[0]
+        return Xi if self.variables is None else np.kron(Xi, self.variables[g])
 
     def has_direction(self, g: int) -> bool:
         """Whether correlation of a component reaches farther in one direction."""
@@ -92,8 +98,8 @@ class Dataset:
 
     Attributes
     ----------
-    X : ndarray of shape (n, p)
-        One map per row, one value per location; a masked value becomes NaN.
+    X : ndarray of shape (n, p), or (n, p q) with q variables
+        One map per row, the values of a location beside each other; a masked value becomes NaN.
     coordinates : ndarray of shape (p, d)
         Locations in 1, 2 or 3 dimensions, in any unit; on a grid in C order.
     labels : ndarray of shape (n,) or None
@@ -110,6 +116,10 @@ class Dataset:
         The parameters of simulated data.
     missing : bool
         Whether ``NaN`` in `X` is a missing pixel, not a mistake.
+    n_variables : int
+        Values at each location.
+    variable_names : tuple of str
+        Of these; empty where they have none.
 
     Raises
     ------
@@ -126,6 +136,8 @@ class Dataset:
     source: str = ""
     truth: Truth | None = None
     missing: bool = False
+    n_variables: int = 1
+    variable_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         X = np.ma.asarray(self.X, dtype=float) if np.ma.isMaskedArray(self.X) else self.X
@@ -140,12 +152,18 @@ class Dataset:
                 f"the first in row {row}, column {column}"
             )
         object.__setattr__(self, "X", X)
-        object.__setattr__(self, "coordinates", check_coordinates(self.coordinates, X.shape[1]))
+        if X.shape[1] % self.n_variables or len(self.variable_names) not in (0, self.n_variables):
+            raise ValueError(
+                f"n_variables={self.n_variables} does not fit X's {X.shape[1]} columns, or the "
+                f"{len(self.variable_names)} names"
+            )
+        coordinates = check_coordinates(self.coordinates, self.n_locations)
+        object.__setattr__(self, "coordinates", coordinates)
         object.__setattr__(self, "label_names", tuple(str(name) for name in self.label_names))
         if self.shape is not None:
             shape = tuple(int(m) for m in self.shape)
-            if np.prod(shape) != X.shape[1]:
-                raise ValueError(f"shape {shape} does not hold X's {X.shape[1]} locations")
+            if np.prod(shape) != self.n_locations:
+                raise ValueError(f"shape {shape} does not hold X's {self.n_locations} locations")
             object.__setattr__(self, "shape", shape)
         if self.labels is not None:
             object.__setattr__(self, "labels", self._checked_labels())
@@ -165,6 +183,25 @@ class Dataset:
                 f"but label_names has {groups} groups, counted from 0"
             )
         return labels.astype(np.int64)
+
+    @property
+    def n_locations(self) -> int:
+        return self.X.shape[1] // self.n_variables
+
+    @property
+    def names_of_variables(self) -> tuple[str, ...]:
+        """Their names, or else their numbers."""
+        return self.variable_names or tuple(map(str, range(self.n_variables)))
+
+    def of_variables(self) -> list[Dataset]:
+        """The maps of each variable alone, without true parameters."""
+        if self.n_variables == 1:
+            return [self]
+        alone = replace(self, truth=None)
+        return [
+            replace(alone, X=self.X[:, v :: self.n_variables], n_variables=1, variable_names=())
+            for v in range(self.n_variables)
+        ]
 
     def centred(self) -> Dataset:
         """The same maps after each true group's mean map was subtracted from its members.
@@ -233,6 +270,8 @@ class Dataset:
             "description": np.array(self.description),
             "source": np.array(self.source),
             "missing": np.array(self.missing),
+            "n_variables": np.array(self.n_variables),
+            "variable_names": np.array(self.variable_names, dtype=str),
         }
         if self.labels is not None:
             arrays["labels"] = self.labels
@@ -277,4 +316,6 @@ class Dataset:
                 source=str(file["source"]),
                 truth=Truth(**truth) if truth else None,
                 missing=bool(file.get("missing", False)),
+                n_variables=int(file.get("n_variables", 1)),
+                variable_names=tuple(file.get("variable_names", np.array([])).tolist()),
             )

@@ -30,6 +30,7 @@ from spatgmm.common.values import check_size
 from spatgmm.covariance import decay as decays
 from spatgmm.covariance import metric as metrics
 from spatgmm.covariance import space as spaces
+from spatgmm.covariance import variables
 from spatgmm.covariance.decay import Decay
 from spatgmm.covariance.family import SpatialCovariance
 from spatgmm.covariance.geometry import Geometry
@@ -62,6 +63,13 @@ from spatgmm.fitting.scoring import SHARED, Scoring
 from spatgmm.fitting.search import informed
 from spatgmm.fitting.search.starts import kmeans_responsibilities
 from spatgmm.fitting.state import MIN_MAPS, Mixture, Model, empty
+from spatgmm.fitting.variables import (
+    VariableEngine,
+    check_independent,
+    restored,
+    saved,
+    units,
+)
 from spatgmm.memory import available
 from spatgmm.reading import fill, memory
 from spatgmm.reading.places import from_frame
@@ -132,6 +140,15 @@ class SpatialGaussianMixture(LikelihoodMixture):
     period : float, sequence of float or None, or None, default=None
         Circumference of each axis, in the unit of the coordinates, None for an open one; one number
         is that of every axis.  Distances along a closed axis are chords of a circle.
+    n_variables : int, default=1
+        Values ``q`` at each location, the last axis of `X`.  With more than one, component ``g`` is
+        ``N(M_g, Xi_g (x) Psi_g)`` with a covariance ``Psi_g`` (q, q) between variables, of mean
+        diagonal 1 in the units of `X` (:mod:`spatgmm.covariance.variables`).
+    variables : {"full", "diagonal", "factor"}, default="full"
+        What ``Psi_g`` can be: anything, independent variables, or ``Lambda Lambda' + diag(psi)``
+        with `n_factors` columns of ``Lambda``.
+    n_factors : int or None, default=None
+        Below `n_variables`; for ``variables="factor"`` only.
     solver : {"scoring", "gls"}, default="scoring"
         ``"scoring"``: Fisher scoring inside the positive-definite cone; the log-likelihood never
         falls.  ``"gls"``: the paper's algorithm, faithful, failures included.
@@ -160,10 +177,13 @@ class SpatialGaussianMixture(LikelihoodMixture):
     ----------
     weights_ : ndarray of shape (G,)
         Components are numbered by falling weight, or as in `init` where that is an array or dict.
-    means_ : ndarray of shape (G, p)
+    means_ : ndarray of shape (G, p), or (G, p, q) with several variables
     alpha_ : ndarray of shape (G, 3)
         ``(a1, a2, a3)``, J all ones, in squared units of ``X``; with ``metric="additive"``
         ``Xi = a1*J + a2*(D_1 + ... + D_d) + a3*I``.
+    variable_covariances_ : ndarray of shape (G, q, q)
+        ``Psi_g`` in the units of ``X``, mean diagonal 1: variable ``v`` varies by
+        ``Psi_g[v, v]`` times ``covariances_[g]``.
     beta_ : ndarray of shape (G,)
         The decay's parameter; (G, m) for ``"ispline"``, which has m, and for
         ``metric="additive"``, which has a decay for each of m axes.
@@ -178,7 +198,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
     likelihood_ : str
         ``"exact"``, ``"cosine"`` or ``"vecchia"``; their log-likelihoods are not comparable.
     covariances_ : ndarray of shape (G, p, p)
-        Computed when asked for.
+        ``Xi_g``; computed when asked for.
     labels_ : ndarray of shape (n,)
     outlier_probability_ : ndarray of shape (n,)
         See :meth:`outlier_probability`.
@@ -233,6 +253,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
     Lu et al., "Spatial Covariance Constraints for Gaussian Mixture Models", arXiv 2601.07979.
     """
 
+    #: What values are divided by: a number, of several variables one for each column.
+    _unit: np.ndarray | float
+
     def __init__(
         self,
         n_components: int = 2,
@@ -249,6 +272,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
         n_neighbors: int = 60,
         space: str = "plane",
         period: float | Sequence[float | None] | None = None,
+        n_variables: int = 1,
+        variables: str = "full",
+        n_factors: int | None = None,
         solver: str = "scoring",
         init: str | ArrayLike | Mapping[str, ArrayLike] = "multistart",
         n_init: int = 10,
@@ -272,6 +298,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self.n_neighbors = n_neighbors
         self.space = space
         self.period = period
+        self.n_variables = n_variables
+        self.variables = variables
+        self.n_factors = n_factors
         self.solver = solver
         self.init = init
         self.n_init = n_init
@@ -297,7 +326,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         Parameters
         ----------
         X : array-like of shape (n, p), (n, r, c) or (n, r, c, s)
-            One map per row.
+            One map per row; several variables are a further, last axis, or in a matrix
+            (n, p q) stand beside each other for every location.
         y : ignored
         sample_weight : array-like of shape (n,), optional
             How often each map counts, at least 0: one of weight 2 is two maps, also to standard
@@ -359,9 +389,11 @@ class SpatialGaussianMixture(LikelihoodMixture):
         if self.space_.is_flat:
             brought.warn_of_degrees(self.coordinates, self.coordinates_, stacklevel=4)
         # A pixel that no map has is outside of them all: beyond a mask, over land, a dead sensor.
-        self.observed_locations_ = ~np.isnan(X).all(axis=0)
-        X = X[:, self.observed_locations_] if not self.observed_locations_.all() else X
-        n, p = X.shape
+        there = ~np.isnan(X).all(axis=0).reshape(-1, self.n_variables)
+        self.observed_locations_ = there.any(axis=1)
+        X = X[:, self._columns] if not self.observed_locations_.all() else X
+        checks.check_variables(there)
+        n, p = len(X), len(self._locations)
         if n <= self.n_components:
             raise ValueError(
                 f"X has {n} maps (n_samples = {n}); n_components={self.n_components} needs more"
@@ -436,13 +468,15 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
     def _needed(self, likelihood: str, X: np.ndarray, metric: Metric) -> float:
         """Bytes that a fit takes at its peak."""
+        complete = not np.isnan(X).any()
         return engine.needed(
             likelihood,
-            X.shape,
+            # Variables are further maps, unless what is missing makes one long map of them.
+            (X.size // len(self._locations), len(self._locations)) if complete else X.shape,
             self.n_components,
             self._locations,
             metric,
-            complete=not np.isnan(X).any(),
+            complete=complete,
             alike=not scales.get(self.variance).differ,
             n_neighbors=self.n_neighbors,
         )
@@ -460,26 +494,51 @@ class SpatialGaussianMixture(LikelihoodMixture):
     ) -> None:
         """Fit one model, and take over what it estimates."""
         rng = checks.random_generator(random_state)
-        memory_of_fits.check(likelihood, self._needed(likelihood, X, metric), *X.shape)
-        self._engine = engine.choose(
+        memory_of_fits.check(
+            likelihood, self._needed(likelihood, X, metric), len(X), len(self._locations)
+        )
+        of_one = self._choose(
             likelihood,
-            self._locations,
             decay,
             metric,
             complete=not np.isnan(X).any(),
             alike=not scales.get(self.variance).differ,
+        )
+        kernel = of_one.family.kernel
+        kernel.metric.check_values(decay, kernel.geometry)
+        kernel.check_first(self.beta_init)
+        with of_one.threads():
+            standardised = self._standardise(X, mean, evidence)
+            self._engine = self._of_variables(of_one)
+            maps = self._engine.maps(standardised)
+            # The standardised copy is let go once the engine has it in its own form.
+            del standardised
+            self._log_unit = self._log_unit_of(maps, evidence)
+            fits = self._best_fit(maps, given, mean, evidence, rng)
+        self._take(fits, keep_order=given is not None or evidence.labels is not None)
+
+    def _choose(
+        self, likelihood: str, decay: Decay, metric: Metric, *, complete: bool, alike: bool
+    ) -> Engine:
+        """The engine of a single variable."""
+        return engine.choose(
+            likelihood,
+            self._locations,
+            decay,
+            metric,
+            complete=complete,
+            alike=alike,
             n_neighbors=self.n_neighbors,
             space=self.space_,
         )
-        kernel = self._engine.family.kernel
-        kernel.metric.check_values(decay, kernel.geometry)
-        kernel.check_first(self.beta_init)
-        with self._engine.threads():
-            # The standardised copy is let go once the engine has it in its own form.
-            maps = self._engine.maps(self._standardise(X, mean, evidence))
-            self._n_values = evidence.weighted(maps.n_observed).sum()
-            fits = self._best_fit(maps, given, mean, evidence, rng)
-        self._take(fits, keep_order=given is not None or evidence.labels is not None)
+
+    def _of_variables(self, of_one: Engine) -> Engine:
+        """The engine of all variables, by that of a single one."""
+        if self.n_variables == 1:
+            return of_one
+        squares = np.square(np.atleast_1d(self._unit)[: self.n_variables])
+        kind = variables.of(self.variables, squares / squares.sum(), self.n_factors)
+        return VariableEngine(of_one, kind)
 
     def _label_absent(self, X: np.ndarray, counted: np.ndarray) -> None:
         """Attributes of all maps, from those that counted and the fit's word on the others."""
@@ -500,12 +559,19 @@ class SpatialGaussianMixture(LikelihoodMixture):
         """Data of unit variance about 0: computations run there, no tolerance depends on units."""
         everyone = np.ones(len(X), dtype=bool)
         rows = slice(None) if evidence.weights is None else evidence.as_often(everyone)
+        if self.n_variables > 1:
+            self._centre, self._unit, self._scale = units(X[rows], mean, self.n_variables)
+            standardised = (X - self._centre) / self._unit
+            if self.variables == "full":
+                check_independent(standardised[rows], self.n_variables)
+            return standardised
         self._centre = mean.centre(X[rows])
         standardised = X - self._centre
         there = means.observed(standardised[rows])
         # The root of the mean square about the centre; .std() would make another copy of the data.
         values = standardised[rows] if there is True else standardised[rows][there]
         self._scale = float(np.sqrt(np.vdot(values, values) / values.size))
+        self._unit = self._scale
         standardised /= self._scale
         return standardised
 
@@ -620,13 +686,14 @@ class SpatialGaussianMixture(LikelihoodMixture):
     def _publish(self, mixture: Mixture) -> None:
         """What the parameters of a mixture say, in the units of the data."""
         self._mixture = mixture
-        self._estimates = Estimates(mixture, self._model, self._scale)
-        family, p = self._engine.family, len(self._centre)
+        relative = np.broadcast_to(self._unit, len(self._centre))[: self.n_variables] / self._scale
+        self._estimates = Estimates(mixture, self._model, self._scale, relative)
+        family = self._engine.family
         blocks = [np.stack(block) for block in zip(*mixture.means, strict=True)]
-        scales_ = mixture.scales.values(p)
-        means_ = self._centre + self._scale * scales_ * self._engine.back(blocks)
+        self.scales_ = self._everywhere(mixture.scales.values(len(self._locations)))
+        self.means_ = self._shown(self._centre + self._in_units_of_X(self._engine.back(blocks)))
         self.weights_ = mixture.weights
-        self.scales_, self.means_ = self._everywhere(scales_), self._everywhere(means_)
+        self.variable_covariances_ = self._estimates.variable_covariances()
         self.alpha_ = self._estimates.alpha()
         self.shape_ = self._estimates.shapes().copy()
         decay = family.kernel.decay
@@ -649,7 +716,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
         Returns
         -------
-        X : ndarray of shape (n_samples, p)
+        X : ndarray of shape (n_samples, p), or (n_samples, p, q)
         labels : ndarray of shape (n_samples,)
 
         Examples
@@ -668,13 +735,18 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
     def _draw(self, n_samples: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         labels = rng.choice(len(self.weights_), size=n_samples, p=self.weights_)
-        X = np.empty((n_samples, len(self.coordinates_)))
+        X = np.empty((n_samples, *self.means_.shape[1:]))
         for g, covariance in enumerate(self._mixture.covariances):
             rows = np.flatnonzero(labels == g)
-            maps = self._everywhere(self._engine.back(covariance.draw(len(rows), rng)))
+            maps = self._engine.back(covariance.draw(len(rows), rng))
             maps = self._mixture.tails.widened(maps, g, rng)
-            X[rows] = self.means_[g] + self._scale * self.scales_ * maps
+            X[rows] = self.means_[g] + self._shown(self._in_units_of_X(maps))
         return X, labels
+
+    def _drawn_like(self, X: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """As many maps of the mixture as the rows of `X` (n, p q), with its missing pixels."""
+        drawn, _ = self._draw(len(X), rng)
+        return np.where(np.isnan(X), np.nan, drawn.reshape(X.shape))
 
     def impute(self, X: ArrayLike) -> np.ndarray:
         """Maps with their missing pixels at the expectation given the observed ones.
@@ -688,7 +760,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
         Returns
         -------
-        ndarray of shape (n, p)
+        ndarray of shape (n, p), or (n, p, q)
 
         Examples
         --------
@@ -708,7 +780,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 r[:, None] * seen_by.back(mixture.filled(maps, g))
                 for g, r in enumerate(responsibilities.T)
             )
-        return self._everywhere(self._centre + self._scale * filled)
+        return self._shown(self._centre + self._unit * filled)
 
     def interpolate(self, X: ArrayLike, coordinates: ArrayLike) -> np.ndarray:
         """Every map's expectation at other places, given its values.
@@ -754,7 +826,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self.space_.check_each(wanted)
         with seen_by.threads():
             _, responsibilities = mixture.expectation(maps)
-            X = self._check_maps(X, reset=False)[0][:, self.observed_locations_]
+            X = self._check_maps(X, reset=False)[0][:, self._columns]
             return expected_elsewhere(
                 X,
                 responsibilities,
@@ -913,6 +985,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
             "scales": self._mixture.scales.flat(),
             "tails": self._mixture.tails.parameters,
         }
+        if self.n_variables > 1:
+            arrays |= {"unit": self._unit} | saved(self._mixture)
         if hasattr(self, "feature_names_in_"):
             arrays["feature_names_in"] = self.feature_names_in_.astype(str)
         write_arrays(path, settings, arrays)
@@ -964,10 +1038,10 @@ class SpatialGaussianMixture(LikelihoodMixture):
             return inference.standard_errors(self._uncertainty(X))
         constraints.check_value("n_bootstrap", n_bootstrap, constraints.Integer(2))
         check_is_fitted(self)
-        gaps = np.isnan(self._check_maps(X, reset=False)[0])
+        X, _ = self._check_maps(X, reset=False)
         rng = checks.random_generator(self.random_state)
         found = [
-            self._refit(np.where(gaps, np.nan, self._draw(len(gaps), rng)[0]))._by_component()
+            self._refit(self._drawn_like(X, rng))._by_component()
             for _ in tqdm(range(n_bootstrap), unit=" refits", disable=not self.verbose)
         ]
         names = ["weight", *self.parameter_names_]
@@ -1111,7 +1185,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
         def draw(rng: np.random.Generator) -> np.ndarray:
             maps, labels = self._draw(len(X), rng)
-            means_ = self.means_[labels]
+            maps = maps.reshape(X.shape)
+            means_ = self.means_.reshape(len(counts), -1)[labels]
             return means_ + wider[labels, None] * (maps - means_)
 
         found = diagnose(
@@ -1147,7 +1222,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         seen_by, mixture, maps = self._seen(X, likelihood)
         with seen_by.threads():
             joint = mixture.log_joint(maps)
-        return joint - maps.n_observed[:, None] * np.log(self._scale)
+        return joint - self._log_units(maps)[:, None]
 
     def _seen(self, X: ArrayLike, likelihood: str | None = None) -> tuple[Engine, Mixture, Maps]:
         """Checked data, and the engine that can carry them with the mixture in its terms."""
@@ -1157,21 +1232,19 @@ class SpatialGaussianMixture(LikelihoodMixture):
     def _carried(
         self, X: np.ndarray, likelihood: str | None = None
     ) -> tuple[Engine, Mixture, Maps]:
-        """The same for maps (n, p) that were checked."""
-        standardised = (X[:, self.observed_locations_] - self._centre) / self._scale
+        """The same for maps (n, p q) that were checked."""
+        standardised = (X[:, self._columns] - self._centre) / self._unit
         chosen = self._engine
         if likelihood is not None:
             kernel = chosen.family.kernel
-            chosen = engine.choose(
+            of_one = self._choose(
                 likelihood,
-                self._locations,
                 kernel.decay,
                 kernel.metric,
                 complete=not np.isnan(standardised).any(),
                 alike=not self._mixture.scales.differ,
-                n_neighbors=self.n_neighbors,
-                space=self.space_,
             )
+            chosen = self._of_variables(of_one)
         if np.isnan(standardised).any():
             chosen = chosen.with_gaps(self.n_neighbors)
         mixture = self._mixture
@@ -1184,6 +1257,24 @@ class SpatialGaussianMixture(LikelihoodMixture):
         """Coordinates of the locations that some map has."""
         return self.coordinates_[self.observed_locations_]
 
+    @property
+    def _columns(self) -> np.ndarray:
+        """Which columns of maps (n, p q) belong to these locations."""
+        return np.repeat(self.observed_locations_, self.n_variables)
+
+    def _in_units_of_X(self, maps: np.ndarray) -> np.ndarray:
+        """Maps (n, p q) about 0, divided by their scales and standardised, in the units of X."""
+        scales_ = np.repeat(self.scales_[self.observed_locations_], self.n_variables)
+        return self._unit * scales_ * maps
+
+    def _shown(self, maps: np.ndarray) -> np.ndarray:
+        """Maps (n, p q) of observed locations at all of them: (n, p), or (n, p, q)."""
+        if self.n_variables == 1:
+            return self._everywhere(maps)
+        q = self.n_variables
+        maps = maps.reshape(len(maps), maps.shape[1] // q, q).transpose(0, 2, 1)
+        return self._everywhere(maps).transpose(0, 2, 1)
+
     def _everywhere(self, values: np.ndarray) -> np.ndarray:
         """Values (..., observed locations) at all locations (..., p): NaN where no map has any."""
         if self.observed_locations_.all():
@@ -1192,12 +1283,25 @@ class SpatialGaussianMixture(LikelihoodMixture):
         whole[..., self.observed_locations_] = values
         return whole
 
+    def _log_unit_of(self, maps: Maps, evidence: Evidence) -> float:
+        """Logarithm of the unit of all values of all maps together."""
+        if self.n_variables == 1:
+            return evidence.weighted(maps.n_observed).sum() * np.log(self._scale)
+        return evidence.weighted(self._log_units(maps)).sum()
+
+    def _log_units(self, maps: Maps) -> np.ndarray:
+        """Logarithm of the unit of all values of each map together, shape (n,)."""
+        if self.n_variables == 1:
+            return maps.n_observed * np.log(self._scale)
+        of_each = np.atleast_1d(self._unit)[: self.n_variables]
+        return maps.log_volume(np.repeat(of_each, len(self._locations)))
+
     def _in_units(self, log_likelihood: float) -> float:
-        return log_likelihood - self._n_values * np.log(self._scale)
+        return log_likelihood - self._log_unit
 
     def _check_maps(self, X: ArrayLike, reset: bool) -> tuple[np.ndarray, Stack]:
         """Finite maps (n, p), and what their own form says of their places."""
-        brought = memory.take(X)
+        brought = memory.take(X, self.n_variables)
         checked: np.ndarray = validate_data(
             self,
             brought.values,
@@ -1207,7 +1311,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             ensure_all_finite=False,
             ensure_min_samples=1,
         )
-        checks.check_finite(checked, missing=self.missing == "em")
+        checks.check_finite(checked, self.missing == "em", self.n_variables)
         check_size(checked)
         if reset:
             fill.warn_of_fill_values(checked, stacklevel=4)
@@ -1244,30 +1348,29 @@ def load(path: str | PathLike[str]) -> SpatialGaussianMixture:
     model.space_ = spaces.of(model.space, model.period, model.coordinates_.shape[1])
     model._centre, model._scale = arrays["centre"], settings["scale"]
     model._evidence = NOTHING
-    model.n_features_in_ = len(model.coordinates_)
+    model._unit = arrays["unit"] if "unit" in arrays else model._scale
+    model.n_features_in_ = len(model.coordinates_) * model.n_variables
     if "feature_names_in" in arrays:
         model.feature_names_in_ = arrays["feature_names_in"].astype(object)
     of_locations = scales.get(model.variance).from_flat(arrays["scales"])
-    model._engine = engine.choose(
+    of_one = model._choose(
         settings["likelihood_"],
-        model._locations,
         decays.get(settings["decay_"]),
         metrics.get(settings["metric_"], model.fixed),
         complete=model.missing == "error",
         alike=not of_locations.differ,
-        n_neighbors=model.n_neighbors,
-        space=model.space_,
     )
-    family = model._engine.family
-    mean = means.of(settings["mean_"], model.coordinates_.shape[1], settings["n_waves"])
+    model._engine = model._of_variables(of_one)
+    family, d = model._engine.family, model.coordinates_.shape[1]
+    mean = means.of(settings["mean_"], d, settings["n_waves"])
     of_maps = tails.get(model.tails)
     model._model = Model(family, mean, of_locations, family.members(SHARED[model.sharing]), of_maps)
-    blocks = family.geometry.rotate(arrays["means"])
+    blocks = model._engine.forth(arrays["means"])
     model._publish(
         Mixture(
             arrays["weights"],
             [list(of_one) for of_one in zip(*blocks, strict=True)],
-            [family.inside(theta) for theta in arrays["thetas"]],
+            restored(family, arrays),
             of_locations,
             of_maps.at(arrays["tails"]),
         )

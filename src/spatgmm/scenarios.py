@@ -71,6 +71,12 @@ _COMPONENT = Keys(
             _STRIPES,
             "correlation that reaches farther in one direction; the same in all if not given",
         ),
+        "variables": Parameter(
+            ABSENT,
+            List(List(Number(), 2), 2),
+            "covariance between several variables at a location, a symmetric positive definite "
+            "matrix by rows, in all components or in none; one variable if not given",
+        ),
     }
 )
 

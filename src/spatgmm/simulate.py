@@ -42,7 +42,7 @@ class Scenario:
     shape : tuple of int or None
         Grid shape, None for irregular locations.
     truth : Truth
-        Weights, mean maps, alpha and beta of the components.
+        Weights, mean maps, alpha, beta and covariances between variables of the components.
     roots : list of Root
         Of the components' covariances (:mod:`spatgmm.covariance.roots`).
     outliers : mapping
@@ -116,13 +116,17 @@ class Scenario:
         metric = np.array(
             [_stripes(f"components.{g}", each, coordinates) for g, each in enumerate(components)]
         )
+        variables = _variables([each.get("variables") for each in components])
+        n_variables = 1 if variables is None else variables.shape[1]
+        mean_maps = [_mean_map(each.get("mean"), coordinates) for each in components]
         truth = Truth(
             weights,
-            np.array([_mean_map(each.get("mean"), coordinates) for each in components]),
+            np.repeat(mean_maps, n_variables, axis=1),
             np.array([each["alpha"] for each in components], dtype=float),
             np.array([each["beta"] for each in components], dtype=float),
             mapping["decay"],
             metric if metric.any() else None,
+            variables,
         )
         roots = []
         for g, each in enumerate(components):
@@ -187,6 +191,7 @@ def draw(scenario: Scenario, replicate: int, root_seed: int) -> Dataset:
     seed = np.random.SeedSequence([root_seed, stable_hash(scenario.id), replicate])
     rng = np.random.default_rng(seed)
     truth = scenario.truth
+    n_variables = 1 if truth.variables is None else truth.variables.shape[1]
     n_components, p = truth.means.shape
     labels = rng.choice(n_components, size=scenario.n, p=truth.weights)
     X = np.empty((scenario.n, p))
@@ -214,6 +219,7 @@ def draw(scenario: Scenario, replicate: int, root_seed: int) -> Dataset:
         description=f"simulated maps, scenario {scenario.id}, replicate {replicate}",
         source=f"simulated, root seed {root_seed}",
         truth=truth,
+        n_variables=n_variables,
     )
     return data.distorted(rng, **scenario.distort) if scenario.distort else data
 
@@ -252,11 +258,14 @@ def _root(truth: Truth, g: int, coordinates: np.ndarray, shape: tuple[int, ...] 
     """
     if not _is_large(shape):
         return DenseRoot(truth.covariance(g, coordinates))
-    if truth.has_direction(g):
-        raise ValueError(
-            f"components.{g}.stripes: maps with a direction are drawn on at most {_LARGEST_DENSE} "
-            "locations"
-        )
+    for name, there in (
+        ("stripes", truth.has_direction(g)),
+        ("variables", truth.variables is not None),
+    ):
+        if there:
+            raise ValueError(
+                f"components.{g}.{name}: such maps are drawn on at most {_LARGEST_DENSE} locations"
+            )
     return TorusRoot(truth.covariance_by_lag(g, shape))
 
 
@@ -268,6 +277,19 @@ def _mean_map(mapping: Mapping | None, coordinates: np.ndarray) -> np.ndarray:
     # adding it does not change the scale of distances.
     from_middle = scaled_distances(np.vstack([coordinates, middle]))[-1, :-1]
     return mapping["bump"] * np.exp(-0.5 * (from_middle / BUMP_WIDTH) ** 2)
+
+
+def _variables(matrices: list) -> np.ndarray | None:
+    """Covariances between variables (G, q, q); None where no component has any."""
+    if not any(matrices):
+        return None
+    for g, rows in enumerate(matrices):
+        where, q = f"components.{g}.variables", len(next(filter(None, matrices)))
+        if rows is None or [len(row) for row in rows] != [q] * q:
+            raise ValueError(f"{where} must be a matrix of one size in all components")
+        if not np.array_equal(rows, np.transpose(rows)) or np.linalg.eigvalsh(rows)[0] <= 0:
+            raise ValueError(f"{where} must be symmetric and positive definite, got {rows}")
+    return np.array(matrices, dtype=float)
 
 
 def _stripes(where: str, component: Mapping, coordinates: np.ndarray) -> np.ndarray:

@@ -68,7 +68,7 @@ def standard_errors() -> list[Measurement]:
     for path, symmetry in (("one dense block", False), ("reflection blocks", True)):
         problem = ExactEM((20, 20), 500, 2, symmetry)
         mixture = problem.after(20)
-        estimates = Estimates(mixture, problem.model, 1.0)
+        estimates = Estimates(mixture, problem.model, 1.0, np.ones(1))
         seconds = side_by_side(
             {
                 "iterations": lambda problem=problem: problem.after(_N_ITERATIONS),

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
+import spatgmm
 from spatgmm import SpatialGaussianMixture, methods, reading
 from spatgmm.cli import _pictures, _search, main
 from spatgmm.common.locations import grid_coordinates
@@ -147,6 +148,25 @@ def test_locations_that_fill_a_grid_are_known_as_one(tmp_path, files):
     shuffled = np.random.default_rng(0).permutation(grid_coordinates((3, 4)))
     np.save(tmp_path / "shuffled.npy", shuffled)
     assert reading.read(str(files.plain), str(tmp_path / "shuffled.npy")).data.shape is None
+
+
+def test_several_variables(fit, tmp_path, maps):
+    X = np.stack([maps[0], np.random.default_rng(0).normal(size=maps[0].shape)], axis=2)
+    np.save(tmp_path / "maps.npy", X.reshape(-1, 3, 4, 2))
+    done = fit(tmp_path / "maps.npy", "--variables", 2, "--components", 2, "--between", "diagonal")
+    assert done.status == 0
+    assert done.summary()["n_variables"] == 2 and done.summary()["p"] == 12
+    assert list(done.table("means.csv"))[-4:] == ["mean_1_0", "mean_1_1", "mean_2_0", "mean_2_1"]
+    assert "psi[1,1]" in set(done.table("parameters.csv")["parameter"])
+    model = spatgmm.load(done.folder / "model.npz")
+    np.testing.assert_array_equal(model.predict(X), done.table("labels.csv")["label"])
+    status = main(
+        [
+            *("predict", str(done.folder), str(tmp_path / "maps.npy")),
+            *("--out", str(tmp_path / "predicted")),
+        ]
+    )
+    assert status == 0
 
 
 def test_bic_picks_among_several_numbers_of_components(fit, files, capsys):

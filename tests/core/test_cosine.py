@@ -69,7 +69,7 @@ def fitted(family, X, labels, thetas, mean, tol=1e-4, max_iter=2000):
     maps = CosineMaps(family.geometry.rotate(X))
     model = model_of(family, mean)
     fit = run_from(maps, model, np.eye(len(thetas))[labels], thetas, tol, max_iter)
-    return fit, maps, Estimates(fit.parameters, model, 1.0)
+    return fit, maps, Estimates(fit.parameters, model, 1.0, np.ones(1))
 
 
 # -- the covariance ---------------------------------------------------------------------------

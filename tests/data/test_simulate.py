@@ -193,6 +193,30 @@ def test_the_true_covariance_is_that_of_the_draws(decay):
     assert along > across + 0.05
 
 
+def test_several_variables_have_their_covariance():
+    mapping, psi = changed("n", 40_000), [[0.6, 0.5], [0.5, 1.4]]
+    for component in mapping["components"]:
+        component["variables"] = psi
+    data = simulate.draw(simulate.Scenario.from_config("variables", mapping), 0, 1)
+    assert data.n_variables == 2
+    plain = simulate.Scenario.from_config("plain", changed("n", 40_000)).truth
+    true = np.kron(plain.covariance(0, data.coordinates), psi)
+    np.testing.assert_array_equal(data.truth.covariance(0, data.coordinates), true)
+    members = data.X[data.labels == 0]
+    bound = 10 * np.sqrt(2 / len(members))
+    np.testing.assert_allclose(np.cov(members.T), true, atol=bound)
+
+
+@pytest.mark.parametrize("psi", [None, [[1, 0.5], [0.4, 1]], [[1, 2], [2, 1]], [[1, 0], [0, 1, 0]]])
+def test_bad_covariances_of_variables_are_refused(psi):
+    mapping = changed("n", 10)
+    mapping["components"][0]["variables"] = [[1, 0], [0, 1]]
+    if psi is not None:
+        mapping["components"][1]["variables"] = psi
+    with pytest.raises(ValueError, match=r"components\.1\.variables must be"):
+        simulate.Scenario.from_config("variables", mapping)
+
+
 def test_the_true_covariance_is_known_at_other_places():
     truth = simulate.Scenario.from_config("grid", GRID).truth
     middle = truth.covariance(0, np.array([[0.0, 0.0], [0.5, 0.0], [1.0, 0.0]]))

@@ -8,6 +8,7 @@ import pytest
 
 from spatgmm.common.errors import NoSuchFileError, UsageError
 from spatgmm.common.locations import grid_coordinates
+from spatgmm.data import Dataset
 from spatgmm.reading import labelled, read
 
 X = np.random.default_rng(8).normal(size=(10, 6)).round(3)
@@ -125,7 +126,49 @@ def test_one_of_several_variables(tmp_path):
     pd.concat(both).to_csv(tmp_path / "long.csv", index=False)
     found(f"{tmp_path}/long.csv:height")
     with pytest.raises(UsageError, match="NAME one of height, phase"):
-        read(str(tmp_path / "long.csv"))
+        read(f"{tmp_path}/long.csv:depth")
+
+
+def test_several_variables_stand_beside_each_other(tmp_path):
+    path = str(tmp_path / "long.csv")
+    both = [long().assign(variable="height"), long().assign(variable="phase", value=0.0)]
+    pd.concat(both).to_csv(path, index=False)
+    for variables in (None, 2, ["height", "phase"]):
+        done = read(path, variables=variables)
+        assert done.data.n_variables == 2
+        assert done.data.variable_names == ("height", "phase")
+        np.testing.assert_array_equal(done.data.X[:, ::2], read(f"{path}:height").data.X)
+        assert not done.data.X[:, 1::2].any()
+        assert "2 variables at each location: height, phase" in done.notes[-1]
+    assert read(path, variables=["phase"]).data.X.shape == read(f"{path}:phase").data.X.shape
+    with pytest.raises(UsageError, match="holds 2 variables"):
+        read(path, variables=3)
+    pd.concat([both[0], both[1].iloc[6:]]).to_csv(path, index=False)  # the first map has one
+    with pytest.raises(ValueError, match="'height' and 'phase' are not of the same maps"):
+        read(path)
+
+
+def test_arrays_of_several_variables(tmp_path):
+    X = np.random.default_rng(0).normal(size=(5, 2, 3, 2))
+    np.save(tmp_path / "maps.npy", X)
+    done = read(str(tmp_path / "maps.npy"), variables=2)
+    assert done.data.shape == (2, 3)
+    np.testing.assert_array_equal(done.data.X, X.reshape(5, -1))
+    pd.DataFrame(X.reshape(5, -1)).to_csv(tmp_path / "maps.csv", index=False, header=False)
+    wide = read(str(tmp_path / "maps.csv"), "2x3", variables=2, header=False)
+    np.testing.assert_allclose(wide.data.X, done.data.X)
+    with pytest.raises(UsageError, match="its last axis holds no 3 values"):
+        read(str(tmp_path / "maps.npy"), variables=3)
+
+
+def test_saved_data_keep_their_variables(tmp_path):
+    X = np.random.default_rng(0).normal(size=(5, 12))
+    data = Dataset(X, GRID, n_variables=2, variable_names=("height", "phase"))
+    data.save(tmp_path / "data.npz")
+    again = Dataset.load(tmp_path / "data.npz")
+    assert (again.n_variables, again.variable_names) == (2, ("height", "phase"))
+    with pytest.raises(ValueError, match="n_variables=5 does not fit"):
+        Dataset(X, GRID, n_variables=5)
 
 
 def test_what_else_a_long_table_says_is_told(tmp_path):

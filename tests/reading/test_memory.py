@@ -98,6 +98,20 @@ def test_labelled_arrays_without_coordinates_or_with_curved_ones():
     np.testing.assert_array_equal(take(sites).coordinates, GRID[:, :1])
 
 
+def test_labelled_arrays_of_several_variables():
+    xarray = pytest.importorskip("xarray")
+    height, phase = (labelled(values, lon=[1.0, 2, 3, 4]) for values in (X, 2 * X))
+    beside = np.stack([X, 2 * X], axis=2).reshape(24, -1)
+    whole = xarray.Dataset({"height": height, "phase": phase})
+    for maps in (whole, whole.to_dataarray(), whole.to_dataarray().transpose("t", ...)):
+        done = take(maps, 2)
+        assert done.shape == (4, 4) and done.n_variables == 2
+        np.testing.assert_array_equal(done.values, beside)
+        np.testing.assert_array_equal(done.coordinates, take(height).coordinates)
+    with pytest.raises(ValueError, match="'variable' holds 2 values of a location, not"):
+        take(whole, 3)
+
+
 def test_labelled_arrays_that_are_no_maps():
     xarray = pytest.importorskip("xarray")
     for array, complaint in (

@@ -40,6 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="whether the first column of DATA names the maps (default: as it looks)",
     )
     parser.add_argument(
+        "--variables",
+        type=_variables,
+        metavar="N|NAME,...",
+        help="several values at each location: how many stand beside each other in DATA (the last "
+        "axis of an array), or which variables of a long table or file to take (default: one, or "
+        "all of a long table with a column 'variable')",
+    )
+    parser.add_argument(
         "--missing-value",
         type=float,
         action="append",
@@ -49,8 +57,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read(arguments: argparse.Namespace, missing: bool, known=None) -> reading.Reading:
-    """The maps that the arguments name, at `known` coordinates (p, d) unless they say otherwise."""
+def read(
+    arguments: argparse.Namespace, missing: bool, known=None, n_variables: int | None = None
+) -> reading.Reading:
+    """The maps that the arguments name.
+
+    At `known` coordinates (p, d), and of so many variables, unless the arguments say otherwise.
+    """
     return reading.read(
         arguments.data,
         known if arguments.coordinates is None else arguments.coordinates,
@@ -59,4 +72,13 @@ def read(arguments: argparse.Namespace, missing: bool, known=None) -> reading.Re
         header=arguments.header,
         index=arguments.index,
         columns=arguments.columns,
+        variables=arguments.variables or n_variables,
     )
+
+
+def _variables(text: str) -> int | list[str]:
+    if not text.isdecimal():
+        return text.split(",")
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return int(text)

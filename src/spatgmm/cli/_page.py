@@ -187,11 +187,16 @@ class Page:
         shape = "no grid" if data.shape is None else " × ".join(map(str, data.shape)) + " grid"
         found = [
             ("Maps", f"{len(data.X)} of {data.X.shape[1]} values, from {data.source}"),
+            *self._variables(),
             ("Locations", f"{shape}; coordinates {spans}"),
             ("Values", f"{np.nanmin(data.X):.4g} to {np.nanmax(data.X):.4g}"),
             ("Missing values", f"{n_missing} ({percent(n_missing / data.X.size, 1)})"),
         ]
         return found + [("Note", note) for note in self._brought.notes]
+
+    def _variables(self) -> list[tuple[str, str]]:
+        names = self._data.names_of_variables
+        return [("Variables", ", ".join(names))] if len(names) > 1 else []
 
     def _settings(self) -> list[tuple[str, str]]:
         told = {k: v for k, v in self._summary.items() if k not in _NOT_SETTINGS}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 
 from spatgmm import plot
@@ -22,9 +22,22 @@ def clusters(data: Dataset, labels: np.ndarray, n_components: int) -> Figure:
     """A row per cluster: its mean map, and some of its maps, evenly spread over the data.
 
     Mean maps share one scale of colours, single maps another: means often differ by far less
-    than maps do.
+    than maps do.  Of several variables, each has such a panel with scales of its own.
     """
     style.apply()
+    height = (0.5 + 1.25 * n_components) * data.n_variables
+    figure = plt.figure(figsize=(style.PAGE, height))
+    panels = figure.subfigures(data.n_variables, 1, squeeze=False).ravel()
+    for panel, of_one, name in zip(
+        panels, data.of_variables(), data.names_of_variables, strict=True
+    ):
+        if data.n_variables > 1:
+            panel.suptitle(f"variable {name}")
+        _clusters(panel, of_one, labels, n_components)
+    return figure
+
+
+def _clusters(figure: SubFigure, data: Dataset, labels: np.ndarray, n_components: int) -> None:
     centre = np.nanmean(data.X)
     on_a_line = data.coordinates.shape[1] == 1
     panels, largest = {}, {"mean": 0.0, "value": 0.0}
@@ -39,7 +52,6 @@ def clusters(data: Dataset, labels: np.ndarray, n_components: int) -> Figure:
             largest[kind] = max(largest[kind], np.nanmax(np.abs(values - centre)))
 
     place = images.layout(data.coordinates, data.shape)
-    figure = plt.figure(figsize=(style.PAGE, 0.5 + 1.25 * n_components))
     axes = figure.subplots(n_components, 1 + _EXAMPLES, squeeze=False)
     artists = {}
     for ax in axes.ravel():
@@ -58,7 +70,6 @@ def clusters(data: Dataset, labels: np.ndarray, n_components: int) -> Figure:
             plot.frame(ax, title, colour)
     figure.colorbar(artists["mean"], ax=axes[:, :1], location="left", shrink=0.8, label="mean")
     figure.colorbar(artists["value"], ax=axes[:, 1:], shrink=0.8, label="value")
-    return figure
 
 
 def mean_map(X: np.ndarray) -> np.ndarray:
@@ -74,9 +85,13 @@ def decay(
     fitted: dict[int, FittedCovariance],
     unit: str = "",
 ) -> Figure:
-    """Fitted correlation by distance with its 95 % band, over the empirical correlations."""
+    """Fitted correlation by distance with its 95 % band, over the empirical correlations.
+
+    Several variables have the same: each adds its maps, in units of its standard deviation.
+    """
     style.apply()
     figure, ax = plt.subplots(figsize=(1.4 * style.COLUMN, style.COLUMN))
+    data, labels = curves.pooled(data, labels)
     curves.draw(ax, curves.thinned(data), labels, fitted, unit=unit)
     handles = [
         Line2D([], [], color=group_colour(g), label=_named(g, covariance))

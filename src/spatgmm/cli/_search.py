@@ -42,7 +42,7 @@ def decays(
     if "decay" not in method.declared:
         return [None]
     allowed = method.declared["decay"].rule
-    return [name for name in decay.candidates(data.X.shape[1]) if allowed.allows(name)]
+    return [name for name in decay.candidates(data.n_locations) if allowed.allows(name)]
 
 
 def likelihood(
@@ -56,7 +56,8 @@ def likelihood(
         return {}
     of_metric = options.get("metric", OPTIONS["metric"].default)
     complete = not np.isnan(data.X).any()
-    seen = data.coordinates[~np.isnan(data.X).all(axis=0)]
+    there = ~np.isnan(data.X).all(axis=0).reshape(-1, data.n_variables)
+    seen = data.coordinates[there.any(axis=1)]
     alike = options.get("variance", OPTIONS["variance"].default) == OPTIONS["variance"].default
     space = spaces.of(
         options.get("space", OPTIONS["space"].default), options.get("period"), seen.shape[1]
@@ -88,11 +89,12 @@ def fitted(extras: dict[str, Any]) -> dict[int, FittedCovariance]:
 
 def misfit(data: Dataset, result: methods.FitResult) -> float:
     """How far empirical correlations lie from the fitted curves, root mean square; NaN for none."""
-    small = curves.thinned(data)
+    pooled, labels = curves.pooled(data, result.labels)
+    small = curves.thinned(pooled)
     delta = scaled_distances(small.coordinates)
     gaps = []
     for g, covariance in fitted(result.extras).items():
-        members = small.X[result.labels == g]
+        members = small.X[labels == g]
         if len(members) > 1:
             gaps.append(curves.misfit(covariance, curves.empirical(members, delta)))
     return float(np.mean(gaps)) if gaps else np.nan

@@ -34,9 +34,13 @@ _OPTIONS = {
     for name in (
         *("mean", "metric", "variance", "sharing", "missing", "tails", "likelihood"),
         *("space", "period"),
+        *("variables", "n_factors"),
         *("init", "n_init", "tol", "max_iter", "beta_init"),
     )
 }
+
+#: Flags that are not their parameter's name: `--variables` says which variables there are.
+_FLAGS = {"variables": "--between"}
 
 #: What methods report beside scalars.
 _TABLES = ("parameters", "covariances")
@@ -90,6 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, option in _OPTIONS.items():
         group.add_argument(
             _flag(name),
+            dest=f"option_{name}",
             type=_allowed_by(option.rule),
             metavar=_metavar(option.rule),
             help=f"{option.text} (default: {option.default})",
@@ -99,7 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Fit, choose, and write labels, parameters, summary and pictures."""
     method = _method(arguments.method)
-    given = {name: getattr(arguments, name) for name in _OPTIONS}
+    given = {name: getattr(arguments, f"option_{name}") for name in _OPTIONS}
     options = {name: value for name, value in given.items() if value is not None}
     named = [] if arguments.decay == AUTO else arguments.decay
     for name in named or [None]:
@@ -134,12 +139,13 @@ def run(arguments: argparse.Namespace) -> None:
     table = pd.DataFrame([fit["row"] for fit in fits])
     located = data if result.model is None else _embedded(data, result.model.space_)
     told = [] if located is None else _search.told(located, fits, best)
-    hint = _search.hint(table, row, options, *data.X.shape)
+    hint = _search.hint(table, row, options, len(data.X), data.n_locations)
     summary = {
         "data": arguments.data,
         "coordinates": arguments.coordinates,
         "n": data.X.shape[0],
-        "p": data.X.shape[1],
+        "p": data.n_locations,
+        **({} if data.n_variables == 1 else {"n_variables": data.n_variables}),
         "method": method.name,
         "seed": arguments.seed,
         "spatgmm": spatgmm.__version__,
@@ -203,7 +209,7 @@ def _embedded(data: Dataset, space: Space) -> Dataset | None:
 
 def _degrees(arguments, method: methods.Method, brought: reading.Reading) -> list[str]:
     """A note where degrees are about to be taken for a plane, and nothing was said of it."""
-    said = arguments.space is not None or arguments.period is not None
+    said = arguments.option_space is not None or arguments.option_period is not None
     if said or brought.degrees is None or "space" not in method.declared:
         return []
     where = arguments.coordinates or arguments.data
@@ -223,11 +229,16 @@ def _method(name: str) -> methods.Method:
 def _means(result: methods.FitResult, brought: reading.Reading, n_components: int) -> pd.DataFrame:
     """A row per location: its name, its coordinates, and the mean map of each cluster there."""
     data = brought.data
-    table = {"location": np.arange(data.X.shape[1]) if brought.places is None else brought.places}
+    table = {"location": np.arange(data.n_locations) if brought.places is None else brought.places}
     table |= {f"coordinate_{axis}": values for axis, values in enumerate(data.coordinates.T)}
     for g in range(n_components):
         mean = _pictures.mean_map(data.X[result.labels == g])
-        table[f"mean_{g + 1}"] = mean if result.means is None else result.means[g]
+        mean = mean if result.means is None else result.means[g]
+        of_each = np.reshape(mean, (-1, data.n_variables)).T
+        names = [f"_{name}" for name in data.names_of_variables] if len(of_each) > 1 else [""]
+        table |= {
+            f"mean_{g + 1}{name}": of_one for name, of_one in zip(names, of_each, strict=True)
+        }
     return pd.DataFrame(table)
 
 
@@ -332,7 +343,7 @@ def _decays(text: str) -> str | list[str]:
 
 
 def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    return _FLAGS.get(name, f"--{name.replace('_', '-')}")
 
 
 def _metavar(rule: Rule) -> str | None:

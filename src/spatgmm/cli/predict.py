@@ -41,7 +41,12 @@ def run(arguments: argparse.Namespace) -> None:
             "spatgmm"
         )
     model = spatgmm.load(path)
-    brought = _input.read(arguments, missing=model.missing == "em", known=model.coordinates_)
+    brought = _input.read(
+        arguments,
+        missing=model.missing == "em",
+        known=model.coordinates_,
+        n_variables=model.n_variables,
+    )
     probabilities = model.predict_proba(brought.data.X)
     out = _output.make_folder(arguments.out, FILES, arguments.force)
     labels = probabilities.argmax(axis=1)

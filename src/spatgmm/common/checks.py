@@ -16,7 +16,7 @@ Seed = int | np.random.Generator | np.random.RandomState | None
 _SMALLEST_RANGE = 1e-150
 
 
-def check_finite(X: np.ndarray, missing: bool | None = None) -> None:
+def check_finite(X: np.ndarray, missing: bool | None = None, n_variables: int = 1) -> None:
     """Refuse infinite values, naming the first, and missing ones unless they are `missing`.
 
     None: they are refused, and there is no choice to hint at.
@@ -28,9 +28,11 @@ def check_finite(X: np.ndarray, missing: bool | None = None) -> None:
         hint = "complete, finite maps are needed"
         if kind == "NaN" and missing is not None:
             hint += " (missing='em' takes NaN as missing pixels)"
+        at = f"column {column}"
+        if n_variables > 1:
+            at = f"location {column // n_variables}, variable {column % n_variables}"
         raise ValueError(
-            f"X contains {kind} at row {row}, column {column} ({bad.sum()} such values in all); "
-            + hint
+            f"X contains {kind} at row {row}, {at} ({bad.sum()} such values in all); " + hint
         )
 
 
@@ -39,6 +41,20 @@ def check_some_values(X: np.ndarray) -> None:
     empty = np.flatnonzero(np.isnan(X).all(axis=1))
     if empty.size:
         raise ValueError(f"X: every value of row {empty[0]} is missing")
+
+
+def check_variables(there: np.ndarray) -> None:
+    """Refuse locations where a variable has no value in any map, but another one has.
+
+    `there`, of shape (p, q), says which are observed at all.
+    """
+    partly = np.argwhere(there.any(axis=1, keepdims=True) & ~there)
+    if partly.size:
+        location, variable = partly[0]
+        raise ValueError(
+            f"X: no map has a value of variable {variable} at location {location}, where others "
+            "have; leave the location out"
+        )
 
 
 def check_rows_differ(X: np.ndarray) -> None:

@@ -91,7 +91,20 @@ class Family(ABC):
     Parameters
     ----------
     kernel : Kernel
+
+    Attributes
+    ----------
+    n_variables : int
+        Values at each location.
+    n_further : int
+        Free parameters of one covariance that theta does not hold.
+    is_exact : bool
+        Whether its likelihood is that of the data.
     """
+
+    n_variables = 1
+    n_further = 0
+    is_exact = False
 
     def __init__(self, kernel: Kernel):
         self.kernel = kernel
@@ -117,6 +130,22 @@ class Family(ABC):
     def nugget(self, theta: np.ndarray) -> float:
         """``nu``."""
         return float(theta[NU])
+
+    def like(self, covariance: Covariance) -> Covariance:
+        """The covariance of this family with the parameters of one of another family."""
+        return self.inside(covariance.theta)
+
+    def improved(self, covariance: Covariance, moments) -> Covariance:
+        """The covariance with whatever theta does not hold improved, given moments."""
+        return covariance
+
+    def flat(self, covariance: Covariance) -> np.ndarray:
+        """All parameters of a covariance of this family as numbers that may be moved."""
+        return covariance.theta
+
+    def from_flat(self, flat: np.ndarray) -> Covariance | None:
+        """The inverse of :meth:`flat`, a shape beyond its bounds moved there."""
+        return self.at(self.clipped(flat))
 
     # -- theta ---------------------------------------------------------------------------------
 
@@ -214,6 +243,8 @@ def theta_from_alpha(alpha, shape) -> np.ndarray:
 
 class SpatialCovariance(Family):
     """The family with exact likelihood: matrices, block by block."""
+
+    is_exact = True
 
     def matrix(self, theta: np.ndarray) -> list[np.ndarray]:
         """``Xi(theta)``, block by block."""

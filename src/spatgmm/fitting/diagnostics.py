@@ -183,23 +183,23 @@ def diagnose(
     view : callable
         Maps (n, p) as the mixture sees them.
     draw : callable
-        As many maps of the mixture, none of them with a missing pixel.
+        As many maps of the mixture, with the same missing pixels.
     X : ndarray of shape (n, p)
-        NaN where a pixel is missing: it is in every simulated set, too.
+        NaN where a pixel is missing.
     places : ndarray of shape (p, d)
     directed : bool
         Whether axes of `places` are directions.
     n_simulations : int
     rng : numpy.random.Generator
     """
-    gaps, seen = np.isnan(X), view(X)
+    seen = view(X)
     components = np.flatnonzero(seen.responsibilities.sum(axis=0) >= _FEWEST_MAPS)
     checks = [_Distances(), _Correlation(places, rng), _Variance(len(places))]
     if directed and places.shape[1] > 1:
         checks.insert(2, _Direction(places, rng))
     measured = [[check.measure(seen.some(components))] for check in checks]
     for _ in range(n_simulations):
-        simulated = view(np.where(gaps, np.nan, draw(rng))).some(components)
+        simulated = view(draw(rng)).some(components)
         for check, values in zip(checks, measured, strict=True):
             values.append(check.measure(simulated))
     compared = {

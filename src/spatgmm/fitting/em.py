@@ -170,6 +170,8 @@ def maximisation(
         present = [covariances[g] for g in group]
         updated = solver.update(present, of_group, counts[group], model.shared)
         for g, covariance in zip(group, updated, strict=True):
+            if moments[g] is not None:
+                covariance = covariance.family.improved(covariance, moments[g])
             covariances[g] = covariance
             if not mixture.scales.differ:
                 moments[g] = None

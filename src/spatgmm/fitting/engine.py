@@ -70,6 +70,10 @@ class Engine(ABC):
     def maps(self, X: np.ndarray) -> Maps:
         """Standardised maps (n, p), NaN where a pixel is missing, as this likelihood sees them."""
 
+    @abstractmethod
+    def of_blocks(self, blocks: list[np.ndarray]) -> Maps:
+        """Complete maps that are in this engine's basis already."""
+
     def completed(self, maps: Maps, model: Model, tol: float) -> Maps:
         """Maps without missing pixels, to search on: those as a single component would have them.
 
@@ -102,6 +106,11 @@ class Engine(ABC):
         The best of these shapes (k, q), by default of a grid.
         """
 
+    def start(self, maps: Maps, model: Model, responsibilities: np.ndarray, shapes=None) -> Mixture:
+        """The mixture that suits given responsibilities, as :meth:`profile` does."""
+        thetas = self.profile(maps, model, responsibilities, shapes)
+        return model.mixture(maps, responsibilities, thetas)
+
     @abstractmethod
     def uncertainty(self, estimates: Estimates, maps: Maps) -> Uncertainty:
         """Covariances of the estimates."""
@@ -115,12 +124,11 @@ class Engine(ABC):
 
     def mixture_for(self, other: Engine, mixture: Mixture) -> Mixture:
         """A mixture of this engine's in the terms of another one over the same locations."""
-        rotate = other.family.geometry.rotate
         means = [self.back([block[None] for block in mean]) for mean in mixture.means]
         return Mixture(
             mixture.weights,
-            [[block[0] for block in rotate(mean)] for mean in means],
-            [other.family.inside(theta) for theta in mixture.thetas],
+            [[block[0] for block in other.forth(mean)] for mean in means],
+            [other.family.like(covariance) for covariance in mixture.covariances],
             mixture.scales,
             mixture.tails,
         )
@@ -128,6 +136,10 @@ class Engine(ABC):
     def threads(self):
         """A context with the BLAS threads that suit the size of this engine's matrices."""
         return blas_threads(max(self.family.geometry.sizes))
+
+    def forth(self, X: np.ndarray) -> list[np.ndarray]:
+        """Vectors (n, p) in this engine's basis."""
+        return self.family.geometry.rotate(X)
 
     def back(self, blocks: list[np.ndarray]) -> np.ndarray:
         """Vectors (n, p) of this engine's basis as maps."""
@@ -172,7 +184,10 @@ class Exact(Engine):
 
     def maps(self, X):
         blocks = self.family.geometry.rotate(X)
-        return IncompleteMaps(blocks) if np.isnan(X).any() else Maps(blocks)
+        return IncompleteMaps(blocks) if np.isnan(X).any() else self.of_blocks(blocks)
+
+    def of_blocks(self, blocks):
+        return Maps(blocks)
 
     def starts(self, maps, model, n_components, n_init, rng):
         divided, found = model.scales.divide(maps), []
@@ -219,7 +234,10 @@ class Cosine(Engine):
         return Vecchia(coordinates, kernel.decay, kernel.metric, n_neighbors)
 
     def maps(self, X):
-        return CosineMaps(self.family.geometry.rotate(X))
+        return self.of_blocks(self.family.geometry.rotate(X))
+
+    def of_blocks(self, blocks):
+        return CosineMaps(blocks)
 
     def starts(self, maps, model, n_components, n_init, rng):
         found = cosine_search.multistart(maps, model, n_components, n_init, rng)
@@ -272,6 +290,9 @@ class Vecchia(Engine):
 
     def maps(self, X):
         return VecchiaMaps(self.family.geometry, X)
+
+    def of_blocks(self, blocks):
+        return self.maps(blocks[0])
 
     def starts(self, maps, model, n_components, n_init, rng):
         in_cosines = cosine_search.as_cosines(maps, model)

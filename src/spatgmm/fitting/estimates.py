@@ -88,6 +88,8 @@ class Estimates:
     model : Model
     scale : float
         Units of the data per unit of the mixture's.
+    relative : ndarray of shape (q,)
+        The same of each variable, in units of `scale`.
     evidence : Evidence
         What is known of the maps beside their values.
     """
@@ -95,6 +97,7 @@ class Estimates:
     mixture: Mixture
     model: Model
     scale: float
+    relative: np.ndarray
     evidence: Evidence = NOTHING
 
     def posterior(self, maps: Maps) -> Posterior:
@@ -113,6 +116,13 @@ class Estimates:
     def alpha(self) -> np.ndarray:
         """``(a1, a2, a3)`` of each component, J all ones, in units of the data: (G, 3)."""
         return self.scale**2 * self.family.alpha(self.mixture.thetas)
+
+    def variable_covariances(self) -> np.ndarray:
+        """``Psi`` of each component in the units of the data, mean diagonal 1: (G, q, q)."""
+        if self.family.n_variables == 1:
+            return np.ones((len(self.mixture.weights), 1, 1))
+        matrices = [covariance.psi.matrix for covariance in self.mixture.covariances]
+        return np.outer(self.relative, self.relative) * np.array(matrices)
 
     def shapes(self) -> np.ndarray:
         """The shape of each component, (G, q): parameters of the decay, then of the metric."""
@@ -189,6 +199,8 @@ class Uncertainty:
     theta_covariance : ndarray of shape (G, 3 + q, 3 + q)
         Of each component's covariance parameters, standardised units; NaN in the row and column of
         a shape at its bound, which is taken as known, and for a component without maps.
+    psi_variance : ndarray of shape (G, q, q) or None
+        Of the entries of each component's covariance of several variables, standardised units.
     by_information : Uncertainty or None
         From the observed information alone, where the likelihood is not quite that of the data and
         these are robust to it.
@@ -198,6 +210,7 @@ class Uncertainty:
     counts: np.ndarray
     weight_variance: np.ndarray
     theta_covariance: np.ndarray
+    psi_variance: np.ndarray | None = None
     by_information: Uncertainty | None = None
 
     @classmethod

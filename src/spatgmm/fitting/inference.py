@@ -60,10 +60,24 @@ def standard_errors(uncertainty: Uncertainty) -> pd.DataFrame:
                     f"the interval is about {scaled * value:.4g}: corrected for the free mean"
                 )
             rows.append(row)
+        if uncertainty.psi_variance is not None:
+            rows += _between_variables(uncertainty, g, none)
     table = pd.DataFrame(rows)
     # Lists, not an array: pandas compares attributes when frames are joined.
     table.attrs["covariance"] = uncertainty.public_covariances().tolist()
     return table
+
+
+def _between_variables(uncertainty: Uncertainty, g: int, none: str) -> list[dict]:
+    """A row for each entry of the lower triangle of ``Psi``, in the units of the data."""
+    estimates = uncertainty.estimates
+    psi, relative = estimates.variable_covariances()[g], estimates.relative
+    errors = np.outer(relative, relative) * _root(uncertainty.psi_variance[g])
+    rows = []
+    for u, v in zip(*np.tril_indices(len(psi)), strict=True):
+        note = none or (_NO_INFORMATION_NOTE if np.isnan(errors[u, v]) else "")
+        rows.append(_row(g, f"psi[{u},{v}]", psi[u, v], errors[u, v], note=note))
+    return rows
 
 
 def _root(variances):

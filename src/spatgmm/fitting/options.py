@@ -19,6 +19,7 @@ from spatgmm.common.constraints import (
     Either,
     Integer,
     Keys,
+    Kind,
     List,
     Named,
     Number,
@@ -110,6 +111,15 @@ OPTIONS = {
         Either(Number(above=0), List(optional(Number(above=0)), 1, 3), NOTHING),
         "circumference of each axis that closes, in the unit of the coordinates",
     ),
+    "n_variables": Parameter(1, Integer(1), "values at each location, the last axis of the maps"),
+    "variables": Parameter(
+        "full",
+        Choice("full", "diagonal", "factor"),
+        "covariance between several variables: any, none, or by a few factors",
+    ),
+    "n_factors": Parameter(
+        None, optional(Integer(1)), "factors of the variables, fewer than they are"
+    ),
     "solver": Parameter("scoring", Choice("scoring", "gls"), "Fisher scoring, or the paper's GLS"),
     "init": Parameter(
         "multistart",
@@ -143,6 +153,14 @@ PAPER_ONLY = {
     "tails": Choice("normal"),
     "likelihood": Choice("exact", AUTO),
     "fixed": NOTHING,
+    "n_variables": Kind("1", lambda value: value == 1),
+}
+
+#: What several variables at a location narrow down: scales of locations would be one for each
+#: variable, and a component's coefficients alpha mean nothing without its covariance of variables.
+SEVERAL_VARIABLES = {
+    "variance": Choice("constant"),
+    "sharing": Choice("none", "beta"),
 }
 
 
@@ -159,6 +177,11 @@ def check(values: Mapping[str, Any]) -> None:
         raise ValueError("fixed, beta_init: give one of the two; what is held needs no start")
     if values["space"] == "sphere" and values["period"] is not None:
         raise ValueError("period: a sphere (space='sphere') is closed already; leave period out")
+    _check_variables(**{name: values[name] for name in ("n_variables", "variables", "n_factors")})
+    if values["n_variables"] > 1:
+        for name, allowed in SEVERAL_VARIABLES.items():
+            for problem in allowed.problems(values[name]):
+                raise ValueError(f"n_variables={values['n_variables']}: {problem.at(name)}")
     if values["solver"] == "gls":
         for name, rule in PAPER_ONLY.items():
             for problem in rule.problems(values[name]):
@@ -166,3 +189,17 @@ def check(values: Mapping[str, Any]) -> None:
                     f"solver='gls' is the paper's algorithm: {problem.at(name)}; "
                     "use solver='scoring'"
                 )
+
+
+def _check_variables(n_variables: int, variables: str, n_factors: int | None) -> None:
+    """Refuse a covariance between variables that says less or more than it needs."""
+    if variables != "factor":
+        if n_factors is not None:
+            raise ValueError(f"n_factors={n_factors} needs variables='factor', got {variables!r}")
+        if n_variables == 1 and variables != "full":
+            raise ValueError(f"variables={variables!r} needs n_variables of at least 2")
+        return
+    if n_factors is None or n_factors >= n_variables:
+        raise ValueError(
+            f"variables='factor' needs n_factors below n_variables={n_variables}, got {n_factors}"
+        )

@@ -53,8 +53,7 @@ class Scoring(Solver):
             kernel = model.family.kernel
             shapes = kernel.grid()[0][:1].copy()
             shapes[0, [curve.places.start for curve in kernel.curves]] = self.beta_init
-        thetas = engine.profile(maps, model, responsibilities, shapes)
-        return model.mixture(maps, responsibilities, thetas)
+        return engine.start(maps, model, responsibilities, shapes)
 
     def leaps(self, model):
         # A constant mean divided by scales does not stay one under a leap.

@@ -54,11 +54,11 @@ class Model:
 
     def n_parameters(self, n_components: int) -> int:
         """Free parameters of a mixture."""
-        p = self.family.geometry.n_locations
-        free = ~self.family.held
-        own = n_components * (free & ~self.shared).sum()
+        family, p = self.family, self.family.geometry.n_locations
+        free = ~family.held
+        own = n_components * ((free & ~self.shared).sum() + family.n_further)
         of_covariances = int((free & self.shared).sum() + own)
-        of_means = self.mean.n_parameters(n_components, self.basis)
+        of_means = family.n_variables * self.mean.n_parameters(n_components, self.basis)
         of_tails = n_components * self.tails.n_parameters
         return n_components - 1 + of_means + of_covariances + of_tails + self.scales.n_parameters(p)
 
@@ -157,7 +157,7 @@ class Mixture:
             [
                 np.log(np.maximum(self.weights, 1e-300)),
                 *[block for mean in self.means for block in mean],
-                self.thetas.ravel(),
+                *self._flat_covariances(),
                 self.scales.flat(),
                 self.tails.flat(),
             ]
@@ -165,14 +165,13 @@ class Mixture:
 
     def from_flat(self, flat: np.ndarray) -> Mixture | None:
         """The mixture at these parameters; None outside the positive-definite cone."""
-        thetas = self.thetas
+        of_covariances = np.array(self._flat_covariances())
         sizes = [len(block) for block in self.means[0]]
-        G, p = len(thetas), sum(sizes)
-        ends = np.cumsum([G, G * p, thetas.size, self.scales.flat().size])
-        log_weights, means, flat_thetas, scales, tails = np.split(flat, ends)
+        G, p = len(self.weights), sum(sizes)
+        ends = np.cumsum([G, G * p, of_covariances.size, self.scales.flat().size])
+        log_weights, means, moved, scales, tails = np.split(flat, ends)
         family = self.covariances[0].family
-        thetas = family.clipped(flat_thetas.reshape(thetas.shape))
-        covariances = [family.at(theta) for theta in thetas]
+        covariances = [family.from_flat(one) for one in moved.reshape(of_covariances.shape)]
         if any(covariance is None for covariance in covariances):
             return None
         weights = np.exp(log_weights - log_weights.max())
@@ -185,11 +184,15 @@ class Mixture:
             self.tails.from_flat(tails),
         )
 
+    def _flat_covariances(self) -> list[np.ndarray]:
+        return [covariance.family.flat(covariance) for covariance in self.covariances]
+
     def sensitivity(self, n_maps: int) -> np.ndarray:
         """Roughly the root of each parameter's Fisher information, data being of unit variance."""
         counts = n_maps * self.weights
         p = sum(len(block) for block in self.means[0])
-        of_thetas = np.sqrt(counts * p)[:, None] / np.maximum(np.abs(self.thetas), _SMALLEST)
+        sizes = np.maximum(np.abs(self._flat_covariances()), _SMALLEST)
+        of_thetas = np.sqrt(counts * p)[:, None] / sizes
         of_scales = np.full(self.scales.flat().size, np.sqrt(n_maps))
         of_tails = np.repeat(np.sqrt(counts), self.tails.n_parameters)
         return np.concatenate(

@@ -32,7 +32,7 @@ from spatgmm.fitting.state import empty
 from spatgmm.fitting.vecchia import VecchiaMaps
 
 #: A map whose other components have less than this together is certain.
-_NEGLIGIBLE = 1e-10
+NEGLIGIBLE = 1e-10
 
 #: Relative step of the numerical derivative, and the smallest size it is relative to.
 _STEP, _SMALLEST = 1e-4, 0.05
@@ -127,14 +127,14 @@ class VecchiaInformation:
             )
             for g, weights in zip(present, (counted * R).T, strict=True)
         ]
-        uncertain = np.flatnonzero(1 - R.max(axis=1) > _NEGLIGIBLE)
+        uncertain = np.flatnonzero(1 - R.max(axis=1) > NEGLIGIBLE)
         grams = [component.gram(uncertain, basis) for component in components]
         counts = (counted * R).sum(axis=0)
-        of_weights, small, complete = _assembled(
+        of_weights, small, complete = assembled(
             components, mixture.weights[present], len(maps), counts
         )
         roots = np.sqrt(counted) * np.ones((len(maps), 1))
-        information, scores = _profiled(small, complete, R, roots, uncertain, grams)
+        information, scores = profiled(small, complete, R, roots, uncertain, grams)
 
         merge = merging([free[g] for g in present], shared)
         inverse = inverse_block(merge.T @ information @ merge, range(merge.shape[1]))
@@ -176,7 +176,7 @@ class _Component:
             if pulls is not None:
                 residuals = residuals.times(np.sqrt(pulls[rows]))
             found = residuals.innovations(self._covariance, slopes=True)
-            scores[rows] = (_to_theta(theta) @ found.scores(theta[C])).T[:, self._free]
+            scores[rows] = (to_theta(theta) @ found.scores(theta[C])).T[:, self._free]
         return scores
 
     def _curvature(self) -> np.ndarray:
@@ -189,7 +189,7 @@ class _Component:
             if None in ends:
                 return np.full((len(self._free),) * 2, np.nan)
             ahead, behind = (
-                _to_theta(end.theta) @ end.score_and_information(moments)[0] for end in ends
+                to_theta(end.theta) @ end.score_and_information(moments)[0] for end in ends
             )
             rows.append(count * (behind - ahead)[self._free] / (2 * step))
         return (np.array(rows) + np.array(rows).T) / 2
@@ -226,7 +226,7 @@ class _Component:
         return answers.T @ scores
 
 
-def _to_theta(theta: np.ndarray) -> np.ndarray:
+def to_theta(theta: np.ndarray) -> np.ndarray:
     """From derivatives along (J, Xi, I, dXi/dshape) to those by ``(c, tau, nu, *shape)``.
 
     ``K = (Xi - c*J - nu*I) / tau``.
@@ -236,7 +236,7 @@ def _to_theta(theta: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def _assembled(components, weights, n, counts):
+def assembled(components, weights, n, counts):
     """Weights by the free ones (G, G - 1), scores (n, G, m) and complete information (m, m)."""
     G = len(counts)
     m = G - 1 + sum(len(component.complete) for component in components)
@@ -253,7 +253,7 @@ def _assembled(components, weights, n, counts):
     return of_weights, small, complete
 
 
-def _profiled(small, complete, R, roots, uncertain, grams):
+def profiled(small, complete, R, roots, uncertain, grams):
     """Information (m, m) and scores (n, m) of weights and thetas, the means profiled out.
 
     `roots` (n, 1) are those of how often each map counts; scores come times them.

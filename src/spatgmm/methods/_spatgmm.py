@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SCORING = {
     name: option
     for name, option in OPTIONS.items()
-    if name not in ("n_components", "coordinates", "solver", "random_state")
+    if name not in ("n_components", "coordinates", "n_variables", "solver", "random_state")
 } | {"standard_errors": Parameter(False, FLAG, "compute standard errors of the parameters")}
 
 
@@ -34,7 +34,8 @@ def _leaves_a_choice(rule: Rule) -> bool:
 PAPER = {
     name: replace(option, rule=PAPER_ONLY.get(name, option.rule))
     for name, option in SCORING.items()
-    if name not in PAPER_ONLY or _leaves_a_choice(PAPER_ONLY[name])
+    if name not in ("variables", "n_factors")
+    and (name not in PAPER_ONLY or _leaves_a_choice(PAPER_ONLY[name]))
 }
 
 
@@ -54,6 +55,7 @@ def fit(
     model = SpatialGaussianMixture(
         n_components,
         coordinates=data.coordinates,
+        n_variables=data.n_variables,
         solver=solver,
         random_state=int(rng.integers(2**31)),
         **parameters,
@@ -81,7 +83,7 @@ def fit(
         n_iter=model.n_iter_,
         converged=model.converged_,
         probabilities=model.predict_proba(data.X),
-        means=model.means_,
+        means=model.means_.reshape(n_components, -1),
         extras={
             "decay": model.decay_,
             "likelihood": model.likelihood_,

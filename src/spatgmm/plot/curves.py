@@ -82,6 +82,21 @@ def thinned(data: Dataset) -> Dataset:
     )
 
 
+def pooled(data: Dataset, labels: np.ndarray) -> tuple[Dataset, np.ndarray]:
+    """Maps of several variables as maps of one, about the mean of their group.
+
+    All variables have the same correlation by distance; each is in units of its standard deviation.
+    """
+    if data.n_variables == 1:
+        return data, labels
+    each = data.of_variables()
+    centred = [
+        one.X - pd.DataFrame(one.X).groupby(labels).transform("mean").to_numpy() for one in each
+    ]
+    X = np.concatenate([residuals / np.nanstd(residuals) for residuals in centred])
+    return replace(each[0], X=X, labels=None), np.tile(labels, len(each))
+
+
 def nearest(data: Dataset) -> float:
     """Smallest scaled distance between two locations."""
     delta = scaled_distances(data.coordinates)

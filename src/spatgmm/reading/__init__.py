@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from spatgmm.reading import arrays, fill, labelled, long, places, table, text
 from spatgmm.reading.grids import grid_shape
 from spatgmm.reading.stack import Stack
 from spatgmm.reading.table import Table, from_parquet
+from spatgmm.reading.words import listed
 
 _GRID = re.compile(r"\d+(x\d+){0,2}")
 
@@ -69,6 +70,7 @@ def read(
     header: bool | None = None,
     index: bool | None = None,
     columns: Sequence[str] | None = None,
+    variables: int | Sequence[str] | None = None,
 ) -> Reading:
     """The maps in a user's files.
 
@@ -92,6 +94,10 @@ def read(
         they look.
     columns : sequence of str or None
         Columns of `coordinates` to take, by name or by number from 1.
+    variables : int, sequence of str or None
+        How many values of a location stand beside each other (the last axis of an array), or the
+        names of the variables of a long table or of a file with several arrays.  None: one, or all
+        of a long table with a column of variables.
 
     Raises
     ------
@@ -102,11 +108,27 @@ def read(
         If a file is no table of finite numbers, or the two do not fit together; the message names
         the file and the place.
     """
+    how = {
+        "missing": missing,
+        "missing_values": missing_values,
+        "header": header,
+        "index": index,
+        "columns": columns,
+    }
+    if not (variables is None or isinstance(variables, int)):
+        return _beside(maps, coordinates, list(variables), how)
     source = _open(maps, header=header)
+    named = _variables_of(source, maps)
+    if len(named) > 1:
+        if variables not in (None, len(named)):
+            raise UsageError(f"{maps}: holds {len(named)} variables ({listed(named)})")
+        return _beside(maps, coordinates, named, how)
+    q = variables or 1
     given = _given(coordinates)
     if isinstance(given, Table):
         wide = isinstance(source, Table)
         widths = table.widths(source, index) if wide else {source.values.shape[1]}
+        widths = {width // q for width in widths if width % q == 0}
         given = table.settled(given, widths)
     notes = []
     if isinstance(source, Stack) and source.shape == ():
@@ -116,23 +138,84 @@ def read(
     else:
         notes += [f"{maps}: read with {', '.join(source.notes)}"] if source.notes else []
         which = long.roles(source)
-        if which is not None and given is not None:
+        known = isinstance(given, np.ndarray)
+        if which is not None and given is not None and not known:
             raise UsageError(f"{maps}: a long table brings its places; leave out --coordinates")
         if which is not None:
             notes.append(f"{maps}: {long.told(source, which)}")
             stack, _ = long.maps(source, which, _split(maps)[1], missing, missing_values)
+            if known and not np.array_equal(stack.coordinates, given):
+                raise ValueError(f"{maps}: its places are not the known ones")
+            given = None
         else:
-            stack = table.maps(source, _count(given), index, missing, missing_values)
+            count = None if given is None else q * _count(given)
+            stack = table.maps(source, count, index, missing, missing_values)
+    try:
+        stack = stack.of_variables(q)
+    except ValueError as error:
+        raise UsageError(f"{maps}: {error}") from None
     locations = _locations(stack, given, maps, coordinates, columns)
     found = fill.fill_values(stack.values)
     if found:
         notes.append(f"{maps}: {fill.told(found)} --missing-value and --missing em say so")
     shape = given if isinstance(given, tuple) else stack.shape or grid_shape(locations)
     description = f"maps in {maps}"
-    data = Dataset(stack.values, locations, None, (), shape, description, maps, missing=missing)
+    data = Dataset(
+        stack.values,
+        locations,
+        None,
+        (),
+        shape,
+        description,
+        maps,
+        missing=missing,
+        n_variables=q,
+    )
     axes = (columns or given.names) if isinstance(given, Table) else stack.axes
     degrees = places.degrees(axes, locations)
     return Reading(data, stack.names, stack.places, notes, degrees)
+
+
+def _variables_of(source: Table | Stack, maps: str) -> list[str]:
+    """The variables of a long table from which none was chosen."""
+    which = long.roles(source) if isinstance(source, Table) else None
+    if which is None or which.variable is None or _split(maps)[1] is not None:
+        return []
+    return source.cells.iloc[:, which.variable].astype(str).unique().tolist()
+
+
+def _beside(maps: str, coordinates, names: list[str], how: dict) -> Reading:
+    """Maps of several variables, each read by its name and put beside the others."""
+    if len(set(names)) < len(names):
+        raise UsageError(f"{maps}: variables {listed(names)} are not distinct")
+    file, _ = _split(maps)
+    each = [read(f"{file}:{name}", coordinates, **how) for name in names]
+    first, *others = each
+    for name, other in zip(names[1:], others, strict=True):
+        same = other.names == first.names and np.array_equal(
+            other.data.coordinates, first.data.coordinates
+        )
+        if not same or other.data.X.shape != first.data.X.shape:
+            raise ValueError(
+                f"{file}: variables {names[0]!r} and {name!r} are not of the same maps at the same "
+                "locations"
+            )
+    X = np.stack([one.data.X for one in each], axis=2)
+    data = replace(
+        first.data,
+        X=X.reshape(len(X), -1),
+        description=f"maps in {maps}",
+        source=maps,
+        n_variables=len(names),
+        variable_names=tuple(names),
+    )
+    notes = [
+        note.replace(f"{file}:{name}", file)
+        for name, one in zip(names, each, strict=True)
+        for note in one.notes
+    ]
+    told = f"{file}: {len(names)} variables at each location: {listed(names)}"
+    return Reading(data, first.names, first.places, [*dict.fromkeys(notes), told])
 
 
 def read_table(path: str) -> Table:

@@ -7,6 +7,7 @@ Both libraries are extras of this package, imported where a file needs them.
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -35,16 +36,27 @@ _MOST_AXES = 3
 
 
 def is_labelled(X) -> bool:
-    """Whether this is an xarray.DataArray, without importing xarray."""
-    return all(hasattr(X, name) for name in ("dims", "coords", "values", "to_dataset"))
+    """Whether this is an xarray.DataArray or Dataset, without importing xarray."""
+    return any(
+        all(hasattr(X, name) for name in ("dims", "coords", *own))
+        for own in (("values", "to_dataset"), ("data_vars", "to_dataarray"))
+    )
 
 
-def from_labelled(array, where: str = "X") -> Stack:
+def from_labelled(array, where: str = "X", n_variables: int = 1) -> Stack:
     """The maps in an xarray.DataArray, whose first dimension counts them or one of times.
+
+    Several variables are a dimension of that name (or band, or channel), else the last; or the
+    variables of an xarray.Dataset.
 
     Coordinates are those of the other dimensions, their indices where they have none; coordinates
     named longitude and latitude (or x and y) that span both dimensions of a curved grid go before.
     """
+    if hasattr(array, "data_vars"):
+        array = array.to_dataarray()
+        array = array.transpose(*array.dims[1:], array.dims[0])
+    if n_variables > 1:
+        return _of_variables(array, where, n_variables)
     if not 2 <= len(array.dims) <= 1 + _MOST_AXES:
         raise ValueError(
             f"{where} has dimensions {listed(array.dims)}; it needs one of maps, then 1 to "
@@ -83,6 +95,22 @@ def _maps_dimension(array):
     first, *others = array.dims
     likely = [dim for dim in others if counts_maps(dim)]
     return likely[0] if len(likely) == 1 and not counts_maps(first) else first
+
+
+def _of_variables(array, where: str, n_variables: int) -> Stack:
+    """Maps of several variables, those of a location beside each other."""
+    named = [dim for dim in array.dims if str(dim).lower() in _NO_SPACE]
+    variable = named[0] if named else array.dims[-1]
+    if array.sizes[variable] != n_variables:
+        raise ValueError(
+            f"{where}: dimension {variable!r} holds {array.sizes[variable]} values of a location, "
+            f"not n_variables={n_variables}"
+        )
+    alone = [array.isel({variable: v}, drop=True) for v in range(n_variables)]
+    stacks = [from_labelled(one, where) for one in alone]
+    beside = np.stack([stack.values for stack in stacks], axis=2)  # noqa: PD011
+    values = beside.reshape(len(beside), -1)
+    return replace(stacks[0], values=values, n_variables=n_variables)
 
 
 def _indices(shape: tuple[int, ...]) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -26,8 +26,8 @@ class Stack:
 
     Attributes
     ----------
-    values : ndarray of shape (n, p)
-        NaN where a value is missing.
+    values : ndarray of shape (n, p), or (n, p q) with q variables
+        NaN where a value is missing; the variables of a location stand beside each other.
     shape : tuple of int or None
         The maps' own grid, where they have axes.
     coordinates : ndarray of shape (p, d) or None
@@ -38,6 +38,8 @@ class Stack:
         Names of the places: the columns of a table.
     axes : list of str or None
         Names of the columns of `coordinates`.
+    n_variables : int
+        Values at each location.
     """
 
     values: np.ndarray
@@ -46,6 +48,11 @@ class Stack:
     names: list[str] | None = None
     places: list | None = None
     axes: list[str] | None = None
+    n_variables: int = 1
+
+    @property
+    def n_locations(self) -> int:
+        return self.values.shape[1] // self.n_variables
 
     def locations(self, given=None) -> np.ndarray:
         """Coordinates (p, d) of the places.
@@ -60,7 +67,7 @@ class Stack:
         ValueError
             If what was given contradicts the maps.
         """
-        p = self.values.shape[1]
+        p = self.n_locations
         if given is None:
             return self._own(p)
         coordinates = check_coordinates(places.from_frame(given, self.places), p)
@@ -99,14 +106,38 @@ class Stack:
     def _own(self, p: int) -> np.ndarray:
         if self.coordinates is not None:
             return check_coordinates(self.coordinates, p)
-        if self.shape is None:
+        if self.shape is None and self.n_variables == 1:
             self._ask_if_flattened()
         return grid_coordinates(self.shape or (p,))
 
+    def of_variables(self, n_variables: int) -> Stack:
+        """The same values as those of so many variables: the last axis, or columns side by side.
+
+        Raises
+        ------
+        ValueError
+            If they are not.
+        """
+        if n_variables == 1:
+            return self
+        if self.shape is not None and len(self.shape) > 1:
+            if self.shape[-1] != n_variables:
+                raise ValueError(
+                    f"maps have shape {self.shape}, its last axis holds no {n_variables} values of "
+                    "a location"
+                )
+            # A single axis of places is no grid: they may lie anywhere.
+            shape = self.shape[:-1] if len(self.shape) > 2 else None
+            return replace(self, shape=shape, n_variables=n_variables)
+        if self.values.shape[1] % n_variables:
+            raise ValueError(
+                f"{self.values.shape[1]} columns are not {n_variables} values for each location"
+            )
+        return replace(self, places=None, n_variables=n_variables)
+
     def check_against(self, coordinates: np.ndarray) -> None:
         """Refuse maps on another grid than that of a fit, at `coordinates`."""
-        p = self.values.shape[1]
-        if p != len(coordinates):
+        if self.n_locations != len(coordinates):
             return  # the number of features is checked for all kinds of input
         if self.shape is not None:
             check_grid(self.shape, coordinates)
