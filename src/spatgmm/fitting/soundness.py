@@ -82,7 +82,7 @@ def _at_bounds(estimates: Estimates, present: np.ndarray) -> Iterator[str]:
         yield (
             f"components {components}: {note}. The maps ask for another decay than "
             f"{estimates.family.kernel.decay.name!r}, or their correlation is shorter or longer "
-            "than these locations can tell; try decay='auto' or decay='exponential'"
+            "than these locations can tell; try decay='auto'"
         )
 
 
