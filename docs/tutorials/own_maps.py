@@ -41,7 +41,8 @@ pd.DataFrame(sites, columns=["x", "y"]).to_csv("sites.csv", index=False)
 
 # %% language="bash"
 # spatgmm fit maps.csv --coordinates sites.csv --components 2 --mean constant \
-#     --out fit 2> progress.txt | tail -n 4 | cut -c 1-100
+#     --out fit > said.txt 2> progress.txt
+# tail -n 3 said.txt | fold -s -w 95
 
 # %% [markdown]
 # `bic.csv` has every fit, the first is the one that was taken:
@@ -82,7 +83,9 @@ model.geostatistics(maps).round(2)
 # %% [markdown]
 # ## How many clusters, and which decay?
 #
-# Every combination is fitted; the lowest BIC comes first.
+# Every combination is fitted; the lowest BIC comes first. The warnings are about the sigmoid: the
+# correlation of these maps falls fastest at the start, and the nearest that a sigmoid comes to it
+# is a straight line.
 
 # %%
 table = select(
@@ -99,8 +102,8 @@ table[["n_components", "decay", "bic", "icl", "converged", "empty_components"]]
 # %% [markdown]
 # ## Is the fit to be trusted?
 #
-# - Did EM converge, and did several starts come to the same optimum? One of many is a reason
-#   for a larger `n_init`.
+# - Did EM converge, and how many starts led to this clustering? One of many is a reason for a
+#   larger `n_init`.
 # - Is some component all but empty? Is a covariance nearly singular? Both would have warned.
 # - How sure is it? Probabilities are those of the model: [Questions](../questions.md) says what
 #   that means.
@@ -108,7 +111,8 @@ table[["n_components", "decay", "bic", "icl", "converged", "empty_components"]]
 # %%
 sure = model.predict_proba(maps).max(axis=1)
 print("converged:", model.converged_, "after", model.n_iter_, "iterations")
-print("starts at the best optimum:", model.n_optima_, "of", len(model.starts_))
+led = model.starts_["n_starts"]
+print("starts that led to this clustering:", led[0], "of", led.sum())
 print("condition number:", round(model.condition_number_))
 print("maps with a probability below 0.9:", (sure < 0.9).sum())
 
