@@ -102,7 +102,7 @@ def catalogue() -> str:
 def _commands() -> dict[tuple[str, str], str]:
     """What makes an output, by kind and name, where a configuration of the project asks for it."""
     commands: dict[tuple[str, str], str] = {}
-    for name in ("paper", "sweep"):
+    for name in ("paper", "sweep", "scale"):
         settings, _ = config.checked(config.read(ROOT / f"config/{name}.yaml"))
         for asked in outputs.asked(settings):
             command = f"snakemake {asked.name} --cores 2 --configfile config/{name}.yaml"

@@ -20,7 +20,7 @@ import pandas as pd
 from scipy.spatial.distance import cdist
 
 import spatgmm
-from spatgmm import SpatialGaussianMixture, select
+from spatgmm import SpatialGaussianMixture, plot, select
 
 os.chdir(tempfile.mkdtemp())  # the files of this page, in a folder of their own
 
@@ -37,11 +37,12 @@ pd.DataFrame(sites, columns=["x", "y"]).to_csv("sites.csv", index=False)
 # %% [markdown]
 # ## By the command line
 #
-# Two files in, a folder out. `--decay auto` fits every decay and lets BIC choose.
+# Two files in, a folder out. Every decay is fitted, and BIC chooses.
 
 # %% language="bash"
-# spatgmm fit maps.csv --coordinates sites.csv --components 2 --decay auto --mean constant \
-#     --out fit > said.txt 2>&1
+# spatgmm fit maps.csv --coordinates sites.csv --components 2 --mean constant \
+#     --out fit > said.txt 2> progress.txt
+# tail -n 3 said.txt | fold -s -w 95
 
 # %% [markdown]
 # `bic.csv` has every fit, the first is the one that was taken:
@@ -50,8 +51,10 @@ pd.DataFrame(sites, columns=["x", "y"]).to_csv("sites.csv", index=False)
 pd.read_csv("fit/bic.csv").sort_values("bic")[["decay", "log_likelihood", "bic", "icl"]]
 
 # %% [markdown]
-# `labels.csv` has the cluster of each map and how probable it is, `parameters.csv` what the
-# clusters are made of:
+# `report.html` is a page to look at first: clusters as maps, curves, parameters in plain words, how
+# sure. `labels.csv` has the cluster of each map, how probable it is and how likely the map is an
+# outlying one, `parameters.csv` what the clusters are made of. Clusters count from 1 in files and
+# pictures:
 
 # %%
 pd.read_csv("fit/parameters.csv")
@@ -59,9 +62,9 @@ pd.read_csv("fit/parameters.csv")
 # %% [markdown]
 # ## In Python
 #
-# The same fit, and everything that it knows. `coordinates` are in any unit; `mean="constant"` is
-# one mean value for each cluster, where `"free"` would be one for each cluster and site
-# ([Means](../means.md)).
+# The same fit, and everything that it knows; arrays count clusters from 0. `coordinates` are in any
+# unit; `mean="constant"` is one mean value for each cluster, where `"free"` would be one for each
+# cluster and site ([Means](../means.md)).
 
 # %%
 model = SpatialGaussianMixture(
@@ -80,7 +83,9 @@ model.geostatistics(maps).round(2)
 # %% [markdown]
 # ## How many clusters, and which decay?
 #
-# Every combination is fitted; the lowest BIC comes first.
+# Every combination is fitted; the lowest BIC comes first. The warnings are about the sigmoid: the
+# correlation of these maps falls fastest at the start, and the nearest that a sigmoid comes to it
+# is a straight line.
 
 # %%
 table = select(
@@ -97,8 +102,8 @@ table[["n_components", "decay", "bic", "icl", "converged", "empty_components"]]
 # %% [markdown]
 # ## Is the fit to be trusted?
 #
-# - Did EM converge, and did several starts come to the same optimum? One of many is a reason
-#   for a larger `n_init`.
+# - Did EM converge, and how many starts led to this clustering? One of many is a reason for a
+#   larger `n_init`.
 # - Is some component all but empty? Is a covariance nearly singular? Both would have warned.
 # - How sure is it? Probabilities are those of the model: [Questions](../questions.md) says what
 #   that means.
@@ -106,30 +111,46 @@ table[["n_components", "decay", "bic", "icl", "converged", "empty_components"]]
 # %%
 sure = model.predict_proba(maps).max(axis=1)
 print("converged:", model.converged_, "after", model.n_iter_, "iterations")
-print("starts at the best optimum:", model.n_optima_, "of", len(model.starts_))
+led = model.starts_["n_starts"]
+print("starts that led to this clustering:", led[0], "of", led.sum())
 print("condition number:", round(model.condition_number_))
 print("maps with a probability below 0.9:", (sure < 0.9).sum())
 
 # %% [markdown]
-# Does the curve meet the data? Lines are fitted correlations, points mean empirical correlations
-# of pairs of sites about the same distance apart.
+# Is the model right? `diagnostics` compares the maps with maps that the fitted model draws:
+# distances from their component, correlation by distance and by direction, variances by site. What
+# leaves the simulated bands would be a warning that says what to try.
 
 # %%
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
-bins = np.arange(0, 100, 8)
-pairs = np.triu_indices(60, 1)
-for g, curve in model.correlogram().groupby("component"):
-    members = maps[model.labels_ == g] - model.means_[g]
-    empirical = (members.T @ members) / (members**2).mean() / len(members)
-    means = pd.Series(empirical[pairs]).groupby(np.digitize(distance[pairs], bins)).mean()
-    (line,) = left.plot(curve["distance"][1:], curve["correlation"][1:], label=f"cluster {g + 1}")
-    left.plot(bins[means.index - 1] + 4, means, "o", color=line.get_color(), markersize=4)
-left.set(xlabel="distance (km)", ylabel="correlation")
-left.legend()
-example = maps[model.labels_.argmax()]
-points = right.scatter(*sites.T, c=example)
-right.set(xlabel="x (km)", ylabel="y (km)", title="a map of cluster 2", aspect="equal")
-figure.colorbar(points, ax=right)
+print(model.diagnostics(maps))
+
+# %% [markdown]
+# Does the curve meet the data? Lines are fitted correlations with 95 % bands, points mean
+# empirical correlations of pairs of sites about the same distance apart. Beside them the interval
+# of each parameter.
+
+# %%
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+plot.correlogram(model, maps, ax=left)
+plot.standard_errors(model, maps, ax=right)
+plt.show()
+
+# %% [markdown]
+# ## Values between the sites
+#
+# With its covariance a map can be continued to other places, by kriging: here the one whose
+# probability of the second cluster is highest.
+
+# %%
+across = np.linspace(0, 100, 41)
+places = np.stack(np.meshgrid(across, across), axis=-1).reshape(-1, 2)
+one = model.predict_proba(maps)[:, 1].argmax()
+surface = model.interpolate(maps[[one]], places).reshape(41, 41)
+figure, axis = plt.subplots(figsize=(4.6, 3.6), layout="constrained")
+drawn = axis.pcolormesh(across, across, surface)
+axis.scatter(*sites.T, c=maps[one], norm=drawn.norm, edgecolors="white", s=25)
+axis.set(xlabel="x (km)", ylabel="y (km)", title=f"map {one}, cluster 2", aspect="equal")
+figure.colorbar(drawn, ax=axis)
 plt.show()
 
 # %% [markdown]
