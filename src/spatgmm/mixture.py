@@ -55,7 +55,7 @@ from spatgmm.fitting.estimates import Estimates, Uncertainty
 from spatgmm.fitting.evidence import NOTHING, Evidence
 from spatgmm.fitting.given import GivenParameters
 from spatgmm.fitting.gls import GLS
-from spatgmm.fitting.interpolation import expected_elsewhere
+from spatgmm.fitting.interpolation import expected_elsewhere, several_elsewhere
 from spatgmm.fitting.maps import Maps
 from spatgmm.fitting.means import Mean
 from spatgmm.fitting.options import AUTO
@@ -155,7 +155,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
     init : {"multistart", "kmeans"}, array-like or dict, default="multistart"
         Labels (n,) or responsibilities (n, G) give one start, from exactly them; so does a dict of
         parameters: ``means`` (G, p), or ``alpha`` (G, 3) and ``shape`` (G, q), or all of them, and
-        ``weights`` (G,), as attributes of a fit have them.
+        ``weights`` (G,), as attributes of a fit have them; with several variables
+        ``variable_covariances`` beside ``alpha``.
     n_init : int, default=10
         Starts per round of the global search (``init="multistart"``); rounds go on, four at
         most, while they keep finding new optima.
@@ -402,7 +403,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
             raise ValueError(f"X has {p} feature(s); a spatial covariance needs 2 locations")
         given: np.ndarray | GivenParameters | None = None
         if isinstance(self.init, Mapping):
-            given = GivenParameters(self.init, self.n_components, self.observed_locations_)
+            given = GivenParameters(
+                self.init, self.n_components, self.observed_locations_, self.n_variables
+            )
         elif not isinstance(self.init, str):
             given = checks.responsibilities_from(self.init, len(counted), self.n_components)
             given = given[counted]
@@ -629,7 +632,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 flat = np.concatenate(model.scales.divide(complete).blocks, axis=1)
                 given = evidence.numbered(kmeans_responsibilities(flat, G, rng))
             if isinstance(given, GivenParameters):
-                at = self._centre, self._scale
+                at = self._centre, self._unit, self._scale
                 return climb([(given.start(self._engine, solver, complete, model, *at), 1)])
             if given is not None or evidence.everything(len(maps)):
                 given = np.zeros((len(maps), G)) if given is None else given
@@ -798,7 +801,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
         Returns
         -------
-        ndarray of shape (n, m)
+        ndarray of shape (n, m), or (n, m, q)
 
         Raises
         ------
@@ -827,12 +830,27 @@ class SpatialGaussianMixture(LikelihoodMixture):
         with seen_by.threads():
             _, responsibilities = mixture.expectation(maps)
             X = self._check_maps(X, reset=False)[0][:, self._columns]
+            means, model = self.means_[:, self.observed_locations_], self._model
+            if self.n_variables > 1:
+                filled = [
+                    self._centre + self._unit * seen_by.back(mixture.filled(maps, g))
+                    for g in range(len(means))
+                ]
+                return several_elsewhere(
+                    filled,
+                    responsibilities,
+                    means,
+                    replace(model, family=seen_by.family),
+                    mixture,
+                    wanted,
+                    self.n_neighbors,
+                )
             return expected_elsewhere(
                 X,
                 responsibilities,
-                self.means_[:, self.observed_locations_],
-                replace(self._model, family=seen_by.family),
-                mixture,
+                means,
+                replace(model, family=seen_by.family),
+                mixture.covariances,
                 wanted,
                 self.n_neighbors,
             )
@@ -1044,12 +1062,21 @@ class SpatialGaussianMixture(LikelihoodMixture):
             self._refit(self._drawn_like(X, rng))._by_component()
             for _ in tqdm(range(n_bootstrap), unit=" refits", disable=not self.verbose)
         ]
+        rows, columns = np.tril_indices(self.n_variables)
         names = ["weight", *self.parameter_names_]
+        if self.n_variables > 1:
+            names += [f"psi[{u},{v}]" for u, v in zip(rows, columns, strict=True)]
         return bootstrap.standard_errors(self._by_component(), np.array(found), names)
 
     def _by_component(self) -> np.ndarray:
-        """Weight, coefficients and shape of each component, (G, 4 + q); NaN where it is empty."""
+        """Weight, coefficients and shape of each component, (G, k); NaN where it is empty.
+
+        With several variables the lower triangle of their covariance follows.
+        """
         values = np.column_stack([self.weights_, self.alpha_, self.shape_])
+        if self.n_variables > 1:
+            lower = np.tril_indices(self.n_variables)
+            values = np.column_stack([values, self.variable_covariances_[:, *lower]])
         values[self.empty_components_] = np.nan
         return values
 
@@ -1348,7 +1375,8 @@ def load(path: str | PathLike[str]) -> SpatialGaussianMixture:
     model.space_ = spaces.of(model.space, model.period, model.coordinates_.shape[1])
     model._centre, model._scale = arrays["centre"], settings["scale"]
     model._evidence = NOTHING
-    model._unit = arrays["unit"] if "unit" in arrays else model._scale
+    unit: np.ndarray | float = model._scale
+    model._unit = arrays.get("unit", unit)
     model.n_features_in_ = len(model.coordinates_) * model.n_variables
     if "feature_names_in" in arrays:
         model.feature_names_in_ = arrays["feature_names_in"].astype(object)

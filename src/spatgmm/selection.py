@@ -196,9 +196,9 @@ def component_test(
     check_value("n_bootstrap", n_bootstrap, Integer(19))
     rng = checks.random_generator(random_state)
 
-    def fits(maps: ArrayLike) -> list[SpatialGaussianMixture]:
+    def fits(maps: ArrayLike, **further: Any) -> list[SpatialGaussianMixture]:
         return [
-            SpatialGaussianMixture(G, random_state=rng, **options).fit(maps)
+            SpatialGaussianMixture(G, random_state=rng, **options | further).fit(maps)
             for G in (n_components, n_components + 1)
         ]
 
@@ -210,7 +210,8 @@ def component_test(
             # Maps that nobody has may well be one component short.
             warnings.simplefilter("ignore")
             for _ in tqdm(range(n_bootstrap), unit=" sets", disable=not verbose):
-                yield ratio(*fits(smaller.sample(n)[0]))
+                drawn, _ = smaller.sample(n)
+                yield ratio(*fits(drawn, coordinates=smaller.coordinates_))
 
     smaller, larger = fits(X)
     n, statistic = len(smaller.labels_), ratio(smaller, larger)

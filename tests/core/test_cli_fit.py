@@ -159,7 +159,7 @@ def test_several_variables(fit, tmp_path, maps):
     assert list(done.table("means.csv"))[-4:] == ["mean_1_0", "mean_1_1", "mean_2_0", "mean_2_1"]
     assert "psi[1,1]" in set(done.table("parameters.csv")["parameter"])
     model = spatgmm.load(done.folder / "model.npz")
-    np.testing.assert_array_equal(model.predict(X), done.table("labels.csv")["label"])
+    np.testing.assert_array_equal(model.predict(X) + 1, done.table("labels.csv")["label"])
     status = main(
         [
             *("predict", str(done.folder), str(tmp_path / "maps.npy")),

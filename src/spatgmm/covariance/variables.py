@@ -317,6 +317,10 @@ class VariableFamily(Family):
         """The family at another ``Psi``."""
         return VariableFamily(self.spatial, self.variables, psi)
 
+    def fitted(self, matrix: np.ndarray) -> VariableFamily:
+        """The family at the ``Psi`` of mean diagonal 1 that is nearest to a matrix (q, q)."""
+        return self.having(self.variables.scaled(self.variables.fitted(matrix, self.psi)))
+
     def like(self, covariance):
         return self.having(covariance.family.psi).inside(covariance.theta)
 

@@ -65,8 +65,9 @@ class View:
 
     Attributes
     ----------
-    residuals : ndarray of shape (G, n, p)
-        Deviations from each component's mean, NaN where a pixel is missing.
+    residuals : ndarray of shape (G, n, p), or (G, q n, p) with q variables
+        Deviations from each component's mean, NaN where a pixel is missing; one variable after the
+        other, in units of their standard deviations.
     responsibilities : ndarray of shape (n, G)
     squared : ndarray of shape (n, G)
         Squared distances ``(x - mu)' Xi^-1 (x - mu)`` over the observed pixels.
@@ -98,9 +99,19 @@ class View:
             maps.distances(mean, covariance)[0]
             for mean, covariance in zip(means, mixture.covariances, strict=True)
         ]
-        return cls(
-            values - centres[:, None], responsibilities, np.array(squared).T, maps.n_observed
-        )
+        residuals = values - centres[:, None]
+        q = model.family.n_variables
+        if q > 1:
+            residuals = residuals.reshape(*residuals.shape[:2], -1, q)
+            own = [np.sqrt(np.diag(of.psi.matrix)) for of in mixture.covariances]
+            residuals /= np.array(own)[:, None, None]
+            residuals = residuals.transpose(0, 3, 1, 2).reshape(len(own), -1, residuals.shape[2])
+        return cls(residuals, responsibilities, np.array(squared).T, maps.n_observed)
+
+    def shown_by(self, g: int) -> tuple[np.ndarray, np.ndarray]:
+        """Residuals from component `g`, one variable's map a row, and their responsibilities."""
+        residuals, weights = self.residuals[g], self.responsibilities[:, g]
+        return residuals, np.tile(weights, len(residuals) // len(weights))
 
     def some(self, components: np.ndarray) -> View:
         """As these components alone see them."""
@@ -318,7 +329,7 @@ class _Pairs:
 
     def moments(self, seen: View, g: int) -> tuple[np.ndarray, np.ndarray]:
         """Mean product and mean semivariance of the two values, by bin; over maps and pairs."""
-        residuals, weights = seen.residuals[g], seen.responsibilities[:, g]
+        residuals, weights = seen.shown_by(g)
         there = (~np.isnan(residuals)).astype(float)
         values = np.where(there, residuals, 0.0)
         left, left_there = values[:, self._bases].T * weights, there[:, self._bases].T * weights
@@ -464,7 +475,8 @@ class _Compared:
 
 def _variance(seen: View, g: int) -> np.ndarray:
     """Mean square of the residuals from component g at each location, (p,)."""
-    weights, squares = seen.responsibilities[:, g], seen.residuals[g] ** 2
+    residuals, weights = seen.shown_by(g)
+    squares = residuals**2
     there = ~np.isnan(squares)
     return (weights @ np.where(there, squares, 0.0)) / np.maximum(weights @ there, 1e-300)
 

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from spatgmm.covariance.family import COEFFICIENTS
+from spatgmm.covariance.family import COEFFICIENTS, Family
 from spatgmm.fitting.em import Solver
 from spatgmm.fitting.engine import Engine
 from spatgmm.fitting.maps import Maps
 from spatgmm.fitting.state import Mixture, Model
+
+#: A mean diagonal that differs from 1 by no more is 1 in a rounded table.
+_MEAN_DIAGONAL = 1e-3
 
 
 class GivenParameters:
@@ -21,10 +24,12 @@ class GivenParameters:
     init : mapping
         Arrays by the names of :data:`spatgmm.fitting.options.STARTING_PARAMETERS`: ``means``
         (G, p), or ``alpha`` (G, 3) with ``shape`` (G, q), or all; ``weights`` (G,) are equal where
-        they are not given.
+        they are not given.  With q variables ``means`` are (G, p, q), and ``alpha`` has
+        ``variable_covariances`` (G, q, q) beside it.
     n_components : int
     locations : ndarray of bool, shape (p,)
         Which locations some map has.
+    n_variables : int
 
     Raises
     ------
@@ -32,18 +37,31 @@ class GivenParameters:
         If too little is given, or an array has another shape or values that cannot be.
     """
 
-    def __init__(self, init: Mapping, n_components: int, locations: np.ndarray):
-        G, p = n_components, len(locations)
+    def __init__(
+        self, init: Mapping, n_components: int, locations: np.ndarray, n_variables: int = 1
+    ):
+        G, p, q = n_components, len(locations), n_variables
         if ("alpha" in init) != ("shape" in init) or not {"means", "alpha"} & set(init):
             raise ValueError(
                 "init: give means, or alpha and shape, or all three (and weights), got "
                 f"{', '.join(init) or 'nothing'}"
             )
-        shapes = {"weights": (G,), "means": (G, p), "alpha": (G, len(COEFFICIENTS))}
+        if ("variable_covariances" in init) != (q > 1 and "alpha" in init):
+            raise ValueError(
+                "init: variable_covariances are for alpha of several variables, which needs them; "
+                f"got {', '.join(init)} with n_variables={q}"
+            )
+        shapes = {
+            "weights": (G,),
+            "means": (G, p) if q == 1 else (G, p, q),
+            "alpha": (G, len(COEFFICIENTS)),
+            "variable_covariances": (G, q, q),
+        }
         found = {name: _array(name, init[name], shapes.get(name)) for name in init}
         self._means = found.get("means")
         if self._means is not None:
-            self._means = _finite("means", self._means[:, locations])
+            self._means = _finite("means", self._means[:, locations]).reshape(G, -1)
+        self._between = found.get("variable_covariances")
         self._alpha = _finite("alpha", found["alpha"]) if "alpha" in found else None
         self._shape = _finite("shape", found["shape"]) if "shape" in found else None
         self._weights = _finite("weights", found.get("weights", np.full(G, 1 / G)))
@@ -57,6 +75,7 @@ class GivenParameters:
         maps: Maps,
         model: Model,
         centre: np.ndarray,
+        unit: np.ndarray | float,
         scale: float,
     ) -> Mixture:
         """The mixture to start from.
@@ -68,11 +87,13 @@ class GivenParameters:
         maps : Maps
             Complete, standardised.
         model : Model
-        centre, scale
-            What was subtracted from the data (p,), and what they were then divided by.
+        centre, unit
+            What was subtracted from the data (p q,), and what they were then divided by.
+        scale : float
+            Units of the data per unit of the mixture's.
         """
         G, p = len(self._weights), len(centre)
-        means = np.zeros((G, p)) if self._means is None else (self._means - centre) / scale
+        means = np.zeros((G, p)) if self._means is None else (self._means - centre) / unit
         if self._alpha is None:
             # Each map in the component with the nearest mean.
             away = [((engine.back(maps.blocks) - mean) ** 2).sum(axis=1) for mean in means]
@@ -82,16 +103,40 @@ class GivenParameters:
                 raise ValueError(f"init['means']: no map is nearest to component {lost[0]}'s")
             return solver.start(engine, maps, np.eye(G)[nearest], model)
         thetas = model.tied(self._thetas(model, scale), self._weights)
-        covariances = [model.family.at(theta) for theta in thetas]
+        covariances = [
+            family.at(theta)
+            for family, theta in zip(self._families(model, unit, scale), thetas, strict=True)
+        ]
         for g, covariance in enumerate(covariances):
             if covariance is None:
                 raise ValueError(
                     f"init: component {g}'s alpha and shape give no covariance: its matrix is not "
                     "positive definite"
                 )
-        rotated = model.scales.divide_vectors(model.family.geometry.rotate(means))
+        rotated = model.scales.divide_vectors(engine.forth(means))
         blocks = [list(of_one) for of_one in zip(*rotated, strict=True)]
-        return Mixture(self._weights / self._weights.sum(), blocks, covariances, model.scales)
+        weights, tails = self._weights / self._weights.sum(), model.tails.start(G)
+        return Mixture(weights, blocks, covariances, model.scales, tails)
+
+    def _families(self, model: Model, unit, scale: float) -> list[Family]:
+        """The family of each component's covariance, at its covariance between variables."""
+        if self._between is None:
+            return [model.family] * len(self._weights)
+        relative = unit[: model.family.n_variables] / scale
+        found = []
+        for g, matrix in enumerate(self._between):
+            known = np.isfinite(matrix).all() and np.allclose(matrix, matrix.T)
+            if not (known and np.linalg.eigvalsh(matrix)[0] > 0):
+                raise ValueError(
+                    f"init['variable_covariances'][{g}] must be symmetric and positive definite"
+                )
+            if abs(np.trace(matrix) / len(matrix) - 1) > _MEAN_DIAGONAL:
+                raise ValueError(
+                    f"init['variable_covariances'][{g}] must have the mean diagonal 1, its scale "
+                    "belongs to alpha"
+                )
+            found.append(model.family.fitted(matrix / np.outer(relative, relative)))
+        return found
 
     def _thetas(self, model: Model, scale: float) -> np.ndarray:
         kernel, shape = model.family.kernel, self._shape

@@ -24,12 +24,13 @@ Chiles and Delfiner, "Geostatistics", 2nd edition, Wiley 2012, chapter 3.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from scipy.linalg import solve
 from scipy.spatial import cKDTree
 
-from spatgmm.covariance.family import Family
+from spatgmm.covariance.family import Covariance, Family
 from spatgmm.fitting.state import Mixture, Model
 
 #: So many locations are taken together: beyond, the cube of their number costs more than windows.
@@ -47,7 +48,7 @@ def expected_elsewhere(
     responsibilities: np.ndarray,
     means: np.ndarray,
     model: Model,
-    mixture: Mixture,
+    covariances: list[Covariance],
     wanted: np.ndarray,
     n_neighbors: int,
 ) -> np.ndarray:
@@ -61,8 +62,8 @@ def expected_elsewhere(
     means : ndarray of shape (G, p)
         In the unit of the maps.
     model : Model
-    mixture : Mixture
-        Of that model.
+    covariances : list of Covariance
+        Of that model's family, one of each component.
     wanted : ndarray of shape (m, d)
     n_neighbors : int
         See :class:`Interpolation`.
@@ -72,7 +73,7 @@ def expected_elsewhere(
     basis = geometry.rotate(here)
     kriging = Interpolation(model.family, geometry.coordinates, wanted, n_neighbors)
     expected = np.zeros((len(X), len(wanted)))
-    for r, mean, covariance in zip(responsibilities.T, means, mixture.covariances, strict=True):
+    for r, mean, covariance in zip(responsibilities.T, means, covariances, strict=True):
         # b = (Phi' W Phi)^-1 Phi' W mu: where the mean is a trend, that trend.
         weighted, rotated = covariance.solve(basis), geometry.rotate(mean[None])
         gram = sum(w @ phi.T for w, phi in zip(weighted, basis, strict=True))
@@ -81,6 +82,52 @@ def expected_elsewhere(
         residuals = kriging.residuals(X - b @ here, covariance.theta)
         expected += r[:, None] * (b @ there + residuals)
     return expected
+
+
+def several_elsewhere(
+    filled: list[np.ndarray],
+    responsibilities: np.ndarray,
+    means: np.ndarray,
+    model: Model,
+    mixture: Mixture,
+    wanted: np.ndarray,
+    n_neighbors: int,
+) -> np.ndarray:
+    """The same (n, m, q) for several variables with the covariances ``Xi (x) Psi``.
+
+    ``Psi`` cancels where a map is complete: each variable is interpolated by itself.  Where values
+    are missing, expectations given what is there stand for them; kriging is linear in them.
+
+    Parameters
+    ----------
+    filled : list of ndarray of shape (n, p q)
+        Maps with missing values at their expectation under each component.
+    responsibilities : ndarray of shape (n, G)
+    means : ndarray of shape (G, p, q)
+    model : Model
+    mixture : Mixture
+    wanted, n_neighbors
+        As for one.
+    """
+    q, model = means.shape[2], replace(model, family=model.family.spatial)
+    return np.stack(
+        [
+            sum(
+                expected_elsewhere(
+                    maps[:, v::q],
+                    responsibilities[:, [g]],
+                    means[[g], :, v],
+                    model,
+                    [mixture.covariances[g].spatial],
+                    wanted,
+                    n_neighbors,
+                )
+                for g, maps in enumerate(filled)
+            )
+            for v in range(q)
+        ],
+        axis=2,
+    )
 
 
 class Interpolation:

@@ -55,6 +55,9 @@ STARTING_PARAMETERS = Keys(
         "shape": Parameter(
             ABSENT, given("an array of shape (G, q)"), "parameters of decay and metric"
         ),
+        "variable_covariances": Parameter(
+            ABSENT, given("an array of shape (G, q, q)"), "beside alpha of several variables"
+        ),
     }
 )
 

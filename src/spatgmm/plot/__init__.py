@@ -41,6 +41,8 @@ SYMBOLS = {"weight": "weight", "alpha1": "α₁", "alpha2": "α₂", "alpha3": "
 def maps(model: SpatialGaussianMixture, ax: Axes | None = None) -> Axes:
     """The mean map of each component, side by side, on one scale of colours.
 
+    Of several variables, each has a row of panels with a scale of its own.
+
     Parameters
     ----------
     model : SpatialGaussianMixture
@@ -50,7 +52,8 @@ def maps(model: SpatialGaussianMixture, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
-        The panels are its ``child_axes``; maps on a line are curves in one panel.
+        The panels are its ``child_axes``; maps on a line are curves in one panel (of several
+        variables, one of each).
 
     Examples
     --------
@@ -63,27 +66,45 @@ def maps(model: SpatialGaussianMixture, ax: Axes | None = None) -> Axes:
     """
     means, G = model.means_, len(model.weights_)
     titles = [f"component {g + 1}, {model.weights_[g]:.0%}" for g in range(G)]
+    of_variables = means.reshape(*means.shape[:2], -1).transpose(2, 0, 1)
+    q = len(of_variables)
     if model.coordinates_.shape[1] == 1:
-        ax = _axes(ax, (5, 3))
-        order = np.argsort(model.coordinates_[:, 0])
-        for g in range(G):
-            at = model.coordinates_[order, 0]
-            ax.plot(at, means[g][order], color=group_colour(g), label=titles[g])
-        ax.set(xlabel="location", ylabel="mean")
-        ax.legend(frameon=False)
+        ax = _axes(ax, (5, 3 * q))
+        if q == 1:
+            return _curves(ax, model.coordinates_[:, 0], means, titles, "mean")
+        ax.set_axis_off()
+        for v, one in enumerate(of_variables):
+            panel = ax.inset_axes((0, 1 - (v + 1) / q, 1, 0.78 / q))
+            _curves(panel, model.coordinates_[:, 0], one, titles, f"mean of variable {v}")
         return ax
-    across = int(np.ceil(np.sqrt(G)))
-    down = -(-G // across)
+    across = int(np.ceil(np.sqrt(G))) if q == 1 else G
+    down = -(-G // across) * q
     ax = _axes(ax, (2.2 * across + 0.8, 2.2 * down))
     ax.set_axis_off()
     place = images.layout(model.coordinates_, grid_shape(model.coordinates_))
-    limit = _limits(means)
-    for g in range(G):
-        row, column = divmod(g, across)
-        panel = ax.inset_axes((column / across, 1 - (row + 1) / down, 0.92 / across, 0.86 / down))
-        artist = images.draw(panel, means[g], place, cmap=DIVERGING, vmin=limit[0], vmax=limit[1])
-        frame(panel, titles[g], group_colour(g))
-    ax.figure.colorbar(artist, ax=ax, label="mean", shrink=0.8)
+    for v, one in enumerate(of_variables):
+        low, high = _limits(one)
+        for g in range(G):
+            row, column = divmod(v * across + g if q > 1 else g, across)
+            box = (column / across, 1 - (row + 1) / down, 0.92 / across, 0.86 / down)
+            panel = ax.inset_axes(box)
+            artist = images.draw(panel, one[g], place, cmap=DIVERGING, vmin=low, vmax=high)
+            frame(panel, titles[g], group_colour(g))
+        if q > 1:
+            beside = ax.inset_axes((1.0, 1 - (v + 0.93) / q, 0.03, 0.72 / q))
+            ax.figure.colorbar(artist, cax=beside, label=f"mean of variable {v}")
+    if q == 1:
+        ax.figure.colorbar(artist, ax=ax, label="mean", shrink=0.8)
+    return ax
+
+
+def _curves(ax: Axes, places: np.ndarray, means: np.ndarray, titles: list[str], label: str) -> Axes:
+    """Mean maps (G, p) on a line."""
+    order = np.argsort(places)
+    for g, mean in enumerate(means):
+        ax.plot(places[order], mean[order], color=group_colour(g), label=titles[g])
+    ax.set(xlabel="location", ylabel=label)
+    ax.legend(frameon=False)
     return ax
 
 
@@ -124,13 +145,18 @@ def correlogram(
         estimates = dict(zip(names, [*model.alpha_[g], *model.shape_[g]], strict=True))
         errors = None if X is None else pd.DataFrame(covariances[g], names, names)
         fitted[g] = FittedCovariance.from_estimates(estimates, errors, law)
-    seen = model.observed_locations_
+    seen, q = model.observed_locations_, 1
     # Without maps there are no groups of them, and no points.
     values, labels = np.zeros((1, len(seen))), np.array([-1])
     if X is not None:
-        brought = take(X)
-        values, labels = brought.values / model.scales_, model.predict(X)  # noqa: PD011
-    data = Dataset(values[:, seen], model.coordinates_[seen], missing=True)
+        q = model.n_variables
+        brought = take(X, q)
+        values = brought.values / np.repeat(model.scales_, q)  # noqa: PD011
+        labels = model.predict(X)
+    data = Dataset(
+        values[:, np.repeat(seen, q)], model.coordinates_[seen], missing=True, n_variables=q
+    )
+    data, labels = curves.pooled(data, labels)
     curves.draw(ax, curves.thinned(data), labels, fitted, unit="")
     handles = [
         plt.Line2D([], [], color=group_colour(g), label=f"component {g + 1}") for g in fitted
