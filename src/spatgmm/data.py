@@ -108,6 +108,8 @@ class Dataset:
         The parameters of simulated data.
     missing : bool
         Whether ``NaN`` in `X` is a missing pixel, not a mistake.
+    known_labels : ndarray of shape (n,) or None
+        Labels that methods may use, -1 where they may not; None: none.
 
     Raises
     ------
@@ -124,6 +126,7 @@ class Dataset:
     source: str = ""
     truth: Truth | None = None
     missing: bool = False
+    known_labels: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         X = np.ma.asarray(self.X, dtype=float) if np.ma.isMaskedArray(self.X) else self.X
