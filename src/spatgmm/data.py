@@ -120,6 +120,8 @@ class Dataset:
         Values at each location.
     variable_names : tuple of str
         Of these; empty where they have none.
+    known_labels : ndarray of shape (n,) or None
+        Labels that methods may use, -1 where they may not; None: none.
 
     Raises
     ------
@@ -138,6 +140,7 @@ class Dataset:
     missing: bool = False
     n_variables: int = 1
     variable_names: tuple[str, ...] = ()
+    known_labels: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         X = np.ma.asarray(self.X, dtype=float) if np.ma.isMaskedArray(self.X) else self.X

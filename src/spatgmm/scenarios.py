@@ -103,6 +103,7 @@ _OUTLIERS = Keys(
         "inflation": Parameter(
             10, Number(1), "their variance, in units of their component's, at least 1"
         ),
+        "shift": Parameter(0, Number(), "what is added to all their pixels"),
     }
 )
 
@@ -124,7 +125,11 @@ SCENARIO = Keys(
         "outliers": Parameter(
             {},
             _OUTLIERS,
-            "maps of a larger variance, with the labels of their components; none if not given",
+            "maps of a larger variance or another level, with the labels of their components; none "
+            "if not given",
+        ),
+        "known": Parameter(
+            0, Number(0, 1), "share of the maps whose label methods are told, 0 to 1"
         ),
         "distort": Parameter(
             {},

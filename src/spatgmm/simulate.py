@@ -45,6 +45,8 @@ class Scenario:
         Weights, mean maps, alpha, beta and covariances between variables of the components.
     roots : list of Root
         Of the components' covariances (:mod:`spatgmm.covariance.roots`).
+    known : float
+        Share of the maps whose label methods are told.
     outliers : mapping
         Which share of the maps outlies, and by which variance.
     distort : mapping
@@ -58,6 +60,7 @@ class Scenario:
     shape: tuple[int, ...] | None
     truth: Truth
     roots: list[Root]
+    known: float
     outliers: Mapping[str, float]
     distort: Mapping[str, float]
 
@@ -145,6 +148,7 @@ class Scenario:
             shape,
             truth,
             roots,
+            known=mapping["known"],
             outliers=dict(mapping["outliers"]),
             distort=dict(mapping["distort"]),
         )
@@ -203,13 +207,14 @@ def draw(scenario: Scenario, replicate: int, root_seed: int) -> Dataset:
         for g in range(n_components):
             members = labels[some] == g
             X[some][members] = truth.means[g] + scenario.roots[g].coloured(noise[members])
+    # Randomness of their own: maps and labels are those of the scenario without either.
+    own = seed.spawn(2)
     if scenario.outliers.get("share"):
-        # Randomness of their own: the other maps are those of the scenario without any.
-        (own,) = seed.spawn(1)
-        order = np.random.default_rng(own).permutation(scenario.n)
+        order = np.random.default_rng(own[0]).permutation(scenario.n)
         bad = order[: round(scenario.outliers["share"] * scenario.n)]
         centre = truth.means[labels[bad]]
         X[bad] = centre + np.sqrt(scenario.outliers["inflation"]) * (X[bad] - centre)
+        X[bad] += scenario.outliers["shift"]
     data = Dataset(
         X=X,
         coordinates=scenario.coordinates,
@@ -220,8 +225,19 @@ def draw(scenario: Scenario, replicate: int, root_seed: int) -> Dataset:
         source=f"simulated, root seed {root_seed}",
         truth=truth,
         n_variables=n_variables,
+        known_labels=_some(labels, scenario.known, own[1]),
     )
     return data.distorted(rng, **scenario.distort) if scenario.distort else data
+
+
+def _some(labels: np.ndarray, share: float, seed: np.random.SeedSequence) -> np.ndarray | None:
+    """A share of the labels, -1 in place of the others; None where that is none."""
+    if not share:
+        return None
+    known = np.full(len(labels), -1)
+    told = np.random.default_rng(seed).permutation(len(labels))[: round(share * len(labels))]
+    known[told] = labels[told]
+    return known
 
 
 def stable_hash(text: str) -> int:

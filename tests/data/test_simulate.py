@@ -249,3 +249,30 @@ def test_outlying_maps_are_blown_up_and_the_others_stay():
     np.testing.assert_allclose(more.X[worse] - mean, 2 * (clean.X[worse] - mean))
     with pytest.raises(ValueError, match=r"outliers\.share"):
         drawn(share=1.5)
+
+
+def near(**settings):
+    components = [
+        {"alpha": [1, -0.9, 0.3], "beta": 2.5},
+        {"alpha": [1, -0.9, 0.3], "beta": 5},
+    ]
+    mapping = {"locations": {"grid": [5, 5]}, "n": 100, "weights": [0.5, 0.5]}
+    return simulate.Scenario.from_config("near", mapping | {"components": components} | settings)
+
+
+def test_known_labels_are_a_share_of_the_true_ones_and_change_no_map():
+    plain, told = (simulate.draw(near(known=share), 0, 1) for share in (0, 0.1))
+    assert plain.known_labels is None
+    np.testing.assert_array_equal(told.X, plain.X)
+    known = told.known_labels >= 0
+    assert known.sum() == 10
+    np.testing.assert_array_equal(told.known_labels[known], told.labels[known])
+
+
+def test_outlying_maps_may_have_another_level():
+    plain = simulate.draw(near(), 0, 1)
+    moved = simulate.draw(near(outliers={"share": 0.1, "inflation": 1, "shift": 7}), 0, 1)
+    off = moved.X - plain.X
+    outlying = np.abs(off).max(axis=1) > 0
+    assert outlying.sum() == 10
+    np.testing.assert_allclose(off[outlying], 7)

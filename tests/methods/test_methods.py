@@ -238,3 +238,11 @@ def test_morans_i_is_that_of_the_definition():
     flat = z.ravel() - z.mean()
     expected = 20 / weights.sum() * (flat @ weights @ flat) / (flat @ flat)
     np.testing.assert_allclose(haralick._morans_i(z[None]), [[expected]])
+
+
+def test_known_labels_are_used_and_give_components_their_numbers():
+    data = drawn(n=120, bump=3.0, grid=(4, 4))
+    known = np.where(np.arange(120) % 3 == 0, 1 - data.labels, -1)
+    result = run("spatgmm", replace(data, known_labels=known))
+    np.testing.assert_array_equal(result.labels[known >= 0], known[known >= 0])
+    assert np.mean(result.labels == 1 - data.labels) > 0.9

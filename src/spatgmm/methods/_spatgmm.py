@@ -63,7 +63,7 @@ def fit(
     with warnings.catch_warnings():
         # Whether it converged is a column of the results.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(data.X)
+        model.fit(data.X, known_labels=data.known_labels)
     uncertainty = {}
     if standard_errors:
         parameters = model.standard_errors(data.X)

@@ -143,9 +143,11 @@ def _by_surroundings(error: BaseException | None) -> bool:
 
 
 def _measures(result: methods.FitResult, data: Dataset, matched: np.ndarray) -> dict[str, Any]:
+    # Labels that a method was told are no findings of its own.
+    found = slice(None) if data.known_labels is None else data.known_labels < 0
     measures = {
-        "ari": agreement.ari(data.labels, result.labels),
-        "accuracy": agreement.accuracy(data.labels, result.labels),
+        "ari": agreement.ari(data.labels[found], result.labels[found]),
+        "accuracy": agreement.accuracy(data.labels[found], result.labels[found]),
         "log_likelihood": result.log_likelihood,
         "n_parameters": result.n_parameters,
         "n_iter": result.n_iter,

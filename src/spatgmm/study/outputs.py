@@ -293,6 +293,9 @@ _DIRECTIONS = "What if correlation has a direction?"
 _CHOSEN = "Does BIC choose the right model?"
 _FAST = "How long does it take?"
 _SWEPT = "How does it depend on what is varied?"
+_LARGE = "What do pixels cost?"
+_OUTLYING = "How many broken maps does it bear?"
+_KNOWN = "What are some known labels worth?"
 
 #: All tables and figures; the short form ``table2`` is the second table here, so that new ones come
 #: last.
@@ -565,6 +568,7 @@ CATALOGUE = (
         "One fit by number of pixels and method: median seconds (search for starts and standard "
         "errors included), median peak memory of the process that fits (data included), mean ARI "
         "(standard error of the mean), fits that succeeded / failed.",
+        question=_LARGE,
         studies=("scale", "scale-exact"),
         each=SIMULATED,
         several=True,
@@ -576,8 +580,54 @@ CATALOGUE = (
         "Median seconds of one fit (logarithmic scales), median peak memory of its process (data "
         "included) and mean ARI against the number of pixels, a line per method. A line ends "
         "where a method was not asked to go further.",
+        question=_LARGE,
         studies=("scale", "scale-exact"),
         each=SIMULATED,
         several=True,
+    ),
+    Output(
+        "table",
+        "robustness",
+        "Outlying maps",
+        "Adjusted Rand index (ARI) of all maps, mean (standard error of the mean), by share of "
+        "maps that outlie: of a larger variance, or with another level. They keep the label of "
+        "the component that they were drawn from.",
+        question=_OUTLYING,
+        studies=("robustness",),
+        each=_varies("outliers."),
+        module="sweep",
+    ),
+    Output(
+        "table",
+        "labels",
+        "Known labels",
+        "Adjusted Rand index (ARI) of the maps whose label is not known, mean (standard error of "
+        "the mean), by share of maps whose label the method is told. Methods that take no labels "
+        "are told none.",
+        question=_KNOWN,
+        studies=("labels",),
+        each=_varies("known"),
+        module="sweep",
+    ),
+    Output(
+        "figure",
+        "robustness",
+        "ARI by share of outlying maps",
+        "Mean ARI of all maps by share of maps that outlie, with 95 % intervals (bars).",
+        question=_OUTLYING,
+        studies=("robustness",),
+        each=_varies("outliers."),
+        module="sweep_lines",
+    ),
+    Output(
+        "figure",
+        "labels",
+        "ARI by share of known labels",
+        "Mean ARI of the maps whose label is not known, by share of maps whose label is, with 95 % "
+        "intervals (bars).",
+        question=_KNOWN,
+        studies=("labels",),
+        each=_varies("known"),
+        module="sweep_lines",
     ),
 )
