@@ -108,7 +108,9 @@ CONFIG = Keys(
         "name": Parameter(REQUIRED, _ID, "results go to `results/<name>/`"),
         "question": Parameter("", Text(), "what is asked, as the title of the report"),
         "root_seed": Parameter(0, Integer(0), "the one seed that all others come from"),
-        "batch_size": Parameter(50, Integer(1), "replicates per job; results do not depend on it"),
+        "batch_size": Parameter(
+            50, Integer(1), "fits per job, all by one method; results do not depend on it"
+        ),
         "time_limit": Parameter(None, _TIME_LIMIT, "seconds that one fit may take"),
         "scenarios": Parameter({}, Named(_ID, SCENARIO), "what is simulated, by id"),
         "datasets": Parameter({}, Named(_ID, DATASET), "real data, by id"),
