@@ -373,7 +373,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
     def _fit(self, X: Any, sample_weight: ArrayLike | None, known_labels: ArrayLike | None) -> Self:
         X, brought = self._check_maps(X, reset=True)
         self._evidence = Evidence.checked(sample_weight, known_labels, len(X), self.n_components)
-        everyone, beyond = X, outlying.beyond(X)
+        q, everyone = self.n_variables, X
+        beyond = np.any([outlying.beyond(X[:, v::q]) for v in range(q)], axis=0)
         if beyond.any():
             heavy = tails.get(self.tails).heavy
             outlying.warn_of(np.flatnonzero(beyond), left_out=heavy, stacklevel=3)

@@ -12,6 +12,7 @@ from spatgmm.common.agreement import ari
 from spatgmm.common.locations import grid_coordinates
 from spatgmm.fitting import memory
 from spatgmm.fitting.diagnostics import DiagnosticsWarning
+from spatgmm.fitting.outlying import OutlyingMapsWarning
 
 SHAPE = (4, 3)
 GRID = grid_coordinates(SHAPE)
@@ -95,6 +96,37 @@ def test_standard_errors_under_heavy_tails_are_those_of_a_numerical_hessian(draw
     found = model.standard_errors(X).set_index("parameter")["std_error"]
     names = ["alpha1", "alpha2", "alpha3", "beta", "psi[0,0]", "psi[1,0]"]
     np.testing.assert_allclose(found[names], expected, rtol=5e-3)
+
+
+@pytest.mark.parametrize("tails", ["t", "contaminated"])
+def test_heavy_tails_with_missing_values(draw, tails):
+    X, labels = draw()
+    X[:3] = 1 + 5 * (X[:3] - 1)
+    gaps = np.random.default_rng(1).random(X.shape) < 0.1
+    X[gaps] = np.nan
+    options = PLAIN | {"tails": tails, "missing": "em", "init": labels}
+    model = SpatialGaussianMixture(2, **options).fit(X)
+    assert set(np.flatnonzero(model.outlier_probability_ > 0.5)) >= {0, 1, 2}
+    trace = model.log_likelihood_trace_
+    assert (np.diff(trace) > -1e-9 * abs(trace[-1])).all()
+    assert np.isfinite(model.standard_errors(X).query("note == ''")["std_error"]).all()
+    np.testing.assert_allclose(model.impute(X)[~gaps], X[~gaps], atol=1e-9)
+
+
+def test_a_map_that_is_broken_in_a_small_variable_is_named(draw):
+    X, _ = draw()
+    X[5, :, 1] += 100
+    X[..., 0] *= 1e4
+    with pytest.warns(OutlyingMapsWarning, match="row 5"):
+        model = SpatialGaussianMixture(2, tails="t", **PLAIN).fit(X)
+    assert model.outlier_probability_[5] > 0.99
+
+
+@pytest.mark.parametrize("options", [{"variance": "location"}, {"solver": "gls"}])
+def test_what_cannot_be_together_is_refused_by_name(draw, options):
+    (name,) = options
+    with pytest.raises(ValueError, match=name):
+        SpatialGaussianMixture(2, **PLAIN | options).fit(draw()[0])
 
 
 def test_known_labels_and_weights(draw):
