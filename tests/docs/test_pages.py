@@ -64,7 +64,7 @@ def run(page, folder, *options):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stdout[-5000:]
     return done.stdout
