@@ -373,18 +373,20 @@ class _Correlation(_Check):
         )
 
     def finding(self, outside):
-        told = []
+        told, waves = [], False
         for g, rows in outside.groupby("component"):
+            waves |= bool((rows["off"] > 0).any() and (rows["off"] < 0).any())
             far = rows.iloc[rows["off"].abs().argmax()]
             how = "above" if far["off"] > 0 else "below"
             told.append(
-                f"component {g + 1} is {far['off']:+.2f} ({how} the fitted curve) at the distance "
+                f"component {g} is {abs(far['off']):.2f} {how} its curve at the distance "
                 f"{far['distance']:.3g}"
             )
-        what = "correlation is not what the decay allows"
-        if (outside["off"] > 0).any() and (outside["off"] < 0).any():
-            what = "correlation falls and comes back, as waves do, which no decay can follow"
-        return f"{what}: {'; '.join(told)}; try decay='auto'"
+        if waves:
+            what, then = "correlation falls and comes back, as waves do", "no decay can follow them"
+        else:
+            what, then = "correlation does not follow the decay", "try decay='auto'"
+        return f"{what}: {'; '.join(told)}; {then}"
 
 
 class _Direction(_Check):
@@ -414,7 +416,7 @@ class _Direction(_Check):
         where = f"{far['direction']:.0f}" + ("°" if self._degrees else "")
         named = f"direction {where}" if self._degrees else f"axis {where}"
         return (
-            f"correlation has a direction: component {far['component'] + 1:.0f} reaches farther "
+            f"correlation has a direction: component {far['component']:.0f} reaches farther "
             f"along {named} than the model says; try metric='auto'"
         )
 
