@@ -29,6 +29,9 @@ SECONDS = {
     "spatgmm-se": (0.18, 1.5),
     "pgmm": (0.6, 1.2),
     "spatgmm-gls": (0.4, 7.0),
+    "haralick": (0.1, 0.2),
+    "spatgmm-auto": (0.5, 1.5),
+    "spatgmm-bic": (2.0, 6.0),
     "spatgmm-axes": (0.8, 2.0),
     "spatgmm-rotated": (1.2, 3.0),
 }
@@ -71,7 +74,7 @@ def seconds_of(design, batch, rng):
 def wrong_by(said, frm):
     """The largest factor by which estimates are wrong from a time on, until little is left."""
     end = said[-1, 0]
-    at, left = said[(said[:, 0] >= frm) & (said[:, 0] < 0.9 * end)].T
+    at, left = said[(said[:, 0] >= frm) & (said[:, 0] < 0.8 * end)].T
     ratio = left / (end - at)
     return max(ratio.max(), 1 / ratio.min())
 

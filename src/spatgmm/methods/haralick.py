@@ -22,6 +22,7 @@ from spatgmm.data import Dataset
 from spatgmm.methods import FitResult, _gaussian_mixture
 
 LABEL = "Texture features"
+SECONDS = 0.1
 DEFAULTS = {
     "levels": Parameter(8, Integer(2, 256), "grey levels that the values of all maps fall into"),
     "distances": Parameter(
