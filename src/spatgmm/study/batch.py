@@ -48,7 +48,7 @@ def complete(
     Returns
     -------
     dict of list of dict
-        All rows, new and old, of each batch that was not whole before.
+        All rows of each batch, new and old.
 
     Raises
     ------
@@ -68,11 +68,6 @@ def complete(
             for batch in sorted(job, key=str)
         }
         there = {batch: finished(results, design, batch, tell) for batch in job}
-        whole = {
-            batch
-            for batch in job
-            if fits_path(results, batch).exists() and len(there[batch]) == len(batch)
-        }
         missing = [
             Fit(batch, r) for batch in job for r in batch.replicates if r not in there[batch]
         ]
@@ -96,7 +91,7 @@ def complete(
         # Only now: Snakemake deletes the new files of a job that has failed half-way.
         for kept in journals.values():
             kept.remove()
-    return {batch: done for batch, done in rows.items() if batch not in whole}
+    return rows
 
 
 def fit(results: Path, design: Design, wanted: Sequence[Fit]) -> Iterator[Row]:
