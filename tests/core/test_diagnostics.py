@@ -141,11 +141,11 @@ def test_a_share_of_simulations_is_a_p_value_and_stops_early():
 
 def test_component_test_finds_two_and_no_third(plain):
     X, _ = plain.draw(
-        grid_coordinates((4, 4)),
-        60,
+        grid_coordinates((5, 5)),
+        80,
         [(0.5, 0.0, (1, -0.9, 0.4), 2.5), (0.5, 2.0, (1, -0.6, 0.5), 5.0)],
         seed=3,
     )
-    options = {"coordinates": (4, 4), "mean": "constant", "init": "kmeans", "random_state": 0}
+    options = {"coordinates": (5, 5), "mean": "constant", "n_init": 1, "random_state": 0}
     assert component_test(X, 1, n_bootstrap=19, **options).p_value == 1 / 20
     assert component_test(X, 2, n_bootstrap=19, **options).p_value > 0.05

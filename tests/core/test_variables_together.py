@@ -269,7 +269,7 @@ def test_bootstrap(draw):
 def test_a_test_of_components(draw):
     X, _ = draw(60)
     found = spatgmm.component_test(
-        X.reshape(-1, *SHAPE, 2), 1, n_variables=2, n_init=2, n_bootstrap=19, tol=1e-2
+        X.reshape(-1, *SHAPE, 2), 1, n_variables=2, n_init=1, n_bootstrap=19, tol=1e-2
     )
     assert found.p_value < 0.1
 
