@@ -42,7 +42,8 @@ if not workflow.modifier.is_main_snakefile():
 onstart:
     LOCK = begin_run()
     check_user_files(workflow.dag)
-    at_once = workflow.cores or workflow.nodes or 1
+    # Elsewhere there are nodes; asking for the cores that nobody gave would be an error.
+    at_once = workflow.resource_settings.nodes or workflow.resource_settings.cores
     progress.follow(
         logger,
         progress.Progress(
