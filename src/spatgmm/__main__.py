@@ -1,7 +1,5 @@
 """``python -m spatgmm``: the command line."""
 
-import sys
+from spatgmm.cli import console
 
-from spatgmm.cli import main
-
-sys.exit(main())
+console()

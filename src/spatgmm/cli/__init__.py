@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Collection, Sequence
 from importlib import import_module
+from typing import NoReturn
 
 from spatgmm import __version__
 from spatgmm.common.errors import UsageError
@@ -23,6 +24,9 @@ COMMANDS = {
     "status": "how far a run is, what failed, and how to repeat that alone",
     "study": "one step of a study; the workflow's rules call it",
 }
+
+#: Exit status after Ctrl-C, as shells have it: 128 and the number of the signal.
+_INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        return _end(command, "interrupted", 130)
+        return _end(command, "interrupted", _INTERRUPTED)
     except ModuleNotFoundError as error:
         if f"{error.name}".startswith("spatgmm"):
             raise
@@ -66,6 +70,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _end(command, f"not enough memory: {error}".rstrip(": "), 1)
     except ValueError as error:
         return _end(command, str(error), 1)
+
+
+def console() -> NoReturn:
+    """The program: leaves Python with the status of :func:`main`."""
+    status = main()
+    if status == _INTERRUPTED:
+        # Where the interrupt met code that an extension was running, Python remembers it and would
+        # in the end die by the signal, whoever has caught it.
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def _end(command: str, message: str, status: int) -> int:
