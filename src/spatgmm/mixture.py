@@ -36,6 +36,7 @@ from spatgmm.covariance.family import SpatialCovariance
 from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.covariance.metric import Metric
+from spatgmm.covariance.space import Space
 from spatgmm.fitting import (
     bootstrap,
     engine,
@@ -384,11 +385,11 @@ class SpatialGaussianMixture(LikelihoodMixture):
             X, evidence = X[counted], evidence.some(counted)
         checks.check_some_values(X)
         self.coordinates_ = brought.locations(self.coordinates)
-        self.space_ = spaces.of(self.space, self.period, self.coordinates_.shape[1])
-        if not self.space_.has_axes:
+        self._space = spaces.of(self.space, self.period, self.coordinates_.shape[1])
+        if not self._space.has_axes:
             brought.check_degrees(self.coordinates)
-        self.space_.check(self.coordinates_)
-        if self.space_.is_flat:
+        self._space.check(self.coordinates_)
+        if self._space.is_flat:
             brought.warn_of_degrees(self.coordinates, self.coordinates_, stacklevel=4)
         # A pixel that no map has is outside of them all: beyond a mask, over land, a dead sensor.
         there = ~np.isnan(X).all(axis=0).reshape(-1, self.n_variables)
@@ -429,10 +430,10 @@ class SpatialGaussianMixture(LikelihoodMixture):
         if self.decay == AUTO:
             decay_names = decays.candidates(p)
         if self.metric == AUTO:
-            metric_names = metrics.names(d, self.space_)
+            metric_names = metrics.names(d, self._space)
         of_names = (metrics.get(name, self.fixed) for name in metric_names)
         for decay, metric in product(map(decays.get, decay_names), of_names):
-            for mean in means.candidates(self.mean, d, self.space_):
+            for mean in means.candidates(self.mean, d, self._space):
                 yield decay, metric, mean
 
     def _fit_best(
@@ -464,7 +465,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         if self.likelihood != AUTO:
             return self.likelihood
         alike = not scales.get(self.variance).differ
-        here = self._locations, decay, metric, not np.isnan(X).any(), alike, self.space_
+        here = self._locations, decay, metric, not np.isnan(X).any(), alike, self._space
         chosen = engine.automatic(*here)
         if chosen == "exact" and self._needed("exact", X, metric) > available():
             chosen = engine.automatic(*here, exact=False)
@@ -533,7 +534,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             complete=complete,
             alike=alike,
             n_neighbors=self.n_neighbors,
-            space=self.space_,
+            space=self._space,
         )
 
     def _of_variables(self, of_one: Engine) -> Engine:
@@ -827,7 +828,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 "of the scale of other places"
             )
         wanted = check_places(from_frame(coordinates, None), self.coordinates_.shape[1])
-        self.space_.check_each(wanted)
+        self._space.check_each(wanted)
         with seen_by.threads():
             _, responsibilities = mixture.expectation(maps)
             X = self._check_maps(X, reset=False)[0][:, self._columns]
@@ -931,12 +932,27 @@ class SpatialGaussianMixture(LikelihoodMixture):
         check_is_fitted(self)
         kernel = self._engine.family.kernel
         by_offset = kernel.metric.by_offset
-        geometry = Geometry(self._locations, False, by_offset=by_offset, space=self.space_)
+        geometry = Geometry(self._locations, False, by_offset=by_offset, space=self._space)
         dense = SpatialCovariance(Kernel(geometry, kernel.decay, kernel.metric))
         matrices = np.array([dense.matrix(theta)[0] for theta in self._mixture.thetas])
         units = self._scale**2 * np.outer(self.scales_, self.scales_)
         across = self._everywhere(self._everywhere(matrices).transpose(0, 2, 1))
         return units * across.transpose(0, 2, 1)
+
+    @property
+    def space_(self) -> Space:
+        """Where the locations are (:class:`spatgmm.covariance.space.Space`).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from spatgmm import SpatialGaussianMixture
+        >>> X = np.random.default_rng(0).normal(size=(40, 4, 4))
+        >>> SpatialGaussianMixture(1, mean="constant").fit(X).space_.name
+        'plane'
+        """
+        check_is_fitted(self)
+        return self._space
 
     @property
     def distances_(self) -> np.ndarray:
@@ -953,7 +969,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         """
         check_is_fitted(self)
         geometry = self._engine.family.geometry
-        return squareform(pdist(self.space_.embedded(self.coordinates_))) / geometry.unit
+        return squareform(pdist(self._space.embedded(self.coordinates_))) / geometry.unit
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the fitted parameters to one ``.npz`` file, without pickles; :func:`load` reads it.
@@ -985,7 +1001,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 for name, value in plain.items()
                 if value is None or isinstance(value, bool | int | float | str)
             }
-            | ({} if self.period is None else {"period": self.space_.circumferences})
+            | ({} if self.period is None else {"period": self._space.circumferences})
             | {"fixed": self.fixed and {name: float(v) for name, v in self.fixed.items()}},
             "likelihood_": self.likelihood_,
             "n_waves": getattr(self._model.mean, "n_waves", None),
@@ -1221,8 +1237,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
             view,
             draw,
             X,
-            self.space_.embedded(self._locations),
-            directed=self.space_.is_flat,
+            self._space.embedded(self._locations),
+            directed=self._space.is_flat,
             n_simulations=n_simulations,
             rng=checks.random_generator(self.random_state),
         )
@@ -1373,7 +1389,7 @@ def load(path: str | PathLike[str]) -> SpatialGaussianMixture:
     model = SpatialGaussianMixture(**settings["options"])
     model.coordinates_ = arrays["coordinates"]
     model.observed_locations_ = arrays["observed_locations"]
-    model.space_ = spaces.of(model.space, model.period, model.coordinates_.shape[1])
+    model._space = spaces.of(model.space, model.period, model.coordinates_.shape[1])
     model._centre, model._scale = arrays["centre"], settings["scale"]
     model._evidence = NOTHING
     unit: np.ndarray | float = model._scale
