@@ -71,10 +71,10 @@ def seconds_of(design, batch, rng):
     return len(batch) * usual * np.exp(rng.normal(scale=0.3))
 
 
-def wrong_by(said, frm):
+def wrong_by(said, frm, until=0.9):
     """The largest factor by which estimates are wrong from a time on, until little is left."""
     end = said[-1, 0]
-    at, left = said[(said[:, 0] >= frm) & (said[:, 0] < 0.8 * end)].T
+    at, left = said[(said[:, 0] >= frm) & (said[:, 0] < until * end)].T
     ratio = left / (end - at)
     return max(ratio.max(), 1 / ratio.min())
 
@@ -91,7 +91,9 @@ def test_the_first_estimate_and_all_later_ones_are_right_within_a_factor_of_two(
     elif order == "longest first":
         lengths = Remaining(design, jobs).lengths()
         jobs.sort(key=lambda job: -lengths[job])
-    assert wrong_by(run(design, jobs, cores, rng), 0) < 2
+    # In any order, which no run has, a long job may come last.
+    until = 0.8 if order == "any" else 0.9
+    assert wrong_by(run(design, jobs, cores, rng), 0, until) < 2
 
 
 @pytest.mark.parametrize("speed", [0.3, 3])

@@ -13,8 +13,9 @@ from scipy.stats import norm
 
 from spatgmm.covariance.fitted import NORMAL_95
 
-#: Shares of refits beyond which the bias correction would ask for quantiles that are not there.
-_LEAST_SHARE = 0.5
+#: Refits on either side of the estimate, at least: with none, the bias correction would ask for
+#: quantiles that are not there.
+_LEAST_BELOW = 0.5
 
 
 def standard_errors(estimates: np.ndarray, refitted: np.ndarray, names: list[str]) -> pd.DataFrame:
@@ -55,7 +56,7 @@ def standard_errors(estimates: np.ndarray, refitted: np.ndarray, names: list[str
 
 def _interval(estimate: float, values: np.ndarray) -> np.ndarray:
     below = (values < estimate).sum() + (values == estimate).sum() / 2
-    share = np.clip(below, _LEAST_SHARE, len(values) - _LEAST_SHARE) / len(values)
+    share = np.clip(below, _LEAST_BELOW, len(values) - _LEAST_BELOW) / len(values)
     ends = norm.cdf(2 * norm.ppf(share) + NORMAL_95 * np.array([-1, 1]))
     return np.quantile(values, ends)
 
