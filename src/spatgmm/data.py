@@ -70,6 +70,24 @@ class Truth:
         Xi = family.matrix(theta_from_alpha(self.alpha[g], [self.beta[g], *shape]))[0]
         return Xi if self.variables is None else np.kron(Xi, self.variables[g])
 
+    def parameters(self, g: int) -> dict[str, float]:
+        """A component's parameters by name, as methods report their estimates.
+
+        Of several variables the covariances ``Psi`` are scaled to a mean diagonal of 1, and alpha
+        takes what they lose.
+        """
+        variables = None if self.variables is None else self.variables[g]
+        scale = 1.0 if variables is None else np.trace(variables) / len(variables)
+        found = {
+            "weight": self.weights[g],
+            **{f"alpha{k + 1}": scale * alpha for k, alpha in enumerate(self.alpha[g])},
+            "beta": self.beta[g],
+        }
+        if variables is not None:
+            lower = zip(*np.tril_indices(len(variables)), strict=True)
+            found |= {f"psi[{u},{v}]": variables[u, v] / scale for u, v in lower}
+        return {name: float(value) for name, value in found.items()}
+
     def has_direction(self, g: int) -> bool:
         """Whether correlation of a component reaches farther in one direction."""
         return self.metric is not None and bool(self.metric[g].any())
@@ -122,6 +140,8 @@ class Dataset:
         Of these; empty where they have none.
     known_labels : ndarray of shape (n,) or None
         Labels that methods may use, -1 where they may not; None: none.
+    weights : ndarray of shape (n,) or None
+        How much each map counts; None: all alike.
 
     Raises
     ------
@@ -141,6 +161,7 @@ class Dataset:
     n_variables: int = 1
     variable_names: tuple[str, ...] = ()
     known_labels: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         X = np.ma.asarray(self.X, dtype=float) if np.ma.isMaskedArray(self.X) else self.X

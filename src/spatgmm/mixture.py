@@ -27,6 +27,7 @@ from spatgmm.common.em import Fit, posterior, run_best
 from spatgmm.common.files import DamagedFile, read_arrays, write_arrays
 from spatgmm.common.locations import check_places
 from spatgmm.common.values import check_size
+from spatgmm.common.words import named_components
 from spatgmm.covariance import decay as decays
 from spatgmm.covariance import metric as metrics
 from spatgmm.covariance import space as spaces
@@ -681,7 +682,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             warnings.warn(remark, UserWarning, stacklevel=_TO_CALLER)
         if self.empty_components_:
             warnings.warn(
-                f"components {self.empty_components_} hold fewer than {MIN_MAPS} maps; "
+                f"{named_components(*self.empty_components_)}: fewer than {MIN_MAPS} maps in each; "
                 f"n_components={self.n_components} is too many for these data" + told.or_else(),
                 ConvergenceWarning,
                 stacklevel=_TO_CALLER,

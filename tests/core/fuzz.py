@@ -232,7 +232,7 @@ CONTAINERS: dict[str, Callable[[np.ndarray], object]] = {
 #: Warnings that a fit may give, and whether this one had a reason to.
 RIGHTFUL: dict[str, Callable[[SpatialGaussianMixture, np.ndarray], bool]] = {
     r"did not converge": lambda model, X: not model.converged_,
-    r"hold fewer than": lambda model, X: bool(model.empty_components_),
+    r"fewer than \S+ maps in each": lambda model, X: bool(model.empty_components_),
     r"nearly singular": lambda model, X: condition(model) > 1e9 / _NORMS / X.shape[1],
     r"outlying maps": lambda model, X: _has_outlying(model, X),
     r"columns are constant": lambda model, X: bool((np.nanstd(X, axis=0) == 0).any()),

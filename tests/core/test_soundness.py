@@ -70,7 +70,7 @@ def test_a_fit_at_the_edge_of_the_cone_says_so_and_what_to_try():
     least = -min(np.linalg.eigvalsh(block)[0] for block in blocks)
     model, texts = said(drawn([0.1, 1.0, 1.01 * least, 4.0]))
     (text,) = [text for text in texts if "edge" in text]
-    assert "components [0]" in text
+    assert "component 1 (labels_ 0)" in text
     assert "decay='auto'" in text
     assert "exponential" in text
     assert model.condition_number_ < soundness.NEARLY_SINGULAR

@@ -153,6 +153,23 @@ def test_climate_is_as_documented():
 
 
 @pytest.mark.r
+def test_climate_of_three_variables():
+    three = ("maximum temperature", "minimum temperature", "rain")
+    settings = {"first_year": 1960, "last_year": 1990}
+    data = datasets.load("climate", variables=three, **settings)
+    assert data.n_variables == 3 and data.variable_names == three
+    assert data.X.shape == (62, 26 * 3) and data.coordinates.shape == (26, 2)
+    warm, cold, rain = (one.X for one in data.of_variables())
+    # Days are warmer than nights, and it never rains less than nothing.
+    assert (warm > cold).all() and rain.min() >= 0
+    # The maximum temperature of these stations is that of the record of one variable.
+    alone = datasets.load("climate", **settings)
+    distances = np.linalg.norm(data.coordinates[:, None] - alone.coordinates, axis=-1)
+    shared = np.argwhere(distances == 0)
+    np.testing.assert_array_equal(warm[:, shared[:, 0]], alone.X[:, shared[:, 1]])
+
+
+@pytest.mark.r
 def test_climate_distances_agree_with_great_circles():
     rng = np.random.default_rng(5)
     degrees = rng.uniform((-109, 37), (-102, 41), size=(30, 2))
@@ -172,6 +189,11 @@ def test_climate_distances_agree_with_great_circles():
         ({"months": ("Jan",)}, "months must be a list of at least 2"),
         ({"months": ("Jan", "Jan")}, r"months\.1 repeats 'Jan'"),
         ({"months": ("Jan", "July")}, r"months\.1 must be one of 'Jan'"),
+        ({"variables": ["snow"]}, r"variables\.0 must be one of 'maximum temperature'"),
+        (
+            {"variables": list(climate.VARIABLES), "first_year": 1895},
+            "stations are complete over 1895",
+        ),
         ({"first_year": 1800}, "first_year must be an integer from 1895"),
         ({"first_year": 1950, "last_year": 1940}, "last_year must be an integer from 1950"),
     ],

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,6 +30,21 @@ def changed(path: str, value) -> dict:
         at = at[int(key)] if isinstance(at, list) else at[key]
     at[int(last) if isinstance(at, list) else last] = value
     return mapping
+
+
+def test_parameters_of_several_variables_have_one_scale():
+    mapping = changed(
+        "components", [{"alpha": [1, -0.9, 0.3], "beta": 2, "variables": [[4, 1], [1, 2]]}]
+    )
+    mapping["weights"] = [1]
+    truth = simulate.Scenario.from_config("variables", mapping).truth
+    named = truth.parameters(0)
+    psi = np.array([[named["psi[0,0]"], named["psi[1,0]"]], [named["psi[1,0]"], named["psi[1,1]"]]])
+    assert np.trace(psi) == 2
+    alpha = [named[f"alpha{k}"] for k in (1, 2, 3)]
+    alone = replace(truth, alpha=np.array([alpha]), variables=psi[None])
+    points = np.random.default_rng(0).uniform(size=(5, 2))
+    np.testing.assert_allclose(alone.covariance(0, points), truth.covariance(0, points))
 
 
 def test_same_arguments_same_maps():

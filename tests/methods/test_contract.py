@@ -53,6 +53,16 @@ def test_it_runs_on_an_easy_case(method):
     assert method.supports(DATA, 2) is None
 
 
+def test_several_variables_are_taken_or_refused(method):
+    pairs = replace(DATA, X=np.repeat(DATA.X, 2, axis=1), n_variables=2, truth=None)
+    pairs = replace(pairs, X=pairs.X + np.random.default_rng(2).normal(size=pairs.X.shape))
+    reason = method.supports(pairs, 2)
+    if reason is None:
+        assert fitted(method, pairs).labels.shape == (60,)
+    else:
+        assert "variable" in reason or method.control
+
+
 def test_labels_are_whole_numbers_in_range(method):
     labels = fitted(method).labels
     assert labels.shape == (60,) and np.issubdtype(labels.dtype, np.integer)

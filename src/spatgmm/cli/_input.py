@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
-from spatgmm import reading
+from spatgmm import methods, reading
+from spatgmm.common.errors import UsageError
+from spatgmm.data import Dataset
+from spatgmm.reading import per_map as of_maps
+
+#: What may be said of each map in a file of its own, by the attribute of the data.
+PER_MAP = {
+    "known_labels": "labels of some maps: one per row, empty where unknown, or two columns, the "
+    "maps' names first",
+    "weights": "how much each map counts, at least 0: one per row, or two columns, the maps' names "
+    "first",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,3 +94,38 @@ def _variables(text: str) -> int | list[str]:
     if int(text) < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return int(text)
+
+
+def flag(name: str) -> str:
+    """The flag of an attribute in :data:`PER_MAP`."""
+    return f"--{name.replace('_', '-')}"
+
+
+def told(arguments: argparse.Namespace) -> dict[str, str]:
+    """Files that say something of each map, by the attribute of the data."""
+    given = {name: getattr(arguments, name) for name in PER_MAP}
+    return {name: file for name, file in given.items() if file is not None}
+
+
+def per_map(
+    arguments: argparse.Namespace, method: methods.Method, brought: reading.Reading
+) -> tuple[Dataset, list[str]]:
+    """The maps with what these files say of them, and what there is to note."""
+    files, data, notes = told(arguments), brought.data, []
+    for name in files:
+        if name not in method.uses:
+            raise UsageError(f"{flag(name)}: method {method.name!r} takes none")
+    names = list(map(str, brought.names or range(len(data.X))))
+    if "known_labels" in files:
+        table = reading.read_table(files["known_labels"], header=False)
+        known, called = of_maps.labels(table, names, min(arguments.components))
+        data = replace(data, known_labels=known)
+        told_labels = f"{table.path}: {(known >= 0).sum()} of {len(known)} labels are known"
+        if called:
+            clusters = ", ".join(f"cluster {g} is {name!r}" for g, name in enumerate(called, 1))
+            told_labels += f"; {clusters}"
+        notes.append(told_labels)
+    if "weights" in files:
+        table = reading.read_table(files["weights"], header=False)
+        data = replace(data, weights=of_maps.weights(table, names))
+    return data, notes

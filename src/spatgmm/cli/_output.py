@@ -90,11 +90,16 @@ def outliers(table: pd.DataFrame) -> str | None:
     """A line that names the maps of a table of labels that outlie; None where there are none."""
     if "outlier_probability" not in table:
         return None
-    found = table.loc[table["outlier_probability"] > _OUTLYING, "map"].tolist()
+    found = table.loc[outlies(table["outlier_probability"]), "map"].tolist()
     if not found:
         return None
     named = ", ".join(map(str, found[:_NAMED])) + (", ..." if len(found) > _NAMED else "")
     return f"outlying maps: {len(found)} of {len(table)} ({named})"
+
+
+def outlies(probability):
+    """Whether maps are more likely outliers than not."""
+    return probability > _OUTLYING
 
 
 def csv(path: Path, table: pd.DataFrame) -> Path:

@@ -13,9 +13,11 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from spatgmm import methods, plot
+from spatgmm.cli import _output
 from spatgmm.covariance.fitted import FittedCovariance
 from spatgmm.covariance.geometry import Geometry
 from spatgmm.data import Dataset
+from spatgmm.fitting.diagnostics import Diagnostics
 from spatgmm.plot import curves
 from spatgmm.reading import Reading
 from spatgmm.report import html
@@ -26,9 +28,6 @@ _SURE = (0.99, 0.95, 0.8, 0.0)
 
 #: Maps named where there may be many.
 _NAMED = 20
-
-#: From here on a map is called an outlier.
-_OUTLIER = 0.5
 
 #: What a summary holds that is shown elsewhere on the page, or is no setting.
 _NOT_SETTINGS = {"cluster_sizes", "notes", "warnings", "spatgmm", "seconds", "n_components"}
@@ -72,6 +71,7 @@ class Page:
         fitted: Mapping[int, FittedCovariance],
         told: list[str],
         hint: str | None,
+        checked: Diagnostics | None,
         command: str,
         version: str,
     ) -> str:
@@ -92,6 +92,9 @@ class Page:
             sure=html.grid(self._sure()) if known else None,
             unsure=html.grid(self._least_sure()) if known else None,
             outliers=self._outliers(),
+            checks=None if checked is None else html.grid(_checks(checked)),
+            n_simulations=None if checked is None else checked.n_simulations,
+            has_model=self._result.model is not None,
             read=self._read(),
             settings=self._settings(),
             command=command,
@@ -171,7 +174,7 @@ class Page:
         probability = getattr(self._result.model, "outlier_probability_", None)
         if probability is None:
             return None
-        names, found = self._names(), np.flatnonzero(probability > _OUTLIER)
+        names, found = self._names(), np.flatnonzero(_output.outlies(probability))
         order = found[np.argsort(-probability[found])][:_NAMED]
         lines = [{"map": names[i], "P(outlier)": f"{probability[i]:.3f}"} for i in order]
         grid = html.grid(pd.DataFrame(lines)) if lines else None
@@ -204,6 +207,30 @@ class Page:
         return [(name.replace("_", " "), _shown(value)) for name, value in told.items()] + seconds
 
 
+#: What each check of the diagnostics asks.
+_ASKED = {
+    "distances": "Do maps lie as far from their cluster as normal ones?",
+    "correlation": "Does correlation follow the decay?",
+    "direction": "Is correlation alike in all directions?",
+    "variance": "Is the variance the same everywhere?",
+}
+
+
+def _checks(checked: Diagnostics) -> pd.DataFrame:
+    """What the maps show beside maps of the fitted model."""
+    return pd.DataFrame(
+        [
+            {
+                "question": _ASKED[line.check],
+                "answer": "no" if line.flagged else "yes, as far as these maps tell",
+                "what was seen": line.finding,
+                "p": f"{line.p_value:.2f}",
+            }
+            for line in checked.checks.itertuples()
+        ]
+    )
+
+
 def _parameters(table: pd.DataFrame) -> pd.DataFrame:
     """All estimates with what is known of their errors."""
     notes = table["note"].fillna("") if "note" in table else [""] * len(table)
@@ -211,7 +238,7 @@ def _parameters(table: pd.DataFrame) -> pd.DataFrame:
         [
             {
                 "cluster": str(line.component + 1),
-                "parameter": plot.SYMBOLS.get(line.parameter, line.parameter),
+                "parameter": plot.parameter_name(line.parameter),
                 "estimate": _plain(line.estimate),
                 "standard error": _plain(line.std_error),
                 "95 % from": _plain(line.lower),

@@ -18,14 +18,22 @@ from spatgmm.report.figures import style
 _EXAMPLES = 4
 
 
-def clusters(data: Dataset, labels: np.ndarray, n_components: int) -> Figure:
+#: Colour of maps that belong to no cluster.
+_NEUTRAL = "0.35"
+
+
+def clusters(
+    data: Dataset, labels: np.ndarray, n_components: int, outlying: np.ndarray | None = None
+) -> Figure:
     """A row per cluster: its mean map, and some of its maps, evenly spread over the data.
 
     Mean maps share one scale of colours, single maps another: means often differ by far less
-    than maps do.  Of several variables, each has such a panel with scales of its own.
+    than maps do.  Of several variables, each has such a panel with scales of its own.  Where maps
+    are `outlying`, shape (n,), some of them have a row of their own below.
     """
     style.apply()
-    height = (0.5 + 1.25 * n_components) * data.n_variables
+    outlying = np.zeros(len(labels), dtype=bool) if outlying is None else outlying
+    height = (0.5 + 1.25 * (n_components + outlying.any())) * data.n_variables
     figure = plt.figure(figsize=(style.PAGE, height))
     panels = figure.subfigures(data.n_variables, 1, squeeze=False).ravel()
     for panel, of_one, name in zip(
@@ -33,26 +41,34 @@ def clusters(data: Dataset, labels: np.ndarray, n_components: int) -> Figure:
     ):
         if data.n_variables > 1:
             panel.suptitle(f"variable {name}")
-        _clusters(panel, of_one, labels, n_components)
+        _clusters(panel, of_one, labels, n_components, outlying)
     return figure
 
 
-def _clusters(figure: SubFigure, data: Dataset, labels: np.ndarray, n_components: int) -> None:
-    centre = np.nanmean(data.X)
+def _clusters(
+    figure: SubFigure,
+    data: Dataset,
+    labels: np.ndarray,
+    n_components: int,
+    outlying: np.ndarray,
+) -> None:
+    centre = np.nanmean(data.X[~outlying] if not outlying.all() else data.X)
     on_a_line = data.coordinates.shape[1] == 1
     panels, largest = {}, {"mean": 0.0, "value": 0.0}
     for g in range(n_components):
         members = np.flatnonzero(labels == g)
         if not members.size:
             continue
-        examples = np.unique(members[np.linspace(0, len(members) - 1, _EXAMPLES).astype(int)])
-        panels[g] = [("mean", f"cluster {g + 1}, n = {len(members)}", mean_map(data.X[members]))]
-        panels[g] += [("value", f"map {row}", data.X[row]) for row in examples]
+        # What outlies would stretch the scale of all others.
+        usual = members[~outlying[members]] if not outlying[members].all() else members
+        panels[g] = [("mean", f"cluster {g + 1}, n = {len(members)}", mean_map(data.X[usual]))]
+        panels[g] += [("value", f"map {row}", data.X[row]) for row in _spread(usual)]
         for kind, _, values in panels[g]:
             largest[kind] = max(largest[kind], np.nanmax(np.abs(values - centre)))
 
     place = images.layout(data.coordinates, data.shape)
-    axes = figure.subplots(n_components, 1 + _EXAMPLES, squeeze=False)
+    rows = n_components + int(outlying.any())
+    axes = figure.subplots(rows, 1 + _EXAMPLES, squeeze=False)
     artists = {}
     for ax in axes.ravel():
         ax.axis("off")
@@ -68,8 +84,25 @@ def _clusters(figure: SubFigure, data: Dataset, labels: np.ndarray, n_components
             if on_a_line:  # there the height of a point is its value
                 ax.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
             plot.frame(ax, title, colour)
+    if outlying.any():
+        found = np.flatnonzero(outlying)
+        text = f"outlying maps,\nn = {len(found)}"
+        axes[-1, 0].text(0.5, 0.5, text, ha="center", va="center", color=_NEUTRAL)
+        low, high = centre - largest["value"], centre + largest["value"]
+        for ax, row in zip(axes[-1, 1:], _spread(found), strict=False):
+            ax.axis("on")
+            images.draw(ax, data.X[row], place, cmap=DIVERGING, vmin=low, vmax=high)
+            cluster = labels[row]
+            plot.frame(ax, f"map {row}, cluster {cluster + 1}", group_colour(cluster))
+    # Outlying values may go beyond the scale of the others.
+    extend = "both" if outlying.any() else "neither"
     figure.colorbar(artists["mean"], ax=axes[:, :1], location="left", shrink=0.8, label="mean")
-    figure.colorbar(artists["value"], ax=axes[:, 1:], shrink=0.8, label="value")
+    figure.colorbar(artists["value"], ax=axes[:, 1:], shrink=0.8, label="value", extend=extend)
+
+
+def _spread(members: np.ndarray) -> np.ndarray:
+    """Some of these maps, evenly spread over them."""
+    return np.unique(members[np.linspace(0, len(members) - 1, _EXAMPLES).astype(int)])
 
 
 def mean_map(X: np.ndarray) -> np.ndarray:

@@ -123,7 +123,7 @@ def told(data: Dataset, fits: list[dict[str, Any]], best: dict[str, Any]) -> lis
 
 
 def hint(
-    table: pd.DataFrame, best: dict[str, Any], options: dict[str, Any], n: int, p: int
+    table: pd.DataFrame, best: dict[str, Any], options: dict[str, Any], n: float, p: int
 ) -> str | None:
     """Whether BIC may have seen too few components since each has a free mean of its own.
 

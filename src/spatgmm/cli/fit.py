@@ -25,6 +25,7 @@ from spatgmm.common.errors import UsageError
 from spatgmm.covariance import decay
 from spatgmm.covariance.space import SPHERE, Space
 from spatgmm.data import Dataset
+from spatgmm.fitting.diagnostics import Diagnostics
 from spatgmm.fitting.options import AUTO, DECAY_ALIASES, DECAYS, OPTIONS
 from spatgmm.reading.fill import FillValueWarning
 
@@ -41,6 +42,9 @@ _OPTIONS = {
 
 #: Flags that are not their parameter's name: `--variables` says which variables there are.
 _FLAGS = {"variables": "--between"}
+
+#: Values of all maps up to which the model is checked by simulation, and sets that are simulated.
+_MOST_DIAGNOSED, _SIMULATIONS = 500_000, 99
 
 #: What methods report beside scalars.
 _TABLES = ("parameters", "covariances")
@@ -82,6 +86,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--force", action="store_true", help="overwrite the files of an earlier fit in DIR"
     )
     parser.add_argument("--seed", type=_seed, default=0, help="of all random starts (default: 0)")
+    for name, text in _input.PER_MAP.items():
+        parser.add_argument(_input.flag(name), metavar="FILE", help=text)
     parser.add_argument(
         "--decay",
         type=_decays,
@@ -112,8 +118,8 @@ def run(arguments: argparse.Namespace) -> None:
             flag = _flag(problem.path[0])
             raise UsageError(f"{flag}, method {method.name!r}: {problem.message}")
     brought = _input.read(arguments, missing=options.get("missing") == "em")
-    data = brought.data
-    notes = [*brought.notes, *_degrees(arguments, method, brought)]
+    data, told_of_maps = _input.per_map(arguments, method, brought)
+    notes = [*brought.notes, *told_of_maps, *_degrees(arguments, method, brought)]
     for note in notes:
         _say(f"note: {note}")
     for n_components in arguments.components:
@@ -139,7 +145,8 @@ def run(arguments: argparse.Namespace) -> None:
     table = pd.DataFrame([fit["row"] for fit in fits])
     located = data if result.model is None else _embedded(data, result.model.space_)
     told = [] if located is None else _search.told(located, fits, best)
-    hint = _search.hint(table, row, options, len(data.X), data.n_locations)
+    checked = _diagnostics(result, data)
+    hint = _search.hint(table, row, options, _count(data), data.n_locations)
     summary = {
         "data": arguments.data,
         "coordinates": arguments.coordinates,
@@ -148,11 +155,13 @@ def run(arguments: argparse.Namespace) -> None:
         **({} if data.n_variables == 1 else {"n_variables": data.n_variables}),
         "method": method.name,
         "seed": arguments.seed,
+        **_input.told(arguments),
         "spatgmm": spatgmm.__version__,
         **row,
         "cluster_sizes": np.bincount(result.labels, minlength=row["n_components"]).tolist(),
         **options,
         **{name: value for name, value in result.extras.items() if name not in _TABLES},
+        **({} if checked is None else {"diagnostics": [*map(str, checked.flagged)]}),
         "notes": notes + told + ([hint] if hint else []),
         "warnings": best["warnings"],
     }
@@ -171,7 +180,8 @@ def run(arguments: argparse.Namespace) -> None:
         result.model.save(out / "model.npz")
         written.append(out / "model.npz")
     page = _page.Page(data, brought, result, row, summary)
-    figure = _pictures.clusters(data, result.labels, row["n_components"])
+    beyond = None if outlying is None else _output.outlies(outlying)
+    figure = _pictures.clusters(data, result.labels, row["n_components"], beyond)
     page.picture("clusters", "Clusters as maps", figure)
     written.append(_output.picture(out / "clusters.png", figure))
     fitted = _search.fitted(result.extras)
@@ -189,10 +199,12 @@ def run(arguments: argparse.Namespace) -> None:
         figure = _pictures.of(plot.selection, table)
         page.picture("selection", "BIC of every fit", figure, last=True)
     command = shlex.join(["spatgmm", *arguments.words])
-    text = page.text(fitted, told, hint, command, spatgmm.__version__)
+    text = page.text(fitted, told, hint, checked, command, spatgmm.__version__)
     written.append(_output.page(out / "report.html", text))
     for line in [*told, *([f"hint: {hint}"] if hint else [])]:
         print(line)
+    for line in _wrong(checked):
+        print(f"diagnostics: {line}")
     sizes = ", ".join(map(str, summary["cluster_sizes"]))
     if outliers is not None:
         print(outliers)
@@ -224,6 +236,21 @@ def _method(name: str) -> methods.Method:
         return methods.get(name)
     except ValueError as error:
         raise UsageError(f"--method: {error}") from None
+
+
+def _diagnostics(result: methods.FitResult, data: Dataset) -> Diagnostics | None:
+    """What the maps show that the model does not; None without a model, or where it takes long."""
+    if result.model is None or data.X.size > _MOST_DIAGNOSED:
+        return None
+    with warnings.catch_warnings():
+        # What they say is printed and stands on the page.
+        warnings.simplefilter("ignore")
+        return result.model.diagnostics(data.X, n_simulations=_SIMULATIONS)
+
+
+def _wrong(checked: Diagnostics | None) -> list[str]:
+    """Checks that the model does not pass, in words."""
+    return [] if checked is None else checked.checks.query("flagged")["finding"].tolist()
 
 
 def _means(result: methods.FitResult, brought: reading.Reading, n_components: int) -> pd.DataFrame:
@@ -277,7 +304,7 @@ def _fit_all(
             continue
         fit = {
             "result": result,
-            "row": _row(result, n_components, len(data.X), time.perf_counter() - start),
+            "row": _row(result, n_components, _count(data), time.perf_counter() - start),
             "warnings": list(dict.fromkeys(str(warning.message) for warning in caught)),
         }
         if fit["row"]["bic"] is None and len(settings) > 1:
@@ -296,7 +323,12 @@ def _fit_all(
     return fits
 
 
-def _row(result: methods.FitResult, n_components: int, n: int, seconds: float) -> dict[str, Any]:
+def _count(data: Dataset) -> float:
+    """Number of maps, for BIC: a map of weight 2 is two."""
+    return len(data.X) if data.weights is None else float(data.weights.sum())
+
+
+def _row(result: methods.FitResult, n_components: int, n: float, seconds: float) -> dict[str, Any]:
     has_bic = result.log_likelihood is not None and result.n_parameters is not None
     row = {"n_components": n_components}
     if "decay" in result.extras:

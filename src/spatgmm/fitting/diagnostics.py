@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2
 
+from spatgmm.common.words import named_components
 from spatgmm.fitting.maps import Maps
 from spatgmm.fitting.state import Mixture, Model
 
@@ -379,8 +380,8 @@ class _Correlation(_Check):
             far = rows.iloc[rows["off"].abs().argmax()]
             how = "above" if far["off"] > 0 else "below"
             told.append(
-                f"component {g} is {abs(far['off']):.2f} {how} its curve at the distance "
-                f"{far['distance']:.3g}"
+                f"{named_components(int(g))} is {abs(far['off']):.2f} {how} its curve at the "
+                f"distance {far['distance']:.3g}"
             )
         if waves:
             what, then = "correlation falls and comes back, as waves do", "no decay can follow them"
@@ -416,8 +417,8 @@ class _Direction(_Check):
         where = f"{far['direction']:.0f}" + ("°" if self._degrees else "")
         named = f"direction {where}" if self._degrees else f"axis {where}"
         return (
-            f"correlation has a direction: component {far['component']:.0f} reaches farther "
-            f"along {named} than the model says; try metric='auto'"
+            f"correlation has a direction: {named_components(int(far['component']))} reaches "
+            f"farther along {named} than the model says; try metric='auto'"
         )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spatgmm.common.em import Fit
+from spatgmm.common.words import named_components
 from spatgmm.fitting.state import Mixture, empty
 from spatgmm.fitting.tails import Deviations
 
@@ -157,9 +158,9 @@ class Words:
         for g in bags(self.mixture, self.responsibilities, self.at):
             mine = labels == g
             warnings.warn(
-                f"component {g} holds {mine.sum()} of {len(labels)} maps, far from all others "
-                f"({self._named(mine)}): outlying maps rather than a cluster? Look at them, and "
-                "leave them out or use tails='contaminated'",
+                f"{named_components(g)} holds {mine.sum()} of {len(labels)} maps, far from all "
+                f"others ({self._named(mine)}): outlying maps rather than a cluster? Look at them, "
+                "and leave them out or use tails='contaminated'",
                 OutlyingMapsWarning,
                 stacklevel=stacklevel + 1,
             )

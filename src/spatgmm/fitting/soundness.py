@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from spatgmm.common.em import Fit
+from spatgmm.common.words import named_components
 from spatgmm.fitting.estimates import Estimates
 from spatgmm.fitting.state import empty
 
@@ -63,7 +64,7 @@ def _at_the_edge(estimates: Estimates, present: np.ndarray) -> Iterator[str]:
     at = [g for g in present.tolist() if covariances[g].smallest_eigenvalue() < EDGE * nuggets[g]]
     if at:
         yield (
-            f"the covariances of components {at} lie at the edge of where decay="
+            f"the covariance of {named_components(*at)} lies at the edge of where decay="
             f"{estimates.family.kernel.decay.name!r} is a covariance at all (smallest eigenvalue "
             f"below {EDGE:g} of the nugget): there the nugget follows from the edge, not from the "
             "maps. Try decay='auto', or one that is valid at any size (exponential, matern32)"
@@ -78,9 +79,9 @@ def _at_bounds(estimates: Estimates, present: np.ndarray) -> Iterator[str]:
         if structured[g] >= _STRUCTURED * (structured[g] + nuggets[g]):
             for note in filter(None, estimates.at_bounds(g)):
                 where.setdefault(note, []).append(g)
-    for note, components in where.items():
+    for note, numbers in where.items():
         yield (
-            f"components {components}: {note}. The maps ask for another decay than "
+            f"{named_components(*numbers)}: {note}. The maps ask for another decay than "
             f"{estimates.family.kernel.decay.name!r}, or their correlation is shorter or longer "
             "than these locations can tell; try decay='auto'"
         )

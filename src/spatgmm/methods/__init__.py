@@ -77,6 +77,8 @@ class Method:
         R packages it needs.
     control : bool
         Whether it may look at the true parameters: controls mark what is attainable.
+    uses : tuple of str
+        Attributes of the data that it heeds besides maps and locations.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Method:
     declared: Mapping[str, Parameter]
     requires: tuple[str, ...]
     control: bool
+    uses: tuple[str, ...]
     _supports: Callable | None
     _fit: Callable
 
@@ -220,6 +223,7 @@ def _from_module(name: str, module: ModuleType) -> Method:
         declared=constraints.declared(module.DEFAULTS),
         requires=tuple(getattr(module, "REQUIRES", ())),
         control=getattr(module, "CONTROL", False),
+        uses=tuple(getattr(module, "USES", ())),
         _supports=getattr(module, "supports", None),
         _fit=module.fit,
     )

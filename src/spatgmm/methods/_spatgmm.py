@@ -18,6 +18,9 @@ from spatgmm.methods import FitResult
 if TYPE_CHECKING:
     from spatgmm.mixture import SpatialGaussianMixture
 
+#: What it takes besides maps.
+USES = ("known_labels", "weights")
+
 #: What the default solver takes: all but what the data, the seed and the plug-in decide.
 SCORING = {
     name: option
@@ -63,7 +66,7 @@ def fit(
     with warnings.catch_warnings():
         # Whether it converged is a column of the results.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(data.X, known_labels=data.known_labels)
+        model.fit(data.X, known_labels=data.known_labels, sample_weight=data.weights)
     uncertainty = {}
     if standard_errors:
         parameters = model.standard_errors(data.X)

@@ -9,7 +9,14 @@ from spatgmm.methods import FitResult, _spatgmm
 
 LABEL = "SpatGMM, GLS"
 SECONDS = 0.3
+USES = _spatgmm.USES
 DEFAULTS = _spatgmm.PAPER
+
+
+def supports(data: Dataset, n_components: int) -> str | None:
+    if data.n_variables > 1:
+        return f"the paper's algorithm takes one variable, here are {data.n_variables}"
+    return None
 
 
 def fit(data: Dataset, n_components: int, rng: np.random.Generator, **parameters) -> FitResult:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from spatgmm.common.words import symbol
 from spatgmm.covariance import decay
 from spatgmm.covariance.fitted import FittedCovariance
 from spatgmm.data import Dataset
@@ -33,9 +34,6 @@ _RESULTS = {
     *("likelihood", "log_likelihood", "n_parameters", "bic", "aic", "icl", "n_iter", "converged"),
     *("empty_components", "estimator", "seconds"),
 }
-
-#: Names of parameters as they are written.
-SYMBOLS = {"weight": "weight", "alpha1": "α₁", "alpha2": "α₂", "alpha3": "α₃", "beta": "β"}
 
 
 def maps(model: SpatialGaussianMixture, ax: Axes | None = None) -> Axes:
@@ -255,12 +253,17 @@ def intervals(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
             ends = [100 * (end - line.estimate) / size for end in (line.lower, line.upper)]
             ax.plot(ends, [row, row], color=colour, lw=2)
         ax.plot(0, row, "o", ms=4, color=colour, mfc=colour if known else "none")
-        name = SYMBOLS.get(line.parameter, line.parameter)
+        name = parameter_name(line.parameter)
         names.append(f"component {line.component + 1}: {name} = {line.estimate:.3g}")
     ax.axvline(0, color="0.8", lw=0.8, zorder=0)
     ax.set(xlabel="95 % interval (% of the estimate)", ylim=(len(table) - 0.4, -0.6))
     ax.set_yticks(range(len(table)), names)
     return ax
+
+
+def parameter_name(parameter: str) -> str:
+    """A parameter for who reads no formulas: its symbol, but the weight by its name."""
+    return parameter if parameter == "weight" else symbol(parameter)
 
 
 def frame(ax: Axes, title: str, colour: str) -> None:

@@ -218,9 +218,9 @@ def _beside(maps: str, coordinates, names: list[str], how: dict) -> Reading:
     return Reading(data, first.names, first.places, [*dict.fromkeys(notes), told])
 
 
-def read_table(path: str) -> Table:
-    """The table in a text or Parquet file."""
-    found = _open(path)
+def read_table(path: str, header: bool | None = None) -> Table:
+    """The table in a text or Parquet file; `header` as for :func:`read`."""
+    found = _open(path, header)
     if not isinstance(found, Table):
         raise ValueError(f"{path}: is no table; give text ({', '.join(_TEXT)}) or .parquet")
     return found

@@ -79,7 +79,7 @@ class Table:
             return values
         cells, bad = self.cells.iloc[:, list(columns)], ~np.isfinite(values)
         if missing:
-            bad &= ~_are_missing(cells)
+            bad &= ~are_missing(cells)
         else:
             bad |= named
         values[named] = np.nan
@@ -273,7 +273,7 @@ def _is_numeric(column: pd.Series) -> bool:
     if column.dtype.kind in "iufb":
         return True
     some = column.iloc[:_SAMPLE]
-    there = ~_are_missing(some)
+    there = ~are_missing(some)
     return bool(np.isfinite(_as_numbers(some)[there]).sum() * 2 >= there.sum())
 
 
@@ -294,7 +294,7 @@ def _as_numbers(column: pd.Series) -> np.ndarray:
     return numbers
 
 
-def _are_missing(cells):
+def are_missing(cells):
     """Whether cells are empty or a word for it."""
     gone = cells.isna()
     words = cells.select_dtypes(exclude="number") if isinstance(cells, pd.DataFrame) else None

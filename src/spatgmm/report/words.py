@@ -11,9 +11,6 @@ STAND_IN = "synthetic stand-in"
 #: A text that begins as a number does, as the functions here write it.
 NUMBER = r"^[−–\d]"
 
-#: How parameters are written; :mod:`spatgmm.report.tables.writer` knows them in LaTeX.
-SYMBOLS = {"weight": "π", "alpha1": "α₁", "alpha2": "α₂", "alpha3": "α₃", "beta": "β"}
-
 
 def number(value: float, digits: int = 3) -> str:
     """A number with fixed digits after the point; a dash for none."""

@@ -95,7 +95,7 @@ def test_outliers_are_named_where_the_model_knows_them(browser, tmp_path):
     brought = Reading(data, [f"day {i}" for i in range(12)])
     page = _page.Page(data, brought, result, {"n_components": 1, "seconds": 0.1}, summary)
     path = tmp_path / "page.html"
-    path.write_text(page.text({}, [], None, "spatgmm fit maps.csv", "1"))
+    path.write_text(page.text({}, [], None, None, "spatgmm fit maps.csv", "1"))
     browser.open(path)
     shown = browser.run("document.body.innerText")
     assert "1 cluster in 12 maps" in shown

@@ -53,8 +53,9 @@ def _largest_gap(results: Results, case: str, row: pd.Series) -> float:
     """Of fitted correlations, from the true ones or else from the empirical ones."""
     data, errors = results.dataset(case), []
     delta = scaled_distances(data.coordinates)
+    pooled, groups = curves.pooled(data, shown_labels(data, row))
     for g, fitted in results.fitted(row).items():
-        points = curves.empirical(data.X[shown_labels(data, row) == g], delta)
+        points = curves.empirical(pooled.X[groups == g], delta)
         at = points["delta"].to_numpy()
         simulated = results.design.cases[case].simulated
         reference = _true(data, g).correlation(at) if simulated else points["correlation"]
@@ -75,7 +76,7 @@ def _draw(results: Results, panels: list[tuple]):
         data = results.dataset(case)
         fitted = results.fitted(row)
         beside = None if other is None else results.fitted(other)
-        curves.draw(ax, data, shown_labels(data, row), fitted, beside=beside)
+        curves.draw(ax, *curves.pooled(data, shown_labels(data, row)), fitted, beside=beside)
         if results.design.cases[case].simulated:
             curve = np.linspace(curves.nearest(data), MAX_DISTANCE, 200)
             for g in fitted:

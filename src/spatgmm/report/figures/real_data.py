@@ -67,7 +67,8 @@ def _draw(results: Results, fits: pd.DataFrame, families: list[tuple]):
         if results.is_stand_in(case):
             title += f" ({STAND_IN})"
         row.suptitle(title, fontweight="bold", fontsize=7.5, x=0.01, ha="left")
-        _draw_maps(left, data, labels.values(results, case))
+        # Maps of the first of several variables.
+        _draw_maps(left, data.of_variables()[0], labels.values(results, case))
         for shown in filter(None, (case, other)):
             _draw_confusion(after if results.is_centred(shown) else middle, results, fits, shown)
         ax = right.subplots()
@@ -80,7 +81,7 @@ def _draw(results: Results, fits: pd.DataFrame, families: list[tuple]):
         unit = labels.distance_unit(results, case)
         other = results.beside(fits, chosen)
         beside = None if other is None else results.fitted(other)
-        curves.draw(ax, data, shown_labels(data, chosen), fitted, unit, beside)
+        curves.draw(ax, *curves.pooled(data, shown_labels(data, chosen)), fitted, unit, beside)
         if other is not None:
             ax.set_title(f"dash-dotted: {other[extra('decay')]}, by BIC")
     return figure

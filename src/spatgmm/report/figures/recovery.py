@@ -6,12 +6,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from spatgmm.common.words import SYMBOLS
 from spatgmm.plot.colours import group_colour
 from spatgmm.report.figures import style
 from spatgmm.report.figures.drawing import Drawing
 from spatgmm.report.numbers.recovery import recovery
 from spatgmm.report.results import Results
-from spatgmm.report.words import SYMBOLS, number
+from spatgmm.report.words import number
 from spatgmm.study.rows import OK, values
 
 
@@ -59,10 +60,10 @@ def _draw(results: Results, fits: pd.DataFrame):
     )
     rng = np.random.default_rng(0)  # jitter only
     for g in range(components):
-        true_values = [truth.weights[g], *truth.alpha[g], truth.beta[g]]
+        true_values = truth.parameters(g)
         for column, (parameter, symbol) in enumerate(SYMBOLS.items()):
             ax = axes[g, column]
-            ax.axhline(true_values[column], color="k", linestyle="--", linewidth=0.8, zorder=3)
+            ax.axhline(true_values[parameter], color="k", linestyle="--", linewidth=0.8, zorder=3)
             pooled = []
             for position, n in enumerate(sizes):
                 sample = values(fits[fits["n"] == n], "estimate", g, parameter)
@@ -72,7 +73,7 @@ def _draw(results: Results, fits: pd.DataFrame):
                 pooled.append(sample)
                 _draw_sample(ax, position, sample, group_colour(g), rng)
             if pooled:
-                _cut(ax, np.concatenate(pooled), true_values[column])
+                _cut(ax, np.concatenate(pooled), true_values[parameter])
             ax.set_xticks(range(len(sizes)), [str(n) for n in sizes])
             ax.set_xlim(-0.5, len(sizes) - 0.5)
             if g == 0:

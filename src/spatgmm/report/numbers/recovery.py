@@ -29,12 +29,7 @@ def recovery(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
         ended = counts(group)
         truth = results.dataset(case).truth
         for component in range(len(truth.beta)):
-            true_values = {
-                "weight": truth.weights[component],
-                **{f"alpha{k + 1}": truth.alpha[component, k] for k in range(3)},
-                "beta": truth.beta[component],
-            }
-            for parameter, true_value in true_values.items():
+            for parameter, true_value in truth.parameters(component).items():
                 estimate = values(group, "estimate", component, parameter)
                 error = values(group, "std_error", component, parameter)
                 lower = values(group, "lower", component, parameter)

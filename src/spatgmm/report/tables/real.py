@@ -35,7 +35,7 @@ def build(results: Results, *studies: str, centred: bool) -> Table:
         name = labels.case(results, line["case"])
         row = {
             "data set": name if line["case"] != before else "",
-            "n × p, groups": f"{line['n']} × {line['p']}, {line['n_components']}"
+            "n × p, groups": f"{line['n']} × {_places(line)}, {line['n_components']}"
             if line["case"] != before
             else "",
             "method": names[line["method"]],
@@ -71,6 +71,7 @@ def real_data(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
                 "synthetic_stand_in": results.is_stand_in(case),
                 "n": int(first["n"]),
                 "p": int(first["p"]),
+                "n_variables": results.dataset(case).n_variables,
                 "n_components": int(first["n_components"]),
                 "method": method,
                 "ari": ari,
@@ -85,6 +86,12 @@ def real_data(results: Results, fits: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _places(line: pd.Series) -> str:
+    """Values of a map: locations, times variables where there are several."""
+    p, q = line["p"], line["n_variables"]
+    return str(p) if q == 1 else f"({p // q} × {q} variables)"
 
 
 def _singular(fits: pd.DataFrame) -> bool:

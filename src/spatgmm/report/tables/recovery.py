@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
+from spatgmm.common.words import symbol
 from spatgmm.report import labels
 from spatgmm.report.numbers.recovery import recovery
 from spatgmm.report.results import Results
 from spatgmm.report.tables.table import Table
-from spatgmm.report.words import SYMBOLS, number, with_error
+from spatgmm.report.words import number, with_error
 
 
 def build(results: Results, study: str) -> Table:
@@ -23,7 +24,7 @@ def build(results: Results, study: str) -> Table:
     if len(names) > 1:
         formatted["method"] = raw["method"].map(names)
     formatted["group"] = (raw["component"] + 1).astype(str)
-    formatted["parameter"] = raw["parameter"].map(SYMBOLS)
+    formatted["parameter"] = raw["parameter"].map(symbol)
     for name, column in (
         ("truth", "truth"),
         ("mean", "mean"),
@@ -66,7 +67,7 @@ def _finding(raw: pd.DataFrame) -> str:
             f"At n = {worst['n']}, {int(small.sum())} of {len(largest)} parameters have a bias "
             "within 2 standard errors of the mean or 2 % of the value (largest relative bias "
             f"{number(100 * worst['bias'] / abs(worst['truth']), 1)} %, "
-            f"{SYMBOLS[worst['parameter']]} of group {worst['component'] + 1})"
+            f"{symbol(worst['parameter'])} of group {worst['component'] + 1})"
         )
     if raw["ratio"].notna().any():
         ranges = []

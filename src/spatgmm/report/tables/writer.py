@@ -23,6 +23,8 @@ _LATEX = {
     "α": r"$\alpha$",
     "β": r"$\beta$",
     "π": r"$\pi$",
+    "ψ": r"$\psi$",
+    **{digit: f"$_{n}$" for n, digit in enumerate("₀₁₂₃₄₅₆₇₈₉")},
     "Ξ": r"$\Xi$",
     "δ": r"$\delta$",
     "√": r"$\surd$",
