@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from spatgmm import methods
+from spatgmm.cli._output import outlies
 from spatgmm.covariance import decay, metric
 from spatgmm.covariance import space as spaces
 from spatgmm.covariance.fitted import FittedCovariance
@@ -87,9 +88,17 @@ def fitted(extras: dict[str, Any]) -> dict[int, FittedCovariance]:
     return found
 
 
+def usual(result: methods.FitResult) -> np.ndarray:
+    """The cluster of each map, -1 for maps that are more likely outliers than not."""
+    probability = getattr(result.model, "outlier_probability_", None)
+    return (
+        result.labels if probability is None else np.where(outlies(probability), -1, result.labels)
+    )
+
+
 def misfit(data: Dataset, result: methods.FitResult) -> float:
     """How far empirical correlations lie from the fitted curves, root mean square; NaN for none."""
-    pooled, labels = curves.pooled(data, result.labels)
+    pooled, labels = curves.pooled(data, usual(result))
     small = curves.thinned(pooled)
     delta = scaled_distances(small.coordinates)
     gaps = []

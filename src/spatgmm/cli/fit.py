@@ -180,14 +180,14 @@ def run(arguments: argparse.Namespace) -> None:
         result.model.save(out / "model.npz")
         written.append(out / "model.npz")
     page = _page.Page(data, brought, result, row, summary)
-    beyond = None if outlying is None else _output.outlies(outlying)
+    beyond = _search.usual(result) < 0
     figure = _pictures.clusters(data, result.labels, row["n_components"], beyond)
     page.picture("clusters", "Clusters as maps", figure)
     written.append(_output.picture(out / "clusters.png", figure))
     fitted = _search.fitted(result.extras)
     if "decay" in result.extras and located is not None:
         unit = "km" if result.model.space_ is SPHERE else ""
-        figure = _pictures.decay(located, result.labels, fitted, unit)
+        figure = _pictures.decay(located, _search.usual(result), fitted, unit)
         page.picture("decay", "Correlation by distance", figure)
         written.append(_output.picture(out / "decay.png", figure))
     if "decay" in result.extras:

@@ -55,7 +55,8 @@ def test_it_says_what_the_files_say(browser, folder):
     parameters = pd.read_csv(folder / "parameters.csv")
     assert set(parameters["component"]) == {1, 2}
     assert f"{parameters['estimate'][0]:.4g}" in shown
-    for heading in ("Clusters as maps", "Correlation by distance", "How sure the clusters are"):
+    headings = ("Clusters as maps", "Correlation by distance", "How sure the clusters are")
+    for heading in (*headings, "Is the model right?"):
         assert heading in shown
     assert browser.run("document.querySelectorAll('figure svg, figure img').length") == 4
 
