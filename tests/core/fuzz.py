@@ -302,7 +302,8 @@ def check(problem: Problem) -> None:
     proba = model.predict_proba(X)
     empty = np.flatnonzero(proba.sum(axis=0) < _MIN_MAPS * (1 - 1e-9)).tolist()
     assert model.empty_components_ == empty, f"empty {empty}, said {model.empty_components_}"
-    assert not empty or any(str(empty) in text for text in announced), f"{empty} without warning"
+    named = f"(labels_ {', '.join(map(str, empty))})"
+    assert not empty or any(named in text for text in announced), f"{empty} without warning"
 
     again = model.score_samples(X).sum()
     size = max(abs(again), problem.X.size)
