@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from spatgmm.common.files import DamagedFile, atomic_path
+from spatgmm.common.files import DamagedFile, atomic_path, flaw
 from spatgmm.common.locations import check_coordinates
 
 
@@ -322,7 +322,7 @@ class Dataset:
         except (FileNotFoundError, MemoryError):
             raise
         except Exception as error:  # an archive can be damaged in many ways, each with its own
-            raise DamagedFile(path, f"{type(error).__name__}: {error}") from error
+            raise DamagedFile(path, flaw(error)) from error
 
     @classmethod
     def _load(cls, path: str | os.PathLike) -> Dataset:

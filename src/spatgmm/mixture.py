@@ -413,7 +413,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             given = checks.responsibilities_from(self.init, len(counted), self.n_components)
             given = given[counted]
         checks.check_rows_differ(X)
-        checks.warn_constant_columns(X)
+        checks.warn_constant_columns(X, scales.get(self.variance).differ)
         points = list(self._points(p))
         if len(points) > 1:
             self._fit_best(X, given, evidence, points)

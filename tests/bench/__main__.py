@@ -17,6 +17,7 @@ import blas_threads
 import comparisons
 import growth
 import iterations
+import large
 import report
 import scale
 from sklearn.exceptions import ConvergenceWarning
@@ -33,7 +34,7 @@ def main() -> None:
     warnings.simplefilter("ignore", ConvergenceWarning)
     if arguments.large:
         measured_on = report.machine()
-        measurements = _show(growth.large())
+        measurements = _show(large.run())
         report.write("large", measured_on, measurements, {}, arguments.out)
         return
     if arguments.scale:

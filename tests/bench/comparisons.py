@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from measure import Measurement, side_by_side
 from problems import spat_grid10
+from sklearn.mixture import GaussianMixture
 
 from spatgmm import SpatialGaussianMixture, methods
 from spatgmm.common import agreement, r
@@ -19,6 +20,7 @@ PART = "fits of spat_grid10"
 
 _DEFAULT = "spatgmm, default"
 _SCORING = "spatgmm, given start"  # responsibilities and, as for the oracle, beta
+_SKLEARN = "scikit-learn, full covariance, one start"
 _ORACLE = 'plain solver="gls", given start'
 
 # Its tolerance is 0.1 by default, and from beta = 1 it breaks down on these maps.
@@ -84,7 +86,13 @@ def run() -> tuple[list[Measurement], pd.DataFrame]:
         ),
     ]
     measurements += [
-        Measurement(PART, f"{name} / default fit", seconds[name] / default, "x")
+        Measurement(
+            PART,
+            f"{name} / default fit",
+            seconds[name] / default,
+            "x",
+            *(("at least", 0.5) if name == _SKLEARN else ()),
+        )
         for name in fits
         if name not in (_DEFAULT, _ORACLE)
     ]
@@ -116,6 +124,10 @@ def _fits(data, start) -> dict:
         result = method.fit(data, G, np.random.default_rng(0), **method.defaults)
         return result.labels, result.log_likelihood
 
+    def sklearn():
+        mixture = GaussianMixture(G, random_state=0).fit(data.X)
+        return mixture.predict(data.X), mixture.score(data.X) * len(data.X)
+
     def spatmix():
         with r.session("SpatMix") as ro:
             labels, log_likelihood = ro.r(_SPATMIX)(data.X, G, data.coordinates).values()
@@ -128,7 +140,7 @@ def _fits(data, start) -> dict:
         'spatgmm, solver="gls"': partial(ours, solver="gls"),
         'spatgmm, solver="gls", given start': partial(ours, solver="gls", init=start),
         _ORACLE: oracle,
-        "scikit-learn, full covariance": partial(plugin, "gmm-full"),
+        _SKLEARN: sklearn,
     }
     for package, fit in (("mclust", partial(plugin, "mclust")), ("SpatMix", spatmix)):
         reason = r.missing((package,))

@@ -1,6 +1,8 @@
-"""One default fit in this process; prints its time and memory as JSON.
+"""One fit in this process; prints its time and memory as JSON.
 
-``python fresh.py MAPS.npy COMPONENTS SIZE [SIZE ...]``, sizes being those of the grid.
+``python fresh.py MAPS.npz OPTIONS``: an archive of maps ``X`` and ``coordinates`` (or the shape of
+a grid), and a JSON mapping of the estimator's options, with ``errors`` whether to compute standard
+errors as well.
 """
 
 import json
@@ -9,21 +11,25 @@ import time
 import warnings
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from spatgmm import SpatialGaussianMixture
 from spatgmm.study.fit import peak_memory_mb, reset_peak_memory
 
-path, n_components, *shape = sys.argv[1:]
-shape = tuple(map(int, shape))
-warnings.simplefilter("ignore", ConvergenceWarning)
+path, text = sys.argv[1:]
+options = json.loads(text)
+errors = options.pop("errors")
+warnings.simplefilter("ignore")
 # What libraries set up at their first use is not the fit's.
 SpatialGaussianMixture(2, random_state=0).fit(np.random.default_rng(0).normal(size=(40, 9)))
-X = np.load(path)
+with np.load(path) as file:
+    X, coordinates = file["X"], file["coordinates"]
+coordinates = tuple(coordinates.tolist()) if coordinates.ndim == 1 else coordinates
 reset_peak_memory()
 before = peak_memory_mb()
 start = time.perf_counter()
-model = SpatialGaussianMixture(int(n_components), coordinates=shape, random_state=0).fit(X)
+model = SpatialGaussianMixture(coordinates=coordinates, random_state=0, **options).fit(X)
+if errors:
+    model.standard_errors(X)
 seconds = time.perf_counter() - start
 peak = peak_memory_mb()
 print(
@@ -34,6 +40,8 @@ print(
             "growth_mb": peak - before,
             "log_likelihood": model.log_likelihood_,
             "n_iter": model.n_iter_,
+            "likelihood": model.likelihood_,
+            "labels": model.labels_.tolist(),
         }
     )
 )

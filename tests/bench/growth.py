@@ -114,21 +114,3 @@ def memory() -> list[Measurement]:
             "default fit in a fresh process, over the process with only the data loaded",
         ),
     ]
-
-
-def large() -> list[Measurement]:
-    """Images, in a fresh process each, on all cores there are."""
-    measurements = []
-    limits = (((64, 64), 200, 90, 2048), ((128, 128), 100, np.inf, 8192))
-    for shape, n, most_seconds, most_mebibytes in limits:
-        part = f"default fit, {shape[0]}x{shape[1]}, n = {n}, G = 2"
-        X, _ = draw(shape, n, 2)
-        fresh = in_a_fresh_process(X, shape, 2)
-        most_mb = most_mebibytes * 2**20 / 1e6
-        bound = ("at most", most_seconds) if np.isfinite(most_seconds) else ()
-        measurements += [
-            Measurement(part, "time", fresh["seconds"], "s", *bound),
-            Measurement(part, "exact EM iterations", fresh["n_iter"]),
-            Measurement(part, "peak memory", fresh["peak_mb"], "MB", "at most", most_mb),
-        ]
-    return measurements

@@ -7,9 +7,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -75,24 +77,39 @@ def side_by_side(functions: dict[str, Callable[[], object]], rounds: int = 3) ->
 
 
 def in_a_fresh_process(
-    X: np.ndarray, shape: tuple[int, ...], n_components: int
-) -> dict[str, float]:
-    """A default fit in a process of its own.
+    X: np.ndarray,
+    coordinates: tuple[int, ...] | np.ndarray,
+    n_components: int,
+    options: Mapping[str, Any] = MappingProxyType({}),
+    errors: bool = False,
+) -> dict[str, Any]:
+    """A fit in a process of its own.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p) or of images
+    coordinates : tuple of int or ndarray of shape (p, d)
+    n_components : int
+    options : mapping
+        Of the estimator.
+    errors : bool
+        Whether standard errors belong to it.
 
     Returns
     -------
     dict
         seconds, peak_mb (of the process), growth_mb (of the peak over the process with only the
-        data loaded), log_likelihood, n_iter; NaN for all if the process did not survive.
+        data loaded), log_likelihood, n_iter, likelihood, labels.
+
+    Raises
+    ------
+    CalledProcessError
+        If the process did not survive.
     """
+    told = json.dumps({"n_components": n_components, "errors": errors, **options})
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "maps.npy"
-        np.save(path, X)
-        command = [sys.executable, str(Path(__file__).with_name("fresh.py")), str(path)]
-        command += [str(n_components), *map(str, shape)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        print(f"the process ended with code {done.returncode}", file=sys.stderr)
-        names = ("seconds", "peak_mb", "growth_mb", "log_likelihood", "n_iter")
-        return dict.fromkeys(names, np.nan)
+        path = Path(folder) / "maps.npz"
+        np.savez(path, X=X, coordinates=coordinates)
+        command = [sys.executable, str(Path(__file__).with_name("fresh.py")), str(path), told]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)

@@ -70,8 +70,9 @@ def test_without_the_run_a_block_stays_and_that_is_said(script, results, page, c
     assert "comparison: there is no" in capsys.readouterr().err
 
 
-def test_every_block_of_the_readme_is_known_and_closed(script):
-    text = (ROOT / "README.md").read_text()
+def test_every_block_is_known_closed_and_somewhere(script):
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    text = "".join(page.read_text() for page in pages)
     found = [match[1] for match in script._BLOCK.finditer(text)]
     assert sorted(found) == sorted(script.BLOCKS)
     assert text.count("<!-- numbers: ") == text.count("<!-- numbers end -->") == len(found)

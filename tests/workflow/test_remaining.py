@@ -158,3 +158,29 @@ def test_a_job_that_came_to_nothing_is_still_to_be_done(design):
     remaining.stopped(job)
     now[0] = 20.0
     assert remaining.seconds() == pytest.approx(before, rel=0.5)
+
+
+def test_larger_maps_are_expected_to_take_longer():
+    config = read(Path(__file__).parents[2] / "config/scale.yaml")
+    design = study.prepare(config, values=False)[1]
+    now = [0.0]
+    growing = [
+        job_of(design, id, "spatgmm-vecchia")
+        for id, case in design.cases.items()
+        if case.scenario == "growing"
+    ]
+    remaining = Remaining(design, growing, lambda: now[0])
+    lengths = remaining.lengths()
+    sizes = {
+        job: np.prod(design.cases[job[0].case].settings["locations"]["grid"]) for job in growing
+    }
+    smallest, largest = min(sizes, key=sizes.get), max(sizes, key=sizes.get)
+    assert lengths[largest] > 20 * lengths[smallest]
+    # The first sizes tell of the others: seconds in proportion to the pixels.
+    for job in sorted(growing, key=sizes.get)[:3]:
+        remaining.started([job])
+        seconds = {batch: len(batch) * 6e-4 * sizes[job] for batch in job}
+        now[0] += sum(seconds.values())
+        remaining.finished(job, seconds)
+    last = 3 * 6e-4 * sizes[largest]
+    assert last / 3 < remaining.lengths()[largest] < 3 * last

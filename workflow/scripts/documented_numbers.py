@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import yaml
 
@@ -37,14 +38,20 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._methods = yaml.safe_load((folder / "config.yaml").read_text())["methods"]
+        config = folder / "config.yaml"
+        self._methods = yaml.safe_load(config.read_text())["methods"] if config.exists() else {}
 
     def table(self, number: int) -> pd.DataFrame:
         return pd.read_csv(self._folder / "tables" / f"table{number}.csv")
 
+    def measured(self, name: str) -> pd.DataFrame:
+        """What a benchmark of that name measured."""
+        return pd.read_csv(self._folder / f"{name}.csv")
+
     def label(self, method: str) -> str:
-        """The label of a method's plug-in."""
-        return methods.get(self._methods.get(method, {}).get("plugin", method)).label
+        """What a configuration calls a method, or else its plug-in does."""
+        configured = self._methods.get(method, {})
+        return configured.get("label") or methods.get(configured.get("plugin", method)).label
 
 
 def comparison(run: Run) -> str:
@@ -62,10 +69,12 @@ def real(run: Run) -> str:
     table = pd.concat([run.table(3), run.table(4)])
     table = table[(table["method"] != "random") & ~table["synthetic_stand_in"]]
     cells = [number(row.ari, 2) if row.n_ok else missing(row) for row in table.itertuples()]
-    # Of one data set side by side, raw before centred, in the order of the study.
-    names = [case.removesuffix("-raw") for case in table["case"].unique() if case.endswith("-raw")]
-    cases = [f"{name}-{kind}" for name in names for kind in ("raw", "centred")]
-    return by_method(run, table.assign(cell=cells), cases)
+    table = table.assign(cell=cells)
+    parts = []
+    for kind, title in (("raw", "As they are"), ("centred", "Centred by true group")):
+        cases = [case for case in table["case"].unique() if case.endswith(f"-{kind}")]
+        parts.append(f"{title}:\n\n{by_method(run, table, cases)}")
+    return "\n".join(parts)
 
 
 def sensitivity(run: Run) -> str:
@@ -81,7 +90,11 @@ def sensitivity(run: Run) -> str:
 
 
 #: Data sets of which the study has more than one.
-DATASETS = {"climate": "climate, Jan/Jul", "climate-four": "climate, 4 months"}
+DATASETS = {
+    "climate": "climate, Jan/Jul",
+    "climate-four": "climate, 4 months",
+    "climate-three": "climate, 3 variables",
+}
 
 #: The cuts of config/sensitivity.yaml in words.
 CUTS = {
@@ -183,12 +196,108 @@ def decay(run: Run) -> str:
     )
 
 
+def scale(run: Run) -> str:
+    """Table 11: seconds and megabytes by number of pixels and method."""
+    table = run.table(11)
+    names = list(dict.fromkeys(table["method"]))
+    lines = []
+    for pixels, rows in table.groupby("p"):
+        by_method = rows.set_index("method")
+        cells = [
+            f"{significant(by_method.loc[m, 'seconds'])} s, {by_method.loc[m, 'peak_memory_mb']:.0f} MB"
+            if m in by_method.index
+            else "–"
+            for m in names
+        ]
+        side = round(pixels**0.5)
+        lines.append((f"{side}x{side}", *cells))
+    return markdown(("pixels", *map(run.label, names)), lines)
+
+
+def price(run: Run) -> str:
+    """Recovery by the three likelihoods, over all parameters."""
+    lines = []
+    for method, rows in run.table(12).groupby("method", sort=False):
+        bias = (rows["bias"] / rows["empirical_se"]).abs().max()
+        ratio, coverage = rows["ratio"], rows["coverage"]
+        lines.append(
+            (
+                run.label(method),
+                f"{bias:.2f}",
+                f"{ratio.min():.2f} to {ratio.max():.2f}",
+                f"{coverage.min():.3f} to {coverage.max():.3f}",
+            )
+        )
+    heads = ("likelihood", "largest bias / SE", "model SE / empirical SE", "coverage of 95 %")
+    return markdown(heads, lines)
+
+
+def outliers(run: Run) -> str:
+    """Table 12: ARI by share of outlying maps, of ten times the variance."""
+    table = run.table(12)
+    return swept(run, table[table["scenario"] == "noisy"], "share", "outlying maps")
+
+
+def labels(run: Run) -> str:
+    """Table 13: ARI of the others by share of known labels."""
+    return swept(run, run.table(13), "known", "known labels")
+
+
+def swept(run: Run, table: pd.DataFrame, key: str, head: str) -> str:
+    """Mean ARI (standard error): a row for each method, a column for each value of `key`."""
+    values = sorted(table[key].unique())
+    cells = table.set_index(["method", key])
+    lines = [
+        (
+            run.label(method),
+            *(
+                f"{number(cells.loc[(method, v), 'mean_ari'], 2)}"
+                f" ({cells.loc[(method, v), 'se_ari']:.2f})"
+                for v in values
+            ),
+        )
+        for method in table["method"].unique()
+    ]
+    return markdown((head, *map(percent, values)), lines)
+
+
+def speed(run: Run) -> str:
+    """What `make bench` measured against a target."""
+    return benchmark(run.measured("bench"))
+
+
+def large(run: Run) -> str:
+    """What `make bench-large` measured."""
+    return benchmark(run.measured("large"))
+
+
+def benchmark(table: pd.DataFrame) -> str:
+    """Measurements that have a target, and the target."""
+    table = table[table["bound"].notna()]
+    lines = [
+        (
+            row.part,
+            row.what,
+            f"{significant(row.value)} {'' if pd.isna(row.unit) else row.unit}".strip(),
+            f"{row.bound} {significant(row.target)}",
+        )
+        for row in table.itertuples()
+    ]
+    return markdown(("where", "what", "measured", "wanted"), lines)
+
+
 #: What a block holds: the run it comes from, and who writes it.
 BLOCKS: dict[str, tuple[str, Callable[[Run], str]]] = {
     "comparison": ("paper", comparison),
     "real": ("paper", real),
     "sensitivity": ("sensitivity", sensitivity),
     "open-questions": ("paper", open_questions),
+    "scale": ("scale", scale),
+    "price": ("scale", price),
+    "outliers": ("structures", outliers),
+    "labels": ("structures", labels),
+    "speed": ("bench", speed),
+    "large": ("bench", large),
 }
 
 
@@ -203,9 +312,9 @@ def by_method(run: Run, table: pd.DataFrame, cases: list[str]) -> str:
 
 
 def case_name(case: str) -> str:
-    """A case for readers: ``climate-four-raw`` is that of four months, as it is."""
+    """A case for readers: ``climate-four-raw`` is that of four months."""
     name, _, kind = case.rpartition("-")
-    return f"{DATASETS.get(name, name)} {kind}" if kind in ("raw", "centred") else case
+    return DATASETS.get(name, name) if kind in ("raw", "centred") else case
 
 
 def markdown(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -218,6 +327,12 @@ def number(value: float, digits: int) -> str:
     """Without the minus of a zero; others as typographers write it."""
     text = f"{value:.{digits}f}"
     return (text if float(text) else f"{0:.{digits}f}").replace("-", "−")
+
+
+def significant(value: float) -> str:
+    """Two significant digits, all of them before the point."""
+    digits = max(0, 1 - int(np.floor(np.log10(abs(value))))) if value else 0
+    return number(value, digits)
 
 
 def percent(share: float) -> str:
@@ -235,7 +350,7 @@ def rewritten(text: str, results: Path, say: Callable[[str], None]) -> str:
 
     def block(match: re.Match[str]) -> str:
         run, write = BLOCKS[match[1]]
-        if not (results / run / "tables").is_dir():
+        if not (results / run).is_dir():
             say(f"{match[1]}: there is no {results / run}; left as it is")
             return match[0]
         return f"{match[1]}{match[2]}{write(Run(results / run))}"

@@ -102,7 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             _flag(name),
             dest=f"option_{name}",
             type=_allowed_by(option.rule),
-            metavar=_metavar(option.rule),
+            metavar=_metavar(option.rule) or name.upper(),
             help=f"{option.text} (default: {option.default})",
         )
 

@@ -68,12 +68,20 @@ def check_rows_differ(X: np.ndarray) -> None:
         raise ValueError("X: all rows are the same; there is nothing to cluster")
 
 
-def warn_constant_columns(X: np.ndarray) -> None:
+def warn_constant_columns(X: np.ndarray, scaled: bool) -> None:
+    """Warn of pixels that are the same in all maps; `scaled`: whether each has its own scale."""
     constant = np.flatnonzero(np.nanmax(X, axis=0) == np.nanmin(X, axis=0))
     if constant.size:
+        harm = (
+            "with variance='location' their scales are next to nothing, so that they outweigh all "
+            "others and the clusters may be worthless"
+            if scaled
+            else "they bias the nugget"
+        )
         warnings.warn(
             f"X: {constant.size} of {X.shape[1]} columns are constant (first: column "
-            f"{constant[0]}); masked pixels? They bias the nugget, leave them out if you can",
+            f"{constant[0]}); masked pixels? {harm[:1].upper()}{harm[1:]}: leave them out, as NaN "
+            "in all maps with missing='em'",
             UserWarning,
             stacklevel=3,
         )

@@ -93,4 +93,10 @@ def read_arrays(path: str | os.PathLike) -> tuple[dict, dict[str, np.ndarray]]:
             arrays = {name: file[name] for name in file}
         return json.loads(str(arrays.pop("settings"))), arrays
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DamagedFile(path, str(error).partition("\n")[0]) from None
+        raise DamagedFile(path, flaw(error)) from None
+
+
+def flaw(error: Exception) -> str:
+    """Why an archive of arrays cannot be read, in one line; never to trust it and unpickle."""
+    text = str(error).partition("\n")[0]
+    return "no archive of arrays" if "pickle" in text else text or type(error).__name__

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spatgmm.study import provenance
-from spatgmm.study.design import Batch, Design, Job
+from spatgmm.study.design import Batch, Case, Design, Job
 
 #: Seconds of a fit to drawn maps where the plug-in does not say.
 _FIT = 0.25
@@ -30,6 +30,9 @@ _LOADED = 16.0
 #: Beyond two components, fits take longer by this power of their number: EM creeps where components
 #: have no groups of their own.
 _CREEPING = 6.0
+
+#: Values of drawn maps, 200 of 1,000 pixels say, beyond which a fit takes longer in proportion.
+_VALUES = 200_000
 
 #: Standard deviations of the logarithm of seconds: of the level, by method, by method on drawn maps
 #: or on data sets, by scenario or data set, and of what these leave unexplained.
@@ -94,6 +97,7 @@ class Remaining:
             name: max(1.0, (variant.n_components or 2) / 2) ** _CREEPING
             for name, variant in design.methods.items()
         }
+        self._larger = {case.id: _size(case) for case in design.cases.values()}
         self._waiting = set(jobs)
         self._running: dict[Job, float] = {}
         self._most = max(1, min(at_once, len(self._waiting)))
@@ -123,7 +127,7 @@ class Remaining:
         for batch in job:
             took = share * seconds[batch]
             self._cells[batch.case, batch.method].add(took, len(batch))
-            self._groups[self._group(batch)].add(took / self._longer[batch.method], len(batch))
+            self._groups[self._group(batch)].add(took / self._times(batch), len(batch))
 
     def stopped(self, job: Job) -> None:
         """A job has come to nothing and may be tried again."""
@@ -147,8 +151,12 @@ class Remaining:
     def _of_one(self, batch: Batch, expected: Mapping[tuple[str, str], float]) -> float:
         """Seconds of a fit of a batch."""
         group = self._group(batch)
-        of_group = self._longer[batch.method] * self._groups[group].per_fit(expected[group])
+        of_group = self._times(batch) * self._groups[group].per_fit(expected[group])
         return self._cells[batch.case, batch.method].per_fit(of_group)
+
+    def _times(self, batch: Batch) -> float:
+        """How many times longer a fit takes than one of its scenario with two components."""
+        return self._longer[batch.method] * self._larger[batch.case]
 
     def _estimate(self, now: float) -> float:
         left, longest, done = 0.0, 0.0, self._done
@@ -205,3 +213,12 @@ def _usual(plugin: str) -> float:
     """Seconds of a fit to drawn maps, as the plug-in has it; 0.25 where it does not say."""
     seconds = provenance.stated(plugin, "SECONDS")
     return _FIT if seconds is None else float(seconds)
+
+
+def _size(case: Case) -> float:
+    """How many times more values drawn maps have than a fit does not notice."""
+    if not case.simulated:
+        return 1.0
+    locations = case.settings["locations"]
+    p = math.prod(locations["grid"]) if "grid" in locations else locations["uniform"]
+    return max(1.0, case.settings["n"] * p / _VALUES)
