@@ -203,10 +203,9 @@ def scale(run: Run) -> str:
     lines = []
     for pixels, rows in table.groupby("p"):
         by_method = rows.set_index("method")
+        seconds, memory = by_method["seconds"], by_method["peak_memory_mb"]
         cells = [
-            f"{significant(by_method.loc[m, 'seconds'])} s, {by_method.loc[m, 'peak_memory_mb']:.0f} MB"
-            if m in by_method.index
-            else "–"
+            f"{significant(seconds[m])} s, {memory[m]:.0f} MB" if m in seconds else "–"
             for m in names
         ]
         side = round(pixels**0.5)
