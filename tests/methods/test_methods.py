@@ -13,6 +13,7 @@ from scipy.stats import multivariate_normal
 
 from spatgmm import methods, simulate
 from spatgmm.common import agreement
+from spatgmm.common.locations import grid_coordinates
 from spatgmm.covariance.geometry import scaled_distances
 from spatgmm.data import Dataset
 from spatgmm.methods import haralick
@@ -246,3 +247,14 @@ def test_known_labels_are_used_and_give_components_their_numbers():
     result = run("spatgmm", replace(data, known_labels=known))
     np.testing.assert_array_equal(result.labels[known >= 0], known[known >= 0])
     assert np.mean(result.labels == 1 - data.labels) > 0.9
+
+
+def test_a_metric_that_bic_leaves_isotropic_adds_no_rows():
+    X = np.random.default_rng(3).normal(size=(40, 9))
+    data = Dataset(X, grid_coordinates((3, 3)), shape=(3, 3))
+    options = {"metric": "auto", "decay": "exponential", "n_init": 1}
+    result = methods.get("spatgmm").fit(data, 2, np.random.default_rng(0), **options)
+    parameters = result.extras["parameters"]
+    assert parameters["component"].dtype.kind == "i"
+    assert result.model.metric_ == "isotropic"
+    assert set(parameters["parameter"]) == {"weight", "alpha1", "alpha2", "alpha3", "beta"}

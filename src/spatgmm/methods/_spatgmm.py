@@ -77,8 +77,9 @@ def fit(
         }
     else:
         parameters = _estimates(model)
-    if model.metric != "isotropic":
-        parameters = pd.concat([parameters, _directions(model)], ignore_index=True)
+    directions = _directions(model)
+    if len(directions):
+        parameters = pd.concat([parameters, directions], ignore_index=True)
     return FitResult(
         labels=model.labels_,
         log_likelihood=model.log_likelihood_,

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from spatgmm.study import provenance
-from spatgmm.study.design import Batch, Case, Design, Job
+from spatgmm.study.design import Batch, Case, Design, Job, Variant
 
 #: Seconds of a fit to drawn maps where the plug-in does not say.
 _FIT = 0.25
@@ -33,6 +33,9 @@ _CREEPING = 6.0
 
 #: Values of drawn maps, 200 of 1,000 pixels say, beyond which a fit takes longer in proportion.
 _VALUES = 200_000
+
+#: Fits that are made of one where BIC makes a choice, of a decay or a metric, say.
+_CHOICES = 6.0
 
 #: Standard deviations of the logarithm of seconds: of the level, by method, by method on drawn maps
 #: or on data sets, by scenario or data set, and of what these leave unexplained.
@@ -92,7 +95,7 @@ class Remaining:
         at_once: int = 1,
     ) -> None:
         self._design, self._clock = design, clock
-        self._usual = {v.base_method: _usual(v.plugin) for v in design.methods.values()}
+        self._usual = {v.base_method: _usual(v) for v in design.methods.values()}
         self._longer = {
             name: max(1.0, (variant.n_components or 2) / 2) ** _CREEPING
             for name, variant in design.methods.items()
@@ -209,10 +212,11 @@ class Remaining:
         }
 
 
-def _usual(plugin: str) -> float:
+def _usual(variant: Variant) -> float:
     """Seconds of a fit to drawn maps, as the plug-in has it; 0.25 where it does not say."""
-    seconds = provenance.stated(plugin, "SECONDS")
-    return _FIT if seconds is None else float(seconds)
+    seconds = provenance.stated(variant.plugin, "SECONDS")
+    searched = sum(value == "auto" for value in variant.parameters.values())
+    return (_FIT if seconds is None else float(seconds)) * _CHOICES**searched
 
 
 def _size(case: Case) -> float:
