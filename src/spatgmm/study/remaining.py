@@ -35,7 +35,7 @@ _CREEPING = 6.0
 _VALUES = 200_000
 
 #: Fits that are made of one where BIC makes a choice, of a decay or a metric, say.
-_CHOICES = 6.0
+_CHOICES = 4.0
 
 #: Standard deviations of the logarithm of seconds: of the level, by method, by method on drawn maps
 #: or on data sets, by scenario or data set, and of what these leave unexplained.
