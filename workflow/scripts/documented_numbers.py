@@ -304,7 +304,7 @@ def by_method(run: Run, table: pd.DataFrame, cases: list[str]) -> str:
     """A row for each method, in the table's order, a column for each case."""
     cells = table.set_index(["method", "case"])["cell"]
     lines = [
-        (run.label(method), *(cells[method, case] for case in cases))
+        (run.label(method), *(cells.get((method, case), "–") for case in cases))
         for method in table["method"].unique()
     ]
     return markdown(("method", *map(case_name, cases)), lines)

@@ -10,6 +10,7 @@ import base64
 import functools
 import io
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,16 +21,26 @@ from matplotlib.figure import Figure
 
 from spatgmm.report.words import NUMBER
 
-#: A drawing of more characters than this is shown as a PNG picture, which is then smaller.
-_LARGEST_SVG = 400_000
+#: A drawing that is so many times as long as a PNG picture of it gives way to that.
+_MOST_TIMES = 2.0
 
 #: What a drawing says of itself, with addresses that a page needs not hold.
 _PREAMBLE = re.compile(r"^.*?(?=<svg\b)|<metadata>.*?</metadata>|<!--.*?-->", re.DOTALL)
 _NAMESPACES = re.compile(r'\sxmlns(:\w+)?="[^"]*"')
 _SIZE = re.compile(r'<svg width="([\d.]+)pt" height="[\d.]+pt"')
 
+#: A look that so many parts of a drawing share is told once.
+_OFTEN = 20
+
+#: Tags, and digits in them that no screen shows: beyond a hundredth of a point.
+_TAG = re.compile(r"<[^>]+>")
+_DIGITS = re.compile(r"(?<![\d.])(\d*[1-9]\d*\.\d\d)\d+")
+
 #: Names in a drawing, where they are given and where they are used.
-_NAMED = re.compile(r'(\bid="|url\(#|href="#)')
+_NAMED = re.compile(r'(\bid="|url\(#|href="#)([^")]+)')
+
+#: How something in a drawing looks.
+_STYLED = re.compile(r'\bstyle="([^"]+)"')
 
 
 @dataclass(frozen=True)
@@ -104,7 +115,7 @@ def render(template: str, **values) -> str:
 
 
 def picture(path: Path, title: str, name: str) -> Markup:
-    """The drawing at `path` (``.svg``), or the PNG picture beside it where that is smaller.
+    """The drawing at `path` (``.svg``), or the PNG picture beside it where that is much smaller.
 
     Parameters
     ----------
@@ -120,28 +131,46 @@ def picture(path: Path, title: str, name: str) -> Markup:
     FileNotFoundError
         If neither is there.
     """
-    drawn = Path(path).with_suffix(".svg")
-    if drawn.is_file() and drawn.stat().st_size <= _LARGEST_SVG:
-        return svg(drawn.read_text(encoding="utf-8"), title, name)
-    return png(Path(path).with_suffix(".png").read_bytes(), title)
+    drawn, dots = (Path(path).with_suffix(suffix) for suffix in (".svg", ".png"))
+    if not drawn.is_file():
+        return png(dots.read_bytes(), title)
+    drawing = svg(drawn.read_text(encoding="utf-8"), title, name)
+    return _shorter(drawing, dots.read_bytes(), title) if dots.is_file() else drawing
 
 
 def drawn(figure: Figure, title: str, name: str) -> Markup:
     """A figure for the inside of a page, as :func:`picture` has it from files."""
-    lines = io.StringIO()
+    lines, dots = io.StringIO(), io.BytesIO()
     figure.savefig(lines, format="svg", metadata={"Date": None})
-    if lines.tell() <= _LARGEST_SVG:
-        return svg(lines.getvalue(), title, name)
-    dots = io.BytesIO()
     figure.savefig(dots, format="png")
-    return png(dots.getvalue(), title)
+    return _shorter(svg(lines.getvalue(), title, name), dots.getvalue(), title)
+
+
+def _shorter(drawing: Markup, dots: bytes, title: str) -> Markup:
+    """A drawing, unless a picture of it is much shorter."""
+    picture = png(dots, title)
+    return drawing if len(drawing) <= _MOST_TIMES * len(picture) else picture
 
 
 def svg(drawing: str, title: str, name: str) -> Markup:
     """A drawing for the inside of a page, whose ids are its own (``name-...``) and which scales."""
     drawing = _NAMESPACES.sub("", _PREAMBLE.sub("", drawing))
     drawing = _SIZE.sub(r'<svg style="--width:\1pt"', drawing)
-    drawing = _NAMED.sub(rf"\g<1>{name}-", drawing)
+    drawing = _TAG.sub(lambda tag: _DIGITS.sub(r"\1", tag[0]), drawing)
+    # Thousands of points that look the same say so in a word each.
+    names: dict[str, int] = {}
+    drawing = _NAMED.sub(
+        lambda found: f"{found[1]}{name}-{names.setdefault(found[2], len(names))}", drawing
+    )
+    looks = Counter(_STYLED.findall(drawing))
+    classes = {
+        look: f"{name}-c{k}" for k, (look, count) in enumerate(looks.items()) if count >= _OFTEN
+    }
+    drawing = _STYLED.sub(
+        lambda found: f'class="{classes[found[1]]}"' if found[1] in classes else found[0], drawing
+    )
+    rules = "".join(f".{one}{{{look}}}" for look, one in classes.items())
+    drawing = drawing.replace(">", f"><style>{rules}</style>", 1) if rules else drawing
     said = Markup('<svg role="img" aria-label="{}"').format(title)
     return Markup(drawing.replace("<svg", said, 1))
 

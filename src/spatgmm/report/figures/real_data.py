@@ -66,6 +66,8 @@ def _draw(results: Results, fits: pd.DataFrame, families: list[tuple]):
         title = _title(case, other)
         if results.is_stand_in(case):
             title += f" ({STAND_IN})"
+        if data.n_variables > 1:
+            title += f": {data.names_of_variables[0]}, the first of {data.n_variables} variables"
         row.suptitle(title, fontweight="bold", fontsize=7.5, x=0.01, ha="left")
         # Maps of the first of several variables.
         _draw_maps(left, data.of_variables()[0], labels.values(results, case))
@@ -83,7 +85,7 @@ def _draw(results: Results, fits: pd.DataFrame, families: list[tuple]):
         beside = None if other is None else results.fitted(other)
         curves.draw(ax, *curves.pooled(data, shown_labels(data, chosen)), fitted, unit, beside)
         if other is not None:
-            ax.set_title(f"dash-dotted: {other[extra('decay')]}, by BIC")
+            ax.set_title(f"dash-dotted: {other[extra('decay')]} (BIC)")
     return figure
 
 
