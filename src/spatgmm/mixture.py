@@ -395,7 +395,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         # A pixel that no map has is outside of them all: beyond a mask, over land, a dead sensor.
         there = ~np.isnan(X).all(axis=0).reshape(-1, self.n_variables)
         self.observed_locations_ = there.any(axis=1)
-        X = X[:, self._columns] if not self.observed_locations_.all() else X
+        X = X[:, self._columns]
         checks.check_variables(there)
         n, p = len(X), len(self._locations)
         if n <= self.n_components:
@@ -1252,7 +1252,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         X, _ = self._check_maps(X, reset=False)
         evidence = self._evidence.of(X)
         counted = evidence.counted(len(X))
-        seen_by, mixture, maps = self._carried(X[counted])
+        # All of them without another copy.
+        seen_by, mixture, maps = self._carried(X if counted.all() else X[counted])
         model = replace(self._model, family=seen_by.family)
         estimates = replace(
             self._estimates, mixture=mixture, model=model, evidence=evidence.some(counted)
@@ -1303,8 +1304,10 @@ class SpatialGaussianMixture(LikelihoodMixture):
         return self.coordinates_[self.observed_locations_]
 
     @property
-    def _columns(self) -> np.ndarray:
-        """Which columns of maps (n, p q) belong to these locations."""
+    def _columns(self) -> np.ndarray | slice:
+        """Which columns of maps (n, p q) belong to these locations; all are not copied."""
+        if self.observed_locations_.all():
+            return slice(None)
         return np.repeat(self.observed_locations_, self.n_variables)
 
     def _in_units_of_X(self, maps: np.ndarray) -> np.ndarray:
