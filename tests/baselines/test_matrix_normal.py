@@ -139,7 +139,7 @@ def test_awkward_data_never_give_nan(change):
 def test_it_says_when_a_component_is_degenerate():
     init = (np.arange(len(X)) == 0).astype(int)
     far = X + 1000.0 * init[:, None]
-    with pytest.warns(ConvergenceWarning, match=r"components \[1\] have too few rows"):
+    with pytest.warns(ConvergenceWarning, match=r"component 2 \(labels_ 1\): too few rows"):
         fitted = MatrixNormalMixture(2, shape=(4, 6), init=init).fit(far)
     assert fitted.degenerate_components_ == [1]
 

@@ -400,7 +400,7 @@ def test_it_says_when_a_component_is_degenerate():
     init[0] = 1
     far = X.copy()
     far[0] += 100
-    with pytest.warns(ConvergenceWarning, match=r"components \[1\] have too few rows"):
+    with pytest.warns(ConvergenceWarning, match=r"component 2 \(labels_ 1\): too few rows"):
         fitted = fit(init=init, data=far)
     assert fitted.degenerate_components_ == [1]
 

@@ -16,6 +16,7 @@ from spatgmm.common import checks, constraints, em
 from spatgmm.common.base import LikelihoodMixture
 from spatgmm.common.constraints import Parameter
 from spatgmm.common.values import LARGEST_SQUARED, as_numbers, check_size
+from spatgmm.common.words import named_components
 
 #: A component keeps at least this much weight in a division; an empty one keeps finite parameters.
 LEAST_WEIGHT = 1e-8
@@ -104,7 +105,7 @@ class Baseline(LikelihoodMixture):
         self._warn_unless_converged(stacklevel=4)
         if self.degenerate_components_:
             warnings.warn(
-                f"components {self.degenerate_components_} have too few rows for a covariance of "
+                f"{named_components(*self.degenerate_components_)}: too few rows for a covariance of "
                 f"their own; n_components={self.n_components} is too many for these data",
                 ConvergenceWarning,
                 stacklevel=4,
