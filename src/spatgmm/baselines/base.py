@@ -105,8 +105,8 @@ class Baseline(LikelihoodMixture):
         self._warn_unless_converged(stacklevel=4)
         if self.degenerate_components_:
             warnings.warn(
-                f"{named_components(*self.degenerate_components_)}: too few rows for a covariance of "
-                f"their own; n_components={self.n_components} is too many for these data",
+                f"{named_components(*self.degenerate_components_)}: too few rows for a covariance "
+                f"of their own; n_components={self.n_components} is too many for these data",
                 ConvergenceWarning,
                 stacklevel=4,
             )
