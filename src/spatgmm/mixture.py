@@ -1197,6 +1197,11 @@ class SpatialGaussianMixture(LikelihoodMixture):
             correlation by distance, directions, variances by location; the numbers behind each,
             with simulation bands, are tables of their own.
 
+        Raises
+        ------
+        ValueError
+            If every component has too few maps to tell.
+
         Warns
         -----
         DiagnosticsWarning

@@ -457,7 +457,7 @@ def test_a_file_in_place_of_the_folder(fit, files, tmp_path, capsys):
 
 def test_an_empty_cluster_is_shown_as_one():
     data = Dataset(np.arange(12.0).reshape(3, 4), grid_coordinates((2, 2)), shape=(2, 2))
-    figure = _pictures.clusters(data, np.array([0, 2, 2]), 3)
+    figure = _pictures.clusters(data, np.array([0, 2, 2]), 3, np.zeros(3, dtype=bool))
     titles = [ax.get_title() for ax in figure.axes]
     assert "cluster 1, n = 1" in titles
     assert "cluster 2, no maps" in titles
@@ -583,3 +583,23 @@ def test_closed_axes_on_the_command_line(fit, files, period, status, capsys):
     except SystemExit as refused:
         assert refused.code == status
     assert status == 0 or "period" in capsys.readouterr().err
+
+
+def test_maps_too_few_to_check_the_model_are_fitted_all_the_same(tmp_path):
+    np.save(tmp_path / "few.npy", np.random.default_rng(0).normal(size=(5, 3)))
+    words = [str(tmp_path / "few.npy"), "--coordinates", "3", "--components", "3"]
+    assert main(["fit", *words, "--decay", "exponential", "--out", str(tmp_path / "out")]) == 0
+    assert "Not checked: X: no component has 5" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_outlying_maps_have_a_row_of_their_own():
+    X = np.random.default_rng(0).normal(size=(20, 9))
+    outlying = np.arange(20) == 7
+    X[outlying] *= 100
+    data = Dataset(X, grid_coordinates((3, 3)), shape=(3, 3))
+    figure = _pictures.clusters(data, np.repeat([0, 1], 10), 2, outlying)
+    titles = [ax.get_title() for ax in figure.axes]
+    assert titles.count("map 7, cluster 1") == 1 and "map 7" not in titles
+    # What outlies does not stretch the scale of the others.
+    (usual,) = (ax for ax in figure.axes if ax.get_title() == "map 0")
+    assert usual.get_images()[0].get_clim()[1] < 10

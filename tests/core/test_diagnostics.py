@@ -149,3 +149,10 @@ def test_component_test_finds_two_and_no_third(plain):
     options = {"coordinates": (5, 5), "mean": "constant", "n_init": 1, "random_state": 0}
     assert component_test(X, 1, n_bootstrap=19, **options).p_value == 1 / 20
     assert component_test(X, 2, n_bootstrap=19, **options).p_value > 0.05
+
+
+def test_too_few_maps_say_so():
+    X = np.random.default_rng(0).normal(size=(4, 3))
+    model = SpatialGaussianMixture(1, decay="exponential", mean="constant", random_state=0).fit(X)
+    with pytest.raises(ValueError, match="no component has 5 of the maps"):
+        model.diagnostics(X)

@@ -22,9 +22,7 @@ _EXAMPLES = 4
 _NEUTRAL = "0.35"
 
 
-def clusters(
-    data: Dataset, labels: np.ndarray, n_components: int, outlying: np.ndarray | None = None
-) -> Figure:
+def clusters(data: Dataset, labels: np.ndarray, n_components: int, outlying: np.ndarray) -> Figure:
     """A row per cluster: its mean map, and some of its maps, evenly spread over the data.
 
     Mean maps share one scale of colours, single maps another: means often differ by far less
@@ -32,7 +30,6 @@ def clusters(
     are `outlying`, shape (n,), some of them have a row of their own below.
     """
     style.apply()
-    outlying = np.zeros(len(labels), dtype=bool) if outlying is None else outlying
     height = (0.5 + 1.25 * (n_components + outlying.any())) * data.n_variables
     figure = plt.figure(figsize=(style.PAGE, height))
     panels = figure.subfigures(data.n_variables, 1, squeeze=False).ravel()

@@ -161,7 +161,7 @@ def run(arguments: argparse.Namespace) -> None:
         "cluster_sizes": np.bincount(result.labels, minlength=row["n_components"]).tolist(),
         **options,
         **{name: value for name, value in result.extras.items() if name not in _TABLES},
-        **({} if checked is None else {"diagnostics": [*map(str, checked.flagged)]}),
+        **({"diagnostics": checked.flagged} if isinstance(checked, Diagnostics) else {}),
         "notes": notes + told + ([hint] if hint else []),
         "warnings": best["warnings"],
     }
@@ -238,19 +238,29 @@ def _method(name: str) -> methods.Method:
         raise UsageError(f"--method: {error}") from None
 
 
-def _diagnostics(result: methods.FitResult, data: Dataset) -> Diagnostics | None:
-    """What the maps show that the model does not; None without a model, or where it takes long."""
-    if result.model is None or data.X.size > _MOST_DIAGNOSED:
+def _diagnostics(result: methods.FitResult, data: Dataset) -> Diagnostics | str | None:
+    """What the maps show that the model does not, or why nobody looked; None without a model."""
+    if result.model is None:
         return None
+    if data.X.size > _MOST_DIAGNOSED:
+        return (
+            "simulating so large maps takes long; in Python, "
+            'spatgmm.load("model.npz").diagnostics(X) does'
+        )
     with warnings.catch_warnings():
         # What they say is printed and stands on the page.
         warnings.simplefilter("ignore")
-        return result.model.diagnostics(data.X, n_simulations=_SIMULATIONS)
+        try:
+            return result.model.diagnostics(data.X, n_simulations=_SIMULATIONS)
+        except ValueError as error:  # the fit is none the worse
+            return str(error)
 
 
-def _wrong(checked: Diagnostics | None) -> list[str]:
+def _wrong(checked: Diagnostics | str | None) -> list[str]:
     """Checks that the model does not pass, in words."""
-    return [] if checked is None else checked.checks.query("flagged")["finding"].tolist()
+    if not isinstance(checked, Diagnostics):
+        return []
+    return checked.checks.query("flagged")["finding"].tolist()
 
 
 def _means(result: methods.FitResult, brought: reading.Reading, n_components: int) -> pd.DataFrame:

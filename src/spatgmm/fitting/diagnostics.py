@@ -203,9 +203,19 @@ def diagnose(
         Whether axes of `places` are directions.
     n_simulations : int
     rng : numpy.random.Generator
+
+    Raises
+    ------
+    ValueError
+        If every component has too few maps.
     """
     seen = view(X)
     components = np.flatnonzero(seen.responsibilities.sum(axis=0) >= _FEWEST_MAPS)
+    if not len(components):
+        raise ValueError(
+            f"X: no component has {_FEWEST_MAPS} of the maps; so few cannot tell whether the model "
+            "is right"
+        )
     checks = [_Distances(), _Correlation(places, rng), _Variance(len(places))]
     if directed and places.shape[1] > 1:
         checks.insert(2, _Direction(places, rng))
