@@ -38,7 +38,7 @@ smoke: setup
 # Tests open pages in a browser.
 test: export WITH_BROWSER = 1
 test: setup
-	python -m pytest
+	python -m pytest -n $(CORES) --dist loadfile
 
 # A Slurm of this machine alone, installed from Debian's packages as root, and stopped afterwards.
 test-cluster: setup

@@ -13,8 +13,10 @@ from spatgmm.report.words import number, with_error
 
 
 def build(results: Results, study: str) -> Table:
-    """One row per case, method, component and parameter."""
+    """One row per case, method that reports a spatial covariance, component and parameter."""
     fits = results.of(study)
+    spatial = results.spatial_methods(fits)
+    fits = fits[fits["method"].isin(spatial)] if spatial else fits
     raw = recovery(results, fits)
     names = labels.methods(results, fits)
     cases = raw.drop_duplicates(["case", "method"])
