@@ -23,6 +23,9 @@ ROOT = Path(__file__).parents[2]
 
 _BLOCK = re.compile(r"(?<=<!-- numbers: )([a-z-]+)( -->\n)(.*?)(?=<!-- numbers end -->)", re.DOTALL)
 
+#: Numbers below are written with a power of ten.
+_TINY = 1e-3
+
 #: Steps of beta at which the paper's algorithm is said to fail.
 _EARLY = 3
 
@@ -329,7 +332,9 @@ def number(value: float, digits: int) -> str:
 
 
 def significant(value: float) -> str:
-    """Two significant digits, all of them before the point."""
+    """Two significant digits, all of them before the point; tiny ones with a power of ten."""
+    if 0 < abs(value) < _TINY:
+        return f"{value:.1e}".replace("-", "−")
     digits = max(0, 1 - int(np.floor(np.log10(abs(value))))) if value else 0
     return number(value, digits)
 
