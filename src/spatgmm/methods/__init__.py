@@ -78,7 +78,7 @@ class Method:
     control : bool
         Whether it may look at the true parameters: controls mark what is attainable.
     uses : tuple of str
-        Attributes of the data that it heeds besides maps and locations.
+        Attributes of the data that it heeds besides maps of one variable and their locations.
     """
 
     name: str
@@ -86,9 +86,9 @@ class Method:
     declared: Mapping[str, Parameter]
     requires: tuple[str, ...]
     control: bool
-    uses: tuple[str, ...]
     _supports: Callable | None
     _fit: Callable
+    uses: tuple[str, ...] = ()
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -118,6 +118,8 @@ class Method:
             return f"n_components must be at least 1, got {n_components}"
         if len(data.X) <= n_components:
             return f"{len(data.X)} maps are too few for {n_components} components"
+        if "n_variables" not in self.uses and data.n_variables > 1:
+            return f"takes one variable at each location, here are {data.n_variables}"
         if "missing" not in self.declared and np.isnan(data.X).any():
             return "maps have missing pixels"
         lacking = r.missing(self.requires)

@@ -18,7 +18,7 @@ from spatgmm.methods import FitResult
 if TYPE_CHECKING:
     from spatgmm.mixture import SpatialGaussianMixture
 
-#: What it takes besides maps.
+#: What both take besides maps of one variable.
 USES = ("known_labels", "weights")
 
 #: What the default solver takes: all but what the data, the seed and the plug-in decide.

@@ -32,5 +32,5 @@ def fit(data: Dataset, n_components: int, rng: np.random.Generator, linkage: str
 
 # Optional: REQUIRES = ("package",) for R packages, which spatgmm.common.r.session gives;
 # SECONDS = 0.02, what a fit of 200 maps of 100 pixels takes, roughly: it orders a study's jobs;
-# USES = ("known_labels", "weights") if fit heeds these attributes of the data; and
+# USES = ("n_variables", "known_labels", "weights"), those of them that fit heeds in the data; and
 # supports(data, n_components), None if the method can run on these data, else the reason.

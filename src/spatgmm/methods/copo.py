@@ -10,6 +10,7 @@ from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
 
 LABEL = "COPO"
+USES = ("n_variables",)
 SECONDS = 0.02
 DEFAULTS = {name: options.COPO[name] for name in ("rank", "n_iter")}
 

@@ -8,6 +8,7 @@ from spatgmm.data import Dataset
 from spatgmm.methods import FitResult, _gaussian_mixture
 
 LABEL = "GMM, diagonal covariance"
+USES = ("n_variables",)
 SECONDS = 0.02
 DEFAULTS = _gaussian_mixture.DEFAULTS
 

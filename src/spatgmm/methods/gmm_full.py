@@ -8,6 +8,7 @@ from spatgmm.data import Dataset
 from spatgmm.methods import FitResult, _gaussian_mixture
 
 LABEL = "GMM, full covariance"
+USES = ("n_variables",)
 SECONDS = 0.03
 DEFAULTS = _gaussian_mixture.DEFAULTS
 

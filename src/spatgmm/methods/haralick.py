@@ -41,8 +41,6 @@ _ANGLES = (0, np.pi / 4, np.pi / 2, 3 * np.pi / 4)
 def supports(data: Dataset, n_components: int) -> str | None:
     if data.shape is None or len(data.shape) != 2:
         return "co-occurrence of grey levels needs images, a grid of rows and columns"
-    if data.n_variables > 1:
-        return f"takes images of one variable, here are {data.n_variables}"
     try:
         import skimage.feature  # noqa: F401
     except ImportError:

@@ -10,6 +10,7 @@ from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
 
 LABEL = "k-means"
+USES = ("n_variables",)
 SECONDS = 0.01
 DEFAULTS = {
     "n_init": Parameter(10, Integer(1), "number of random starts"),

@@ -16,6 +16,7 @@ from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
 
 LABEL = "MCLUST"
+USES = ("n_variables",)
 SECONDS = 0.3
 REQUIRES = ("mclust",)
 

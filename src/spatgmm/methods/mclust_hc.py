@@ -16,6 +16,7 @@ from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
 
 LABEL = "mclust, hierarchical"
+USES = ("n_variables",)
 SECONDS = 0.2
 # The defaults are mclust's own.
 DEFAULTS = {

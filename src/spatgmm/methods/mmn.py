@@ -17,8 +17,6 @@ DEFAULTS = {name: options.MATRIX_NORMAL[name] for name in ("n_init", "tol", "max
 
 
 def supports(data: Dataset, n_components: int) -> str | None:
-    if data.n_variables > 1:
-        return f"takes one variable at each location, here are {data.n_variables}"
     if data.shape is None:
         return "needs a grid: irregular locations have no rows and columns"
     if len(data.shape) < 2:

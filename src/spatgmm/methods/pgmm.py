@@ -12,6 +12,7 @@ from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
 
 LABEL = "PGMM"
+USES = ("n_variables",)
 SECONDS = 0.6
 DEFAULTS = {
     "models": Parameter(

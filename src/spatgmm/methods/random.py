@@ -8,6 +8,7 @@ from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
 
 LABEL = "Random labels"
+USES = ("n_variables",)
 SECONDS = 0.001
 DEFAULTS = {}
 

@@ -9,7 +9,7 @@ from spatgmm.methods import FitResult, _spatgmm
 
 LABEL = "SpatGMM"
 SECONDS = 0.15
-USES = _spatgmm.USES
+USES = ("n_variables", *_spatgmm.USES)
 DEFAULTS = _spatgmm.SCORING
 
 

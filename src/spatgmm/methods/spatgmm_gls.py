@@ -13,11 +13,5 @@ USES = _spatgmm.USES
 DEFAULTS = _spatgmm.PAPER
 
 
-def supports(data: Dataset, n_components: int) -> str | None:
-    if data.n_variables > 1:
-        return f"the paper's algorithm takes one variable, here are {data.n_variables}"
-    return None
-
-
 def fit(data: Dataset, n_components: int, rng: np.random.Generator, **parameters) -> FitResult:
     return _spatgmm.fit(data, n_components, rng, solver="gls", **parameters)

@@ -10,6 +10,7 @@ from spatgmm.data import Dataset
 from spatgmm.methods import FitResult
 
 LABEL = "True parameters"
+USES = ("n_variables",)
 SECONDS = 0.004
 DEFAULTS = {}
 CONTROL = True  # the one method that is shown the true parameters
