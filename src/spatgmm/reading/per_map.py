@@ -117,10 +117,11 @@ def _of_maps(table: Table, what: str, names: Sequence[str]) -> tuple[pd.Series, 
                 f"maps' names and the {what}s, or name one {what!r}"
             )
         column = lower.index(what)
-    given = as_names(cells.iloc[:, 0])
-    for number, name in enumerate(given):
+    given, seen = as_names(cells.iloc[:, 0]), set()
+    for name in given:
         if name not in row:
             raise ValueError(f"{table.path}: the maps have no map {shown(name)}")
-        if name in given[:number]:
+        if name in seen:
             raise ValueError(f"{table.path}: has map {shown(name)} more than once")
+        seen.add(name)
     return cells.iloc[:, column].reset_index(drop=True), np.array([row[name] for name in given])

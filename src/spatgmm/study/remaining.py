@@ -34,8 +34,8 @@ _CREEPING = 6.0
 #: Values of drawn maps, 200 of 1,000 pixels say, beyond which a fit takes longer in proportion.
 _VALUES = 200_000
 
-#: Fits that are made of one where BIC makes a choice, of a decay or a metric, say.
-_CHOICES = 4.0
+#: What BIC may choose, and how many times longer a fit takes for each choice, as measured.
+_CHOSEN, _CHOICES = ("decay", "metric", "mean"), 4.0
 
 #: Standard deviations of the logarithm of seconds: of the level, by method, by method on drawn maps
 #: or on data sets, by scenario or data set, and of what these leave unexplained.
@@ -215,7 +215,7 @@ class Remaining:
 def _usual(variant: Variant) -> float:
     """Seconds of a fit to drawn maps, as the plug-in has it; 0.25 where it does not say."""
     seconds = provenance.stated(variant.plugin, "SECONDS")
-    searched = sum(value == "auto" for value in variant.parameters.values())
+    searched = sum(variant.parameters.get(name) == "auto" for name in _CHOSEN)
     return (_FIT if seconds is None else float(seconds)) * _CHOICES**searched
 
 
