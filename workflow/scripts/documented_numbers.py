@@ -237,12 +237,12 @@ def price(run: Run) -> str:
 def outliers(run: Run) -> str:
     """Table 12: ARI by share of outlying maps, of ten times the variance."""
     table = run.table(12)
-    return swept(run, table[table["scenario"] == "noisy"], "share", "outlying maps")
+    return swept(run, table[table["scenario"] == "noisy"], "share of outlying maps", "outlying maps")
 
 
 def labels(run: Run) -> str:
     """Table 13: ARI of the others by share of known labels."""
-    return swept(run, run.table(13), "known", "known labels")
+    return swept(run, run.table(13), "share of known labels", "known labels")
 
 
 def swept(run: Run, table: pd.DataFrame, key: str, head: str) -> str:

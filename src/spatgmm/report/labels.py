@@ -15,6 +15,9 @@ from spatgmm.study.design import Case, Variant
 #: In place of a varied value, where a scenario or method has no such key.
 ABSENT = "–"
 
+#: Varied keys whose last part says too little.
+_KEYS = {"outliers.share": "share of outlying maps", "known": "share of known labels"}
+
 _UNSET = object()
 
 #: Keys of a configured method that are no parameters of its plug-in's fit.
@@ -83,10 +86,17 @@ def distance_unit(results: Results, case: str) -> str:
 
 def key(path: str) -> str:
     """A varied key for readers: the last part of its path, and which component it belongs to."""
+    if path in _KEYS:
+        return _KEYS[path]
     parts = path.split(".")
     if parts[0] == "components" and len(parts) > 2:
         return f"{'.'.join(parts[2:])} of component {int(parts[1]) + 1}"
     return parts[-1]
+
+
+def point(path: str, varied: Any) -> str:
+    """A varied key with a value of it; a scenario by its name alone."""
+    return value(varied) if path == "scenario" else f"{key(path)} = {value(varied)}"
 
 
 def value(varied: Any) -> str:

@@ -42,8 +42,8 @@ def _draw(results: Results, arranged: Panels):
     columns = columns[:_MOST_COLUMNS]
     titles = [""]
     if arranged.y:
-        titles = [f"{labels.key(arranged.y)}\n= {labels.value(value)}" for value in columns]
-    figure, axes = frame(arranged, titles, "ARI", (0.6, 1.5))
+        titles = [labels.point(arranged.y, value) for value in columns]
+    figure, axes = frame(arranged, titles, "ARI", (0.9, 1.6))
     shown_as = looks(results.design.methods.values())
     xs = list(dict.fromkeys(arranged.cells[arranged.x]))
     for row, (_, cells) in zip(axes, arranged.rows, strict=True):

@@ -117,4 +117,4 @@ def ticks(axis, values: list) -> None:
 
 def _title(keys: list[str], values: tuple) -> str:
     pairs = zip(keys, values, strict=True)
-    return ", ".join(f"{labels.key(key)} = {labels.value(value)}" for key, value in pairs)
+    return ", ".join(labels.point(key, value) for key, value in pairs)
