@@ -236,8 +236,8 @@ def price(run: Run) -> str:
 
 def outliers(run: Run) -> str:
     """Table 12: ARI by share of outlying maps, of ten times the variance."""
-    table = run.table(12)
-    return swept(run, table[table["scenario"] == "noisy"], "share of outlying maps", "outlying maps")
+    table = run.table(12).query("scenario == 'noisy'")
+    return swept(run, table, "share of outlying maps", "outlying maps")
 
 
 def labels(run: Run) -> str:
