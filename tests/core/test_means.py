@@ -107,3 +107,13 @@ def test_smooth_means_fit_where_locations_are_fewer_than_waves():
             2, coordinates=coordinates, mean="auto", n_init=2, max_iter=50, random_state=0
         ).fit(rng.normal(size=(40, p)) + 3 * (np.arange(40) < 20)[:, None])
         assert np.isfinite(model.means_).all()
+
+
+def test_a_common_mean_of_components_that_are_all_empty():
+    X = np.random.default_rng(3).normal(size=(4, 9))
+    options = {"mean": "common", "init": "kmeans", "decay": "exponential"}
+    model = SpatialGaussianMixture(3, coordinates=(3, 3), random_state=0, **options)
+    with pytest.warns(UserWarning, match="fewer than 1.5 maps"):
+        model.fit(X)
+    assert np.isfinite(model.means_).all()
+    assert means.CommonMean().estimates([], [], [], []) == []

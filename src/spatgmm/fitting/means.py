@@ -114,6 +114,8 @@ class CommonMean(FreeMean):
 
     def estimates(self, maps, weights, covariances, basis):
         centres = super().estimates(maps, weights, covariances, basis)
+        if not centres:  # every component is empty
+            return centres
         shares = np.array([w.sum() for w in weights])
         shares /= shares.sum()
         splits = np.cumsum([len(block) for block in centres[0]])[:-1]
