@@ -452,3 +452,9 @@ def test_scales_of_locations_go_where_the_slope_of_their_objective_vanishes():
     # f(r) = r'Mr - 2n sum log r at r = 1: all slopes 2 (M1)_j - 2n are zero.
     M = 60 * covariance.inverse[0] * (Y.T @ Y / 60)
     np.testing.assert_allclose(M.sum(axis=1), 60, rtol=1e-4)
+
+
+def test_scales_stay_where_rounding_leaves_their_objective_no_curvature():
+    M = np.diag([-1e6, 1.0])  # what rounding makes of a nearly singular covariance's inverse
+    step = scales._newton_step(M, 1.0, np.full(2, -5.0), np.full(2, 5.0))
+    np.testing.assert_array_equal(step, 1)

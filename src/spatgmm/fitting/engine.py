@@ -85,7 +85,10 @@ class Engine(ABC):
         filled = self.maps(np.nan_to_num(self.back(maps.blocks)))
         start = solver.start(self, filled, np.ones((len(maps), 1)), model)
         problem = SpatialProblem(maps, model, solver)
-        fit = run(problem, start, tol=tol, max_iter=self.n_to_complete)
+        # With pixels missing, the cone of Vecchia's covariances is narrower: where the start lies
+        # outside, its log-likelihood is NaN, EM ends there, and maps are filled in by the start.
+        with np.errstate(invalid="ignore"):
+            fit = run(problem, start, tol=tol, max_iter=self.n_to_complete)
         return self.maps(self.back(fit.parameters.filled(maps, 0)))
 
     @abstractmethod

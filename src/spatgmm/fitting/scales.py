@@ -22,7 +22,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from spatgmm.fitting.maps import Blocks, Maps
 
@@ -224,7 +224,11 @@ def _newton_step(M: np.ndarray, n: float, low: np.ndarray, high: np.ndarray) -> 
     present = M.sum(axis=1)
     hessian = 2 * M
     np.einsum("ii->i", hessian)[:] += 2 * np.maximum(present, n)
-    step = np.clip(-cho_solve(cho_factor(hessian), 2 * present - 2 * n), low, high)
+    try:
+        factors = cho_factor(hessian)
+    except LinAlgError:  # M is positive semidefinite but for rounding, and here that decides
+        return np.ones(len(M))
+    step = np.clip(-cho_solve(factors, 2 * present - 2 * n), low, high)
     at_one = objective(np.zeros(len(M)))
     for _ in range(_MAX_HALVINGS):
         if objective(step) <= at_one:
