@@ -28,13 +28,13 @@ def run() -> list[Measurement]:
     """Images of 64x64 to 512x512, 10,000 irregular sites, a round mask, missing pixels."""
     measurements = []
     for side, n, seconds, megabytes in _IMAGES:
-        X, truth, data = _images(side, n), _labels(side, n), n * side**2 * 8 / 1e6
+        X, truth = _drawn(side, n)
+        data = X.nbytes / 1e6
         fresh = in_a_fresh_process(X, (side, side), 2, _MODEL, errors=True)
         part = f"{side}x{side}, n = {n}"
         measurements += _of_fit(part, fresh, truth, seconds)
-        memory = Measurement(part, "peak memory", fresh["peak_mb"], "MB")
-        if np.isfinite(megabytes):
-            memory = Measurement(part, "peak memory", fresh["peak_mb"], "MB", "at most", megabytes)
+        bound = ("at most", megabytes) if np.isfinite(megabytes) else ()
+        memory = Measurement(part, "peak memory", fresh["peak_mb"], "MB", *bound)
         held = fresh["growth_mb"] + data
         times = Measurement(part, "data and what the fit adds / data", held / data, "x")
         if side == _IMAGES[-1][0]:
@@ -49,22 +49,22 @@ def _irregular() -> list[Measurement]:
     chosen = rng.choice(side**2, count, replace=False)
     # Off the grid by less than values change over.
     sites = grid_coordinates((side, side))[chosen] + rng.uniform(-0.3, 0.3, size=(count, 2))
-    X = _images(side, n).reshape(n, -1)[:, chosen]
-    fresh = in_a_fresh_process(X, sites, 2, _MODEL, errors=True)
-    return _of_fit(f"{count:,} irregular sites, n = {n}", fresh, _labels(side, n), 120)
+    X, truth = _drawn(side, n)
+    fresh = in_a_fresh_process(X.reshape(n, -1)[:, chosen], sites, 2, _MODEL, errors=True)
+    return _of_fit(f"{count:,} irregular sites, n = {n}", fresh, truth, 120)
 
 
 def _masked() -> list[Measurement]:
     side, n = 128, 100
-    X, at = _images(side, n), np.indices((side, side)) - (side - 1) / 2
+    (X, truth), at = _drawn(side, n), np.indices((side, side)) - (side - 1) / 2
     X[:, np.hypot(*at) > side / 2] = np.nan
     fresh = in_a_fresh_process(X, (side, side), 2, _MODEL | {"missing": "em"}, errors=True)
-    return _of_fit(f"{side}x{side} in a round mask, n = {n}", fresh, _labels(side, n), 60)
+    return _of_fit(f"{side}x{side} in a round mask, n = {n}", fresh, truth, 60)
 
 
 def _missing() -> list[Measurement]:
     side, n, share = 64, 200, 0.2
-    X, truth = _images(side, n), _labels(side, n)
+    X, truth = _drawn(side, n)
     X[np.random.default_rng(1).random(X.shape) < share] = np.nan
     fresh = in_a_fresh_process(X, (side, side), 2, _MODEL | {"missing": "em"}, errors=True)
     return _of_fit(
@@ -80,7 +80,8 @@ def _of_fit(part: str, fresh: dict[str, Any], truth: np.ndarray, seconds: float)
     ]
 
 
-def _drawn(side: int, n: int):
+def _drawn(side: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images (n, side, side), and their labels."""
     reaches = (side / 2, side / 4)  # correlation of a few pixels, whatever the size
     scenario = {
         "locations": {"grid": [side, side]},
@@ -89,12 +90,5 @@ def _drawn(side: int, n: int):
         "decay": "matern32",
         "components": [{"alpha": [1, -0.9, 0.5], "beta": beta} for beta in reaches],
     }
-    return simulate.draw(simulate.Scenario.from_config(f"large-{side}", scenario), 0, 0)
-
-
-def _images(side: int, n: int) -> np.ndarray:
-    return _drawn(side, n).X.reshape(n, side, side)
-
-
-def _labels(side: int, n: int) -> np.ndarray:
-    return _drawn(side, n).labels
+    data = simulate.draw(simulate.Scenario.from_config(f"large-{side}", scenario), 0, 0)
+    return data.X.reshape(n, side, side), data.labels

@@ -13,11 +13,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import yaml
 
 from spatgmm import methods
+from spatgmm.report.words import number, percent, significant
 
 ROOT = Path(__file__).parents[2]
 
@@ -208,7 +208,7 @@ def scale(run: Run) -> str:
         by_method = rows.set_index("method")
         seconds, memory = by_method["seconds"], by_method["peak_memory_mb"]
         cells = [
-            f"{significant(seconds[m])} s, {memory[m]:.0f} MB" if m in seconds else "–"
+            f"{significant(seconds[m], 2)} s, {memory[m]:.0f} MB" if m in seconds else "–"
             for m in names
         ]
         side = round(pixels**0.5)
@@ -280,8 +280,8 @@ def benchmark(table: pd.DataFrame) -> str:
         (
             row.part,
             row.what,
-            f"{significant(row.value)} {'' if pd.isna(row.unit) else row.unit}".strip(),
-            f"{row.bound} {significant(row.target)}",
+            f"{measured(row.value)} {'' if pd.isna(row.unit) else row.unit}".strip(),
+            f"{row.bound} {measured(row.target)}",
         )
         for row in table.itertuples()
     ]
@@ -325,23 +325,11 @@ def markdown(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return f"{head}|{'---|' * len(heads)}\n{''.join(rest)}"
 
 
-def number(value: float, digits: int) -> str:
-    """Without the minus of a zero; others as typographers write it."""
-    text = f"{value:.{digits}f}"
-    return (text if float(text) else f"{0:.{digits}f}").replace("-", "−")
-
-
-def significant(value: float) -> str:
-    """Two significant digits, all of them before the point; tiny ones with a power of ten."""
+def measured(value: float) -> str:
+    """Two significant digits; of a tiny number with a power of ten."""
     if 0 < abs(value) < _TINY:
         return f"{value:.1e}".replace("-", "−")
-    digits = max(0, 1 - int(np.floor(np.log10(abs(value))))) if value else 0
-    return number(value, digits)
-
-
-def percent(share: float) -> str:
-    """A share in percent, as the rest of the page writes it."""
-    return f"{100 * share:.0f} %"
+    return significant(value, 2)
 
 
 def missing(row) -> str:
@@ -354,10 +342,11 @@ def rewritten(text: str, results: Path, say: Callable[[str], None]) -> str:
 
     def block(match: re.Match[str]) -> str:
         run, write = BLOCKS[match[1]]
-        if not (results / run).is_dir():
-            say(f"{match[1]}: there is no {results / run}; left as it is")
+        try:
+            return f"{match[1]}{match[2]}{write(Run(results / run))}"
+        except FileNotFoundError as error:
+            say(f"{match[1]}: there is no {error.filename}; left as it is")
             return match[0]
-        return f"{match[1]}{match[2]}{write(Run(results / run))}"
 
     return _BLOCK.sub(block, text)
 

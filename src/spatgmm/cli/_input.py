@@ -97,7 +97,7 @@ def _variables(text: str) -> int | list[str]:
 
 
 def flag(name: str) -> str:
-    """The flag of an attribute in :data:`PER_MAP`."""
+    """The flag of an option, or of an attribute in :data:`PER_MAP`."""
     return f"--{name.replace('_', '-')}"
 
 
@@ -115,7 +115,7 @@ def per_map(
     for name in files:
         if name not in method.uses:
             raise UsageError(f"{flag(name)}: method {method.name!r} takes none")
-    names = list(map(str, brought.names or range(len(data.X))))
+    names = brought.map_names
     if "known_labels" in files:
         table = reading.read_table(files["known_labels"], header=False)
         known, called = of_maps.labels(table, names, min(arguments.components))

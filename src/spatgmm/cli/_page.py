@@ -160,7 +160,7 @@ class Page:
     def _least_sure(self) -> pd.DataFrame:
         probabilities = self._result.probabilities
         order = np.argsort(probabilities.max(axis=1))[:_NAMED]
-        names = self._names()
+        names = self._brought.map_names
         return pd.DataFrame(
             [
                 {"map": names[i], "cluster": str(self._result.labels[i] + 1)}
@@ -174,14 +174,11 @@ class Page:
         probability = getattr(self._result.model, "outlier_probability_", None)
         if probability is None:
             return None
-        names, found = self._names(), np.flatnonzero(_output.outlies(probability))
+        names, found = self._brought.map_names, np.flatnonzero(_output.outlies(probability))
         order = found[np.argsort(-probability[found])][:_NAMED]
         lines = [{"map": names[i], "P(outlier)": f"{probability[i]:.3f}"} for i in order]
         grid = html.grid(pd.DataFrame(lines)) if lines else None
         return {"count": len(found), "of": len(probability), "grid": grid}
-
-    def _names(self) -> list[str]:
-        return list(map(str, self._brought.names or range(len(self._data.X))))
 
     def _read(self) -> list[tuple[str, str]]:
         data, n_missing = self._data, int(np.isnan(self._data.X).sum())

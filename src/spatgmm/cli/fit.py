@@ -385,7 +385,7 @@ def _decays(text: str) -> str | list[str]:
 
 
 def _flag(name: str) -> str:
-    return _FLAGS.get(name, f"--{name.replace('_', '-')}")
+    return _FLAGS.get(name, _input.flag(name))
 
 
 def _metavar(rule: Rule) -> str | None:

@@ -60,6 +60,11 @@ class Reading:
     notes: list[str] = field(default_factory=list)
     degrees: str | None = None
 
+    @property
+    def map_names(self) -> list[str]:
+        """Names of the maps, or else their numbers."""
+        return list(map(str, self.names or range(len(self.data.X))))
+
 
 def read(
     maps: str,
