@@ -247,20 +247,9 @@ def labels(run: Run) -> str:
 
 def swept(run: Run, table: pd.DataFrame, key: str, head: str) -> str:
     """Mean ARI (standard error): a row for each method, a column for each value of `key`."""
+    cells = [f"{number(row.mean_ari, 2)} ({row.se_ari:.2f})" for row in table.itertuples()]
     values = sorted(table[key].unique())
-    cells = table.set_index(["method", key])
-    lines = [
-        (
-            run.label(method),
-            *(
-                f"{number(cells.loc[(method, v), 'mean_ari'], 2)}"
-                f" ({cells.loc[(method, v), 'se_ari']:.2f})"
-                for v in values
-            ),
-        )
-        for method in table["method"].unique()
-    ]
-    return markdown((head, *map(percent, values)), lines)
+    return by_method(run, table.assign(case=table[key], cell=cells), values, head, percent)
 
 
 def speed(run: Run) -> str:
@@ -303,20 +292,26 @@ BLOCKS: dict[str, tuple[str, Callable[[Run], str]]] = {
 }
 
 
-def by_method(run: Run, table: pd.DataFrame, cases: list[str]) -> str:
+def case_name(case: str) -> str:
+    """A case for readers: ``climate-four-raw`` is that of four months."""
+    name, _, kind = case.rpartition("-")
+    return DATASETS.get(name, name) if kind in ("raw", "centred") else case
+
+
+def by_method(
+    run: Run,
+    table: pd.DataFrame,
+    cases: Sequence,
+    head: str = "method",
+    named: Callable[..., str] = case_name,
+) -> str:
     """A row for each method, in the table's order, a column for each case."""
     cells = table.set_index(["method", "case"])["cell"]
     lines = [
         (run.label(method), *(cells.get((method, case), "–") for case in cases))
         for method in table["method"].unique()
     ]
-    return markdown(("method", *map(case_name, cases)), lines)
-
-
-def case_name(case: str) -> str:
-    """A case for readers: ``climate-four-raw`` is that of four months."""
-    name, _, kind = case.rpartition("-")
-    return DATASETS.get(name, name) if kind in ("raw", "centred") else case
+    return markdown((head, *map(named, cases)), lines)
 
 
 def markdown(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

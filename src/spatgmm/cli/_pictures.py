@@ -67,6 +67,14 @@ def _clusters(
     rows = n_components + int(outlying.any())
     axes = figure.subplots(rows, 1 + _EXAMPLES, squeeze=False)
     artists = {}
+    reach = {kind: (centre - most, centre + most) for kind, most in largest.items()}
+
+    def show(ax, kind: str, title: str, values: np.ndarray, colour: str) -> None:
+        ax.axis("on")
+        low, high = reach[kind]
+        artists[kind] = images.draw(ax, values, place, cmap=DIVERGING, vmin=low, vmax=high)
+        plot.frame(ax, title, colour)
+
     for ax in axes.ravel():
         ax.axis("off")
     for g in range(n_components):
@@ -75,22 +83,17 @@ def _clusters(
             axes[g, 0].set_title(f"cluster {g + 1}, no maps", color=colour)
             continue
         for ax, (kind, title, values) in zip(axes[g], panels[g], strict=False):
-            ax.axis("on")
-            low, high = centre - largest[kind], centre + largest[kind]
-            artists[kind] = images.draw(ax, values, place, cmap=DIVERGING, vmin=low, vmax=high)
+            show(ax, kind, title, values, colour)
             if on_a_line:  # there the height of a point is its value
+                low, high = reach[kind]
                 ax.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
-            plot.frame(ax, title, colour)
     if outlying.any():
         found = np.flatnonzero(outlying)
         text = f"outlying maps,\nn = {len(found)}"
         axes[-1, 0].text(0.5, 0.5, text, ha="center", va="center", color=_NEUTRAL)
-        low, high = centre - largest["value"], centre + largest["value"]
         for ax, row in zip(axes[-1, 1:], _spread(found), strict=False):
-            ax.axis("on")
-            images.draw(ax, data.X[row], place, cmap=DIVERGING, vmin=low, vmax=high)
-            cluster = labels[row]
-            plot.frame(ax, f"map {row}, cluster {cluster + 1}", group_colour(cluster))
+            g = labels[row]
+            show(ax, "value", f"map {row}, cluster {g + 1}", data.X[row], group_colour(g))
     # Outlying values may go beyond the scale of the others.
     extend = "both" if outlying.any() else "neither"
     figure.colorbar(artists["mean"], ax=axes[:, :1], location="left", shrink=0.8, label="mean")

@@ -180,14 +180,14 @@ def run(arguments: argparse.Namespace) -> None:
         result.model.save(out / "model.npz")
         written.append(out / "model.npz")
     page = _page.Page(data, brought, result, row, summary)
-    beyond = _search.usual(result) < 0
-    figure = _pictures.clusters(data, result.labels, row["n_components"], beyond)
+    usual = _search.usual(result)
+    figure = _pictures.clusters(data, result.labels, row["n_components"], usual < 0)
     page.picture("clusters", "Clusters as maps", figure)
     written.append(_output.picture(out / "clusters.png", figure))
     fitted = _search.fitted(result.extras)
     if "decay" in result.extras and located is not None:
         unit = "km" if result.model.space_ is SPHERE else ""
-        figure = _pictures.decay(located, _search.usual(result), fitted, unit)
+        figure = _pictures.decay(located, usual, fitted, unit)
         page.picture("decay", "Correlation by distance", figure)
         written.append(_output.picture(out / "decay.png", figure))
     if "decay" in result.extras:
