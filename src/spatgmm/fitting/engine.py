@@ -63,7 +63,7 @@ class Engine(ABC):
     name: str
     family: Family
     n_tried = 20
-    rounds = (Round(n_iter=10, n_kept=4),)
+    rounds = (Round(n_iter=3, n_kept=8), Round(n_iter=7, n_kept=4))
     n_to_complete = 20
 
     @abstractmethod
@@ -198,15 +198,16 @@ class Exact(Engine):
         if self.family.geometry.n_locations >= _SMALLEST_IN_COSINES:
             in_cosines = cosine_search.as_cosines(divided, model)
         if in_cosines is not None:
-            found = cosine_search.multistart(*in_cosines, n_components, n_init, rng)
-        # Where what cosines take for a covariance is none, they have looked in the wrong place.
-        if not found or any(
-            self.family.at(theta) is None for _, thetas, _ in found for theta in thetas
-        ):
+            found = cosine_search.multistart(*in_cosines, n_components, n_init, rng, self._exists)
+        if not found:
             found = search.multistart(
                 divided.blocks, self.family, n_components, n_init, rng, model.mean
             )
         return [(model.mixture(maps, R, of_start), led) for R, of_start, led in found]
+
+    def _exists(self, theta: np.ndarray) -> bool:
+        """What cosines take for a covariance may be none."""
+        return self.family.at(theta) is not None
 
     def profile(self, maps, model, responsibilities, shapes=None):
         blocks = model.scales.divide(maps).blocks

@@ -9,6 +9,7 @@ likelihood on such a grid: covariance parameters mean the same there.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -63,7 +64,12 @@ def as_cosines(maps: Maps, model: Model) -> tuple[CosineMaps, Model] | None:
 
 
 def multistart(
-    maps: CosineMaps, model: Model, n_components: int, n_init: int, rng: np.random.Generator
+    maps: CosineMaps,
+    model: Model,
+    n_components: int,
+    n_init: int,
+    rng: np.random.Generator,
+    exists: Callable[[np.ndarray], bool] | None = None,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Distinct places from where to finish, the most promising first.
 
@@ -75,6 +81,9 @@ def multistart(
         Of the cosine likelihood.
     n_components, n_init : int
     rng : numpy.random.Generator
+    exists : callable, optional
+        Whether parameters are those of a covariance of the likelihood that this search is for
+        (:func:`spatgmm.fitting.search.rounds.until_settled`).
 
     Returns
     -------
@@ -99,7 +108,7 @@ def multistart(
             starts, stand_for = with_presorted(starts[::2], presorted)
         return search.run(starts, stand_for=stand_for)
 
-    best = until_settled(one_round, n_components, n_init)
+    best = until_settled(one_round, n_components, n_init, exists)
     if every == 1:
         return [(one.responsibilities, one.thetas, one.n_starts) for one in best]
     search = Search(Coefficients(all_maps, spectra.bands, columns, some.common), spectra)

@@ -50,7 +50,10 @@ def with_presorted(starts: np.ndarray, presorted: list[Candidate]) -> tuple[np.n
 
 
 def until_settled(
-    one_round: Callable[[int], list[Candidate]], n_components: int, n_init: int
+    one_round: Callable[[int], list[Candidate]],
+    n_components: int,
+    n_init: int,
+    exists: Callable[[np.ndarray], bool] | None = None,
 ) -> list[Candidate]:
     """Where rounds of `n_init` starts stopped: distinct candidates, the most promising first.
 
@@ -63,12 +66,17 @@ def until_settled(
     one_round : callable
         Given the number of the round, 0 for the first: the candidates that its starts led to.
     n_components, n_init : int
+    exists : callable, optional
+        Whether parameters (3 + q,) are those of a covariance, where the search itself cannot tell.
+        Once it has ended at some that are not, it has looked in the wrong place: nothing is found.
     """
     found = []
     for number in range(_MAX_ROUNDS):
         found += one_round(number)
         tried = n_init * (number + 1)
         best = distinct(found)
+        if exists is not None and not all(exists(theta) for one in best for theta in one.thetas):
+            return []
         w = sum(candidate.promise > best[0].promise - _MARGIN for candidate in best)
         enough = tried >= _STARTS_PER_COMPONENT * n_components and tried > w + 2
         if n_components == 1 or (enough and w * (tried - 1) < (w + 0.5) * (tried - w - 2)):
