@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import eigh
 from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.cluster import KMeans
 from sklearn.utils.validation import check_is_fitted
 
-from spatgmm.baselines import options
+from spatgmm.baselines import options, starts
 from spatgmm.baselines.base import check_rows
 from spatgmm.common import checks, constraints
 from spatgmm.common.base import kept_if_refused
@@ -113,8 +112,7 @@ class COPO(ClusterMixin, BaseEstimator):
         rng = checks.random_generator(self.random_state)
         with one_blas_thread():
             self._embed(rows, rank)
-            kmeans = KMeans(self.n_components, n_init=10, random_state=int(rng.integers(2**31)))
-            self.labels_ = kmeans.fit_predict(self.embedding_).astype(np.intp)
+            self.labels_ = starts.KMEANS(self.embedding_, self.n_components, rng).astype(np.intp)
             if len(np.unique(self.labels_)) < self.n_components:
                 raise ValueError(
                     f"X: fewer than n_components={self.n_components} distinct rows when embedded"

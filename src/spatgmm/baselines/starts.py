@@ -12,6 +12,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.cluster import KMeans
 
 from spatgmm.common import checks
+from spatgmm.common.threads import one_openmp_thread
 
 #: Rows at most for a hierarchy, which holds all their distances.
 _LARGEST_HIERARCHY = 2000
@@ -22,7 +23,8 @@ Kind = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 
 def _kmeans(X: np.ndarray, n_components: int, rng: np.random.Generator, n_init: int) -> np.ndarray:
     kmeans = KMeans(n_components, n_init=n_init, random_state=int(rng.integers(2**31)))
-    return kmeans.fit_predict(X)
+    with one_openmp_thread():
+        return kmeans.fit_predict(X)
 
 
 def _hierarchy(
