@@ -171,7 +171,7 @@ class Page:
 
     def _outliers(self) -> dict[str, Any] | None:
         """Maps that fit no cluster, where the model says so."""
-        probability = getattr(self._result.model, "outlier_probability_", None)
+        probability = self._result.outlier_probability
         if probability is None:
             return None
         names, found = self._brought.map_names, np.flatnonzero(_output.outlies(probability))

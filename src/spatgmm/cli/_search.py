@@ -90,7 +90,7 @@ def fitted(extras: dict[str, Any]) -> dict[int, FittedCovariance]:
 
 def usual(result: methods.FitResult) -> np.ndarray:
     """The cluster of each map, -1 for maps that are more likely outliers than not."""
-    probability = getattr(result.model, "outlier_probability_", None)
+    probability = result.outlier_probability
     return (
         result.labels if probability is None else np.where(outlies(probability), -1, result.labels)
     )

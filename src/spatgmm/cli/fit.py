@@ -167,8 +167,9 @@ def run(arguments: argparse.Namespace) -> None:
     }
 
     _output.remove(out, FILES)
-    outlying = getattr(result.model, "outlier_probability_", None)
-    labels = _output.labels(result.labels, result.probabilities, brought.names, outlying)
+    labels = _output.labels(
+        result.labels, result.probabilities, brought.names, result.outlier_probability
+    )
     outliers = _output.outliers(labels)
     written = [
         _output.csv(out / "labels.csv", labels),

@@ -40,6 +40,8 @@ class FitResult:
     converged : bool or None
     probabilities : ndarray of shape (n, n_components) or None
         Of the components, for each map; None for methods without them.
+    outlier_probability : ndarray of shape (n,) or None
+        That a map outlies whichever component it is of; None for methods that do not ask.
     means : ndarray of shape (n_components, p) or None
         Mean maps of the model, where it has its own.
     extras : dict
@@ -56,6 +58,7 @@ class FitResult:
     n_iter: int | None = None
     converged: bool | None = None
     probabilities: np.ndarray | None = None
+    outlier_probability: np.ndarray | None = None
     means: np.ndarray | None = None
     extras: dict[str, Any] = field(default_factory=dict)
     model: Any = None

@@ -87,6 +87,7 @@ def fit(
         n_iter=model.n_iter_,
         converged=model.converged_,
         probabilities=model.predict_proba(data.X),
+        outlier_probability=model.outlier_probability_,
         means=model.means_.reshape(n_components, -1),
         extras={
             "decay": model.decay_,
