@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -89,9 +88,7 @@ def test_outliers_are_named_where_the_model_knows_them(browser, tmp_path):
     data = Dataset(X, grid_coordinates((2, 2)), shape=(2, 2), source="maps.csv")
     probability = np.zeros(12)
     probability[[3, 7]] = 0.6, 0.9
-    result = methods.FitResult(
-        np.zeros(12, dtype=int), model=SimpleNamespace(outlier_probability_=probability)
-    )
+    result = methods.FitResult(np.zeros(12, dtype=int), outlier_probability=probability)
     summary = {"cluster_sizes": [12], "warnings": []}
     brought = Reading(data, [f"day {i}" for i in range(12)])
     page = _page.Page(data, brought, result, {"n_components": 1, "seconds": 0.1}, summary)
