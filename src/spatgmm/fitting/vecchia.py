@@ -17,8 +17,9 @@ from functools import cached_property
 import numpy as np
 
 from spatgmm.covariance.family import C
+from spatgmm.covariance.incomplete import BYTES_PER_ENTRY, IncompleteWindows
 from spatgmm.covariance.neighbours import NeighbourGeometry, check_memory
-from spatgmm.covariance.vecchia import IncompleteWindows, Innovations, VecchiaCovariance
+from spatgmm.covariance.vecchia import Innovations, VecchiaCovariance
 from spatgmm.fitting.maps import Blocks, Distances, Maps
 
 #: Responsibilities below this do not enter an M-step.
@@ -33,10 +34,6 @@ _FILLED, _MOST_FILLING = 1e-8, 200
 
 #: Numbers in a part of the data that is worked on at a time (32 MB).
 _PART_VALUES = 2**22
-
-#: Bytes kept for each entry of the windows of incomplete maps: its column, and a coefficient for
-#: each of two components.
-_BYTES_PER_ENTRY = 4 + 2 * 8
 
 
 @dataclass
@@ -102,10 +99,10 @@ class _Incomplete:
         return _Incomplete(self.values[:, maps], self.seen.some(maps))
 
     def innovations(self, covariance: VecchiaCovariance, slopes: bool = False) -> Innovations:
-        return covariance.incomplete_innovations(self.seen, self.values, slopes)
+        return self.seen.innovations(covariance, self.values, slopes)
 
     def precise(self, covariance: VecchiaCovariance) -> np.ndarray:
-        A, _ = covariance.of_incomplete(self.seen)
+        A = self.seen.conditionals(covariance).A
         weighted = self.innovations(covariance).weighted(covariance.theta[C])
         return np.where(self.seen.seen, (A.T @ weighted).reshape(self.values.shape), 0.0)
 
@@ -131,7 +128,7 @@ class VecchiaMaps(Maps):
         missing = np.isnan(X)
         incomplete = missing.any(axis=1)
         entries = (~missing[incomplete]).sum() * (geometry.n_neighbors + 1)
-        check_memory(entries * _BYTES_PER_ENTRY, geometry.n_locations, geometry.n_neighbors)
+        check_memory(entries * BYTES_PER_ENTRY, geometry.n_locations, geometry.n_neighbors)
         #: Rows of X and their values, as many at a time as fit into the cache of the machine.
         self.parts: list[tuple[np.ndarray, _Complete | _Incomplete]] = []
         step = max(_PART_VALUES // X.shape[1], 1)
