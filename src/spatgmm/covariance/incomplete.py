@@ -16,7 +16,6 @@ triangles ``L`` are as many as windows, and those of one size are worked on side
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
@@ -275,15 +274,10 @@ class _Chunk:
     def __len__(self) -> int:
         return len(self.local)
 
-    def by_group(self) -> Iterator[tuple[int, slice]]:
-        """Every group, from 0, and its windows."""
-        for g, (a, b) in enumerate(pairwise(self._starts)):
-            yield g, slice(a, b)
-
     def times(self, rows: np.ndarray, matrices: np.ndarray, out: np.ndarray) -> np.ndarray:
-        """Each row (w, m) times the matrix (symmetric) of its group."""
-        for g, some in self.by_group():
-            np.matmul(rows[some], matrices[g], out=out[some])
+        """Each row (w, m) times the matrix (m, m) of its group."""
+        for (a, b), matrix in zip(pairwise(self._starts), matrices, strict=True):
+            np.matmul(rows[a:b], matrix, out=out[a:b])
         return out
 
 
@@ -302,17 +296,19 @@ class _Under:
     def conditionals(self, u: np.ndarray, d: np.ndarray) -> None:
         """Writes coefficients (w, width) and variances (w,)."""
         chunk, m = self._chunk, self._chunk.width - 1
-        b, pulled = coefficients_of(self._factors), np.zeros((len(chunk), m))
+        b = coefficients_of(self._factors)
         d[:] = (self._factors[:, -1, -1] ** 2)[chunk.local]
+        # u = (P x - b, 1) = (x, 1) times a matrix of the group.
+        pulled = np.zeros((len(chunk), m + 1))
+        pulled[:, -1] = 1.0
         for which, places in chunk.alike:
-            right = b.ravel()[chunk.local[which] * m + places]
+            right = b.take(chunk.local[which] * m + places)
             L, (solved,) = self._eliminated(which, places, right[None])
             d[which] += np.einsum("kw,kw->w", solved, solved)
-            pulled.ravel()[which * m + places] = _solved_backwards(L, solved)
-        u[:, -1] = 1.0
-        chunk.times(pulled, self._P, out=u[:, :-1])
-        for g, some in chunk.by_group():
-            u[some, :-1] -= b[g]
+            pulled.ravel()[which * (m + 1) + places] = _solved_backwards(L, solved)
+        matrices = np.zeros((len(b), m + 1, m + 1))
+        matrices[:, :-1, :-1], matrices[:, -1, :-1], matrices[:, -1, -1] = self._P, -b, 1.0
+        chunk.times(pulled, matrices, out=u)
 
     def slopes(self, u: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Derivatives of e, a and d (k, 3, w) along I and dXi/dshape, and products (k, k, w).
@@ -358,7 +354,7 @@ class _Under:
         A, P = np.empty((k + len(right), k, len(which))), self._P.ravel()
         A[k:] = right
         for i in range(k):
-            A[i, : i + 1] = P[rows[i] + places[: i + 1]]
+            P.take(rows[i] + places[: i + 1], out=A[i, : i + 1], mode="clip")  # needs no buffer
         for j in range(k):
             if j:
                 A[j:, j] -= np.einsum("ilw,lw->iw", A[j:, :j], A[j, :j])
