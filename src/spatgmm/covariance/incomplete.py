@@ -38,12 +38,18 @@ _SHARE = 2 / 3
 #: Conditionals are kept for so many covariances.
 _KEPT = 6
 
-#: Numbers in a temporary array of windows (8 MB), and triangles side by side (those of 8 rows: 1 MB):
-#: what is worked on stays in the cache.
+#: Numbers in a temporary array of windows (8 MB); triangles side by side (1 MB where they have 8
+#: rows): few calls, in what the cache holds.
 _CHUNK_VALUES, _MOST_SIDE_BY_SIDE = 2**20, 2**11
 
 #: Bytes kept for each entry of the windows: its column and its coefficients.
 BYTES_PER_ENTRY = 4 + 8 * _KEPT
+
+
+def n_places(geometry: NeighbourGeometry) -> int:
+    """Places of a window that are used, the location itself included."""
+    m = geometry.n_neighbors
+    return 1 + (m if m == geometry.n_locations - 1 else int(np.ceil(_SHARE * m)))
 
 
 class Conditionals(NamedTuple):
@@ -143,8 +149,7 @@ class IncompleteWindows(_Windows):
     def __init__(self, geometry: NeighbourGeometry, seen: np.ndarray):
         self.geometry, self.seen = geometry, seen
         self.whole, self.rows = self, slice(None)
-        m = geometry.n_neighbors
-        self.width = 1 + (m if m == geometry.n_locations - 1 else int(np.ceil(_SHARE * m)))
+        self.width = n_places(geometry)
         self.n_seen = seen.sum(axis=0)
         by_group = np.argsort(geometry.group, kind="stable")
         at, self.map_of = np.nonzero(seen[by_group])
@@ -333,9 +338,9 @@ class _Under:
             np.einsum("wm,wm->w", values[:, :-1], pulled[1 + k], out=moved[k, 0])
             np.einsum("wm->w", pulled[1 + k], out=moved[k, 1])
             np.einsum("wm,wm->w", v, u, out=moved[k, 2])
-            for l in range(k + 1):
-                np.einsum("wm,wm->w", v[:, :-1], pulled[1 + l], out=products[k, l])
-                products[l, k] = products[k, l]
+            for other in range(k + 1):
+                np.einsum("wm,wm->w", v[:, :-1], pulled[1 + other], out=products[k, other])
+                products[other, k] = products[k, other]
         for which, places in chunk.alike:
             own = constant[chunk.local[which] * m + places]
             right = [own, *(row.take(which * m + places) for row in flat)]

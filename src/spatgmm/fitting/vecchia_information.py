@@ -10,8 +10,8 @@ eliminated by Woodbury's identity, with ``D`` their block of ``C`` and ``s`` for
 
 where ``M`` is as large as there are uncertain maps, and ``D^-1`` of a map's score ``Xi^-1 r`` is
 the residual itself over ``n_g`` where maps are complete.  The part of ``C`` that belongs to the
-covariance parameters is the numerical derivative of their analytic score; the part between them and
-the means is 0 in expectation, and taken as that.
+covariance parameters is the derivative of their analytic score, numerical by the nugget and the
+shape; the part between them and the means is 0 in expectation, and taken as that.
 
 Under heavy tails each map's deviation counts ``u = E[u | x]`` times, and ``Var(u)`` is lost to the
 covariance parameters (:mod:`spatgmm.fitting.information`); what it takes from the means, which in
@@ -185,9 +185,17 @@ class _Component:
     def _curvature(self, score: np.ndarray, at_zero: np.ndarray, bend: float) -> np.ndarray:
         """Minus the second derivatives of the weighted log-likelihood by the free parameters.
 
-        Those by nu and the shape are differences of scores.  No conditional changes with c, nor
-        with the units of the coefficients, ``(c, tau, nu)`` times ``s``: that is residuals divided
-        by ``sqrt(s)``, so that their score (`at_zero` without residuals) has a known slope.
+        Those by nu and the shape are differences of scores.  Conditionals do not change with c, nor
+        with the unit of the coefficients: where these grow by a factor ``s``, scores are those of
+        residuals divided by ``sqrt(s)``, by the coefficients over ``s``.  That gives the product of
+        the second derivatives ``H`` with ``(c, tau, nu)``, from which follow those by tau.
+
+        Parameters
+        ----------
+        score, at_zero : ndarray of shape (3 + q,)
+            First derivatives, and what they would be without residuals.
+        bend : float
+            Second derivative by c.
         """
         count, theta = self._own.weights.sum(), self._covariance.theta
         moments = self._maps.moments(self._own.weights, self._mean, self._own.pulls)
@@ -203,11 +211,11 @@ class _Component:
         among = np.ix_(differed, differed)
         H[among] = (H[among] + H[among].T) / 2
         H[differed] = H[:, differed].T
-        stretched = at_zero - score
-        stretched[:N_COEFFICIENTS] -= score[:N_COEFFICIENTS]
+        product = at_zero - score
+        product[:N_COEFFICIENTS] -= score[:N_COEFFICIENTS]
         H[C, C] = bend
-        for k in (C, TAU):  # the row of k times (c, tau, nu) is what it is stretched by
-            H[k, TAU] = H[TAU, k] = (stretched[k] - H[k, [C, NU]] @ theta[[C, NU]]) / theta[TAU]
+        for k in (C, TAU):
+            H[k, TAU] = H[TAU, k] = (product[k] - H[k, [C, NU]] @ theta[[C, NU]]) / theta[TAU]
         return -H[np.ix_(self._free, self._free)]
 
     def _around(self, k: int) -> tuple[float, list[VecchiaCovariance | None]]:
