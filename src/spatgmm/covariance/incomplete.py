@@ -58,7 +58,7 @@ class Conditionals(NamedTuple):
     Attributes
     ----------
     u : ndarray of shape (windows, width)
-        ``(-b, 1)``, in the order of the window, 0 where a pixel is missing.
+        ``(-b, 1)``, in the order of the window, 0 (up to rounding) where one is missing.
     A : csr_array of shape (windows, p * n)
         The same as a matrix: innovations of flattened maps (p, n).
     a, d : ndarray of shape (windows,)
@@ -93,24 +93,11 @@ class _Windows(ABC):
         self, covariance: VecchiaCovariance, residuals: np.ndarray, slopes: bool = False
     ) -> Innovations:
         """Those of residual maps (p, n), 0 where a pixel is missing."""
-        flat, moved, products = self._flat(residuals), [], []
+        flat = self._flat(residuals)
         if slopes:
-            n, count = 1 + len(covariance.kernel_slopes), len(self.map_of)
-            e, a, d, moved, products = (
-                np.empty((*shape, count)) for shape in ((), (), (), (n, 3), (n, n))
-            )
-            start = 0
-            for chunk in self.chunks:
-                at = slice(start, start + len(chunk))
-                u, d[at] = self.whole.known(covariance, chunk)
-                values = flat[self.whole.columns[chunk.rows]]
-                np.einsum("wm,wm->w", u, values, out=e[at])
-                a[at] = u.sum(axis=1)
-                under = _Under(chunk, covariance)
-                moved[..., at], products[..., at] = under.slopes(u, values)
-                start = at.stop
+            e, a, d, moved, products = self._sloped(covariance, flat)
         else:
-            kept = self.whole.conditionals(covariance)
+            kept, moved, products = self.whole.conditionals(covariance), (), ()
             e, a, d = (kept.A @ flat)[self.rows], kept.a[self.rows], kept.d[self.rows]
         return Innovations(
             e=e,
@@ -122,6 +109,21 @@ class _Windows(ABC):
             slopes=[tuple(row) for row in moved],
             products=list(products),
         )
+
+    def _sloped(self, covariance: VecchiaCovariance, flat: np.ndarray) -> list[np.ndarray]:
+        """e, a, d (windows,), their slopes (k, 3, windows) and products (k, k, windows)."""
+        n, count = 1 + len(covariance.kernel_slopes), len(self.map_of)
+        found = [np.empty((*shape, count)) for shape in ((), (), (), (n, 3), (n, n))]
+        start = 0
+        for chunk in self.chunks:
+            e, a, d, moved, products = (of[..., start : start + len(chunk)] for of in found)
+            u, d[:] = self.whole.known(covariance, chunk)
+            values = flat[self.whole.columns[chunk.rows]]
+            np.einsum("wm,wm->w", u, values, out=e)
+            np.einsum("wm->w", u, out=a)
+            moved[:], products[:] = _Under(chunk, covariance).slopes(u, values)
+            start += len(chunk)
+        return found
 
     def total(self, values: np.ndarray) -> np.ndarray:
         """Sums over the observed pixels of each map."""
