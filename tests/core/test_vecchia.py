@@ -9,9 +9,9 @@ from scipy.stats import multivariate_normal
 
 from spatgmm.common.locations import grid_coordinates
 from spatgmm.covariance import decay as decays
+from spatgmm.covariance import incomplete, neighbours
 from spatgmm.covariance import metric as metrics
-from spatgmm.covariance import neighbours
-from spatgmm.covariance.family import SpatialCovariance
+from spatgmm.covariance.family import C, SpatialCovariance
 from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.covariance.neighbours import NeighbourGeometry
@@ -19,7 +19,7 @@ from spatgmm.covariance.vecchia import VecchiaFamily
 from spatgmm.fitting.estimates import Posterior
 from spatgmm.fitting.maps import Maps
 from spatgmm.fitting.vecchia import VecchiaMaps
-from spatgmm.fitting.vecchia_information import VecchiaInformation
+from spatgmm.fitting.vecchia_information import VecchiaInformation, _Component
 
 GRID = grid_coordinates((6, 6)).astype(float)
 CASES = {
@@ -133,6 +133,40 @@ def test_score_is_the_derivative_of_the_objective(case, n_neighbors, missing):
         found = -0.5 * (ahead.objective(moments) - behind.objective(moments)) / 2e-5
         assert found == pytest.approx(slope, abs=1e-6)
     assert np.linalg.eigvalsh(information).min() > -1e-9 * np.abs(information).max()
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_some_incomplete_maps_count_as_they_do_by_themselves(kept, monkeypatch):
+    family, _ = families("grid", 8)
+    X = some_maps(family, n=9, missing=0.4)
+    chosen, mean = np.array([1, 2, 5, 8]), [np.full(36, 0.2)]
+    covariance, weights = family.at(parameters(family)), np.zeros(9)
+    weights[chosen] = [0.4, 1.0, 0.2, 0.9]
+    alone = VecchiaMaps(family.geometry, X[chosen]).moments(weights[chosen], mean)
+    expected = covariance.score_and_information(alone), covariance.objective(alone)
+    # However many windows are worked on at a time, and whether their conditionals are known.
+    monkeypatch.setattr(incomplete, "_CHUNK_VALUES", 100)
+    monkeypatch.setattr(incomplete, "_MOST_SIDE_BY_SIDE", 2)
+    maps, again = VecchiaMaps(family.geometry, X), family.at(parameters(family))
+    if kept:
+        maps.distances(mean, again)
+    some = maps.moments(weights, mean)
+    found = again.score_and_information(some), again.objective(some)
+    for one, other in zip((*found[0], found[1]), (*expected[0], expected[1]), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
+
+
+def test_a_start_outside_the_cone_of_incomplete_maps_is_moved_inside():
+    family, _ = families("grid", 2)
+    theta = parameters(family, 0.0)
+    theta[C] = -0.9 / family.at(theta).innovations(np.zeros((36, 1))).o[0]
+    covariance, mean = family.at(theta), [np.zeros(36)]
+    maps = VecchiaMaps(family.geometry, some_maps(family, n=8, missing=0.3))
+    assert np.isinf(maps.distances(mean, covariance)[1]).any()
+    moved = maps.inside(covariance)
+    assert np.isfinite(maps.distances(mean, moved)).all()
+    np.testing.assert_array_equal(moved.theta[1:], theta[1:])
+    assert maps.inside(moved) is moved
 
 
 def test_objective_belongs_to_the_log_density():
@@ -401,6 +435,30 @@ def test_standard_errors_are_those_of_the_numerical_hessian_and_sandwich():
             block = slice(13 + 4 * g, 17 + 4 * g)
             scale = np.abs(expected[block, block]).max()
             np.testing.assert_allclose(of_theta[g], expected[block, block], atol=0.02 * scale)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_complete_information_is_minus_the_second_derivatives(missing):
+    family, _ = families("grid", 8)
+    maps = VecchiaMaps(family.geometry, some_maps(family, n=8, missing=missing))
+    weights, mean = np.linspace(0, 1, 8), [np.full(36, 0.4)]
+    theta = parameters(family)
+    posterior = Posterior(weights[:, None])
+    component = _Component(maps, mean, family.at(theta), posterior.of(0), [0, 1, 2, 3])
+
+    def log_likelihood(at):
+        distance, log_det = maps.distances(mean, family.at(at))
+        return -0.5 * weights @ (distance + log_det)
+
+    steps = 1e-3 * np.eye(4)
+    for k, one in enumerate(steps):
+        for m, other in enumerate(steps):
+            corners = [
+                sign * log_likelihood(theta + a * one + b * other)
+                for a, b, sign in ((1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1))
+            ]
+            second = sum(corners) / (4 * 1e-6)
+            assert component.complete[k, m] == pytest.approx(-second, rel=1e-3, abs=1e-3)
 
 
 def test_standard_errors_with_missing_pixels_are_larger():

@@ -30,8 +30,9 @@ _SPARSEST_LATTICE = 16
 #: Numbers in a temporary array (32 MB).
 _CHUNK_VALUES = 2**22
 
-#: Arrays of the size of all windows, in bytes per entry, that work goes on with.
-_BYTES_PER_ENTRY = 8
+#: Bytes per entry of all windows (a place's offset, the distinct offsets, coefficients) and per
+#: number of a temporary array, of which so many are alive at a time.
+_BYTES_PER_ENTRY, _BYTES_OF_WORK = 8, 5 * 8
 
 #: Most locations that a search looks at, where they are on no grid: its spectra cost their cube.
 _MOST_SEARCHED = 500
@@ -103,7 +104,9 @@ class NeighbourGeometry:
             earlier[:, ::-1] >= 0, self.order[earlier[:, ::-1]], self.order[:, None]
         )
         first = self._find_groups()
-        check_memory(len(first) * (m + 1) ** 2 * _BYTES_PER_ENTRY, p, m)
+        entries = len(first) * (m + 1) ** 2
+        work = min(entries, _CHUNK_VALUES) * _BYTES_OF_WORK
+        check_memory(entries * _BYTES_PER_ENTRY + work, p, m)
         self._find_offsets(first)
         here = self.present[self.group]
         self._indices = self.windows[here]

@@ -16,11 +16,7 @@ quadratic form of ``V`` for the map without its expected level ``gamma s``, and 
 those at a fixed level.  For a direction ``V'`` and ``u = (-b, 1)``: ``d' = u' V' u`` and
 ``b' = V_NN^-1 (V' u)_N`` (Guinness, Statistics and Computing 31, 2021).
 
-A map with missing pixels has a likelihood of the same kind: its observed pixels given the observed
-ones among the same neighbours.  Those conditionals come from the ones of complete windows by the
-inverse of the few rows that are missing, ``P = V_NN^-1`` and ``x_m = P_mm^-1 b_m``:
-
-``b_o = b - P x``,  ``d_o = d + b_m' x_m``.
+A map with missing pixels has a likelihood of the same kind (:mod:`spatgmm.covariance.incomplete`).
 
 How near to exact it is depends on the nugget and the reach of correlation.  On a 32 x 32 grid
 with a nugget of a tenth of the sill and 60 neighbours, a map's log-density under its own component
@@ -32,12 +28,10 @@ to fine, and some distant neighbours in place of near ones, were no better there
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.sparse import csr_array
 from scipy.sparse.linalg import LinearOperator, eigsh, splu
 
 from spatgmm.covariance.family import (
@@ -50,16 +44,6 @@ from spatgmm.covariance.family import (
     Family,
 )
 from spatgmm.covariance.neighbours import NeighbourGeometry
-
-#: Numbers in a temporary array of incomplete windows (8 MB): several are alive at a time.
-_CHUNK_VALUES = 2**20
-
-#: Maps with missing pixels have conditionals of their own at every pixel: they take this share of
-#: the neighbours, the nearest, unless neighbours are all earlier locations.
-_SHARE = 2 / 3
-
-#: Incomplete maps' coefficients are kept for so many covariances.
-_KEPT = 6
 
 #: Directions of score and information: J, Xi, I, then dXi/dshape.
 _J, _XI, _I = range(N_COEFFICIENTS)
@@ -138,6 +122,16 @@ class Innovations:
             downhill.append(self.total(moved) + gamma * o_slope)
         return -0.5 * np.array(np.broadcast_arrays(*downhill))
 
+    def scores_without_residuals(self, c: float) -> np.ndarray:
+        """The same of residuals 0: scores are this and a quadratic form of residuals."""
+        slopes = [(np.zeros_like(de), da, dd) for de, da, dd in self.slopes]
+        return replace(self, e=np.zeros_like(self.e), slopes=slopes).scores(c)
+
+    def bend(self, c: float) -> np.ndarray:
+        """Second derivative of each map's log-density by c, shape (n,)."""
+        growth = 1 + c * self.o
+        return 0.5 * (self.o / growth) ** 2 - self.o * self.s**2 / growth**3
+
     def informations(self, c: float) -> np.ndarray:
         """Fisher information of each map along (J, Xi, I, dXi/dshape), (3 + q, 3 + q, n).
 
@@ -212,11 +206,11 @@ class VecchiaCovariance:
         """The tables u and d; None where a window is not positive definite."""
         geometry = family.geometry
         u, d = np.empty(geometry.present.shape), np.empty(geometry.n_groups)
-        for groups, factors in _factors(family, theta):
+        for groups, factors in factors_of(family, theta):
             if factors is None:
                 return None
             u[groups, -1] = 1.0
-            u[groups, :-1] = -_coefficients(factors)
+            u[groups, :-1] = -coefficients_of(factors)
             d[groups] = factors[:, -1, -1] ** 2
         return u, d
 
@@ -226,7 +220,7 @@ class VecchiaCovariance:
         n = 1 + self.family.n_parameters - N_COEFFICIENTS
         du = np.zeros((n, *self.u.shape))
         dd, products = np.empty((n, len(self.d))), np.empty((n, n, len(self.d)))
-        for groups, factors in _factors(self.family, self.theta):
+        for groups, factors in factors_of(self.family, self.theta):
             u = self.u[groups]
             along = [(V @ u[:, :, None])[:, :, 0] for V in self.directions(groups, u.shape[1])]
             moved = np.stack([u, *along], axis=1)
@@ -240,11 +234,11 @@ class VecchiaCovariance:
 
     def directions(self, groups: slice, nearest: int) -> Iterator[np.ndarray]:
         """dXi/dshape between the last places of some groups' windows."""
-        for slope in self._kernel_slopes:
+        for slope in self.kernel_slopes:
             yield self.family.geometry.assemble(slope, groups, nearest)
 
     @cached_property
-    def _kernel_slopes(self) -> np.ndarray:
+    def kernel_slopes(self) -> np.ndarray:
         return self.theta[TAU] * self.family.kernel.derivatives(self.theta[SHAPE])
 
     # -- complete maps ------------------------------------------------------------------------
@@ -359,187 +353,8 @@ class VecchiaCovariance:
             F += (found.informations(self.theta[C]) * weights).sum(axis=2)
         return g, F
 
-    # -- maps with missing pixels -------------------------------------------------------------
 
-    def of_incomplete(self, seen: IncompleteWindows) -> tuple[csr_array, np.ndarray]:
-        """Coefficients and variances of every observed pixel of maps with missing ones."""
-        if self not in seen.kept:
-            chunks = [_IncompleteChunk(self, seen, rows) for rows in seen.chunks]
-            # Maps without any pixel have no windows, and no chunks of them.
-            none = np.empty((0, seen.width))
-            coefficients = np.concatenate([none, *[chunk.u for chunk in chunks]])
-            if len(seen.kept) == _KEPT:
-                seen.kept.pop(next(iter(seen.kept)))
-            variances = np.concatenate([none[:, 0], *[chunk.d for chunk in chunks]])
-            seen.kept[self] = seen.sparse(coefficients), variances
-        return seen.kept[self]
-
-    def incomplete_innovations(self, seen: IncompleteWindows, residuals, slopes) -> Innovations:
-        """Those of residual maps (p, n), 0 where a pixel is missing."""
-        moved, products = [], []
-        if slopes:
-            parts = [_IncompleteChunk(self, seen, rows).slopes(residuals) for rows in seen.chunks]
-            e, a, d, moved, products = (
-                np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)
-            )
-        else:
-            A, d = self.of_incomplete(seen.whole)
-            e, a = A @ seen.widened(residuals), A @ np.ones(A.shape[1])
-            e, a, d = e[seen.rows], a[seen.rows], d[seen.rows]
-        return Innovations(
-            e=e,
-            a=a,
-            d=d,
-            n_seen=seen.n_seen,
-            total=seen.total,
-            spread=lambda values: values[seen.map_of],
-            slopes=[tuple(row) for row in moved],
-            products=list(products),
-        )
-
-
-class IncompleteWindows:
-    """The windows of all observed pixels of maps that miss some.
-
-    Parameters
-    ----------
-    geometry : NeighbourGeometry
-    seen : ndarray of bool, shape (p, n)
-        Which pixels of each map are observed.
-
-    Attributes
-    ----------
-    location, map_of : ndarray of int
-        Of each window: where, and in which map; those of a group stand together.
-    width : int
-        Places of a window that are used, the location itself included.
-    chunks : list of slice
-        Windows to work on at a time.
-    n_seen : ndarray of shape (n,)
-    kept : dict
-        Coefficients and variances under the latest covariances.
-    whole, rows, maps
-        Where these are some of the maps: all of them, which of their windows and maps.
-    """
-
-    def __init__(self, geometry: NeighbourGeometry, seen: np.ndarray):
-        self.geometry = geometry
-        m = geometry.n_neighbors
-        self.width = 1 + (m if m == geometry.n_locations - 1 else int(np.ceil(_SHARE * m)))
-        by_group = np.argsort(geometry.group, kind="stable")
-        at, map_of = np.nonzero(seen[by_group])
-        self.kept: dict[VecchiaCovariance, tuple[csr_array, np.ndarray]] = {}
-        self.whole, self.rows, self.maps = self, slice(None), slice(None)
-        self._set(seen, by_group[at], map_of)
-
-    def _set(self, seen: np.ndarray, location: np.ndarray, map_of: np.ndarray) -> None:
-        self.seen, self.location, self.map_of = seen, location, map_of
-        self.n_seen = seen.sum(axis=0)
-        step, count = max(_CHUNK_VALUES // self.width, 1), len(location)
-        self.chunks = [slice(a, min(a + step, count)) for a in range(0, count, step)]
-
-    def some(self, maps: np.ndarray) -> IncompleteWindows:
-        """The windows of some of the maps."""
-        if len(maps) == len(self.n_seen):
-            return self
-        number = np.full(len(self.n_seen), -1)
-        number[maps] = np.arange(len(maps))
-        chosen = copy(self)
-        chosen.maps, chosen.rows = maps, np.flatnonzero(number[self.map_of] >= 0)
-        chosen._set(
-            self.seen[:, maps], self.location[chosen.rows], number[self.map_of[chosen.rows]]
-        )
-        return chosen
-
-    def widened(self, maps: np.ndarray) -> np.ndarray:
-        """These maps (p, n) among all, flattened, the others 0."""
-        every = np.zeros(self.whole.seen.shape)
-        every[:, self.maps] = maps
-        return every.ravel()
-
-    @cached_property
-    def _columns(self) -> np.ndarray:
-        places = self.geometry.windows[self.location, -self.width :] * self.seen.shape[1]
-        return (places + self.map_of[:, None]).astype(np.int32).ravel()
-
-    def sparse(self, coefficients: np.ndarray) -> csr_array:
-        """Coefficients (windows, width) as a matrix that acts on flattened maps (p, n)."""
-        starts = np.arange(0, coefficients.size + 1, self.width)
-        shape = (len(coefficients), self.seen.size)
-        return csr_array((coefficients.ravel(), self._columns, starts), shape=shape)
-
-    def total(self, values: np.ndarray) -> np.ndarray:
-        """Sums over the observed pixels of each map."""
-        return np.bincount(self.map_of, values, minlength=len(self.n_seen))
-
-
-class _IncompleteChunk:
-    """Conditionals of some windows with missing pixels, and their derivatives."""
-
-    def __init__(self, covariance: VecchiaCovariance, seen: IncompleteWindows, rows: slice):
-        geometry, self._width = covariance.family.geometry, seen.width
-        self._covariance = covariance
-        self._map_of, location = seen.map_of[rows], seen.location[rows]
-        self._windows = geometry.windows[location, -seen.width :]
-        group = geometry.group[location]
-        self._groups = slice(group[0], group[-1] + 1)
-        self._local = group - group[0]
-        self._starts = np.searchsorted(self._local, np.arange(self._local[-1] + 2))
-        there = geometry.present[group, -seen.width : -1]
-        missing = ~seen.seen[self._windows[:, :-1], self._map_of[:, None]] & there
-        self._missing = missing
-        ((_, factors),) = _factors(covariance.family, covariance.theta, [self._groups], self._width)
-        root = np.linalg.inv(factors[:, :-1, :-1])
-        self._P = root.transpose(0, 2, 1) @ root
-        # Windows with as many missing pixels are solved together: which, where, and P_mm.
-        counts, places_per_window = missing.sum(axis=1), self._P.shape[-1]
-        self._batches = []
-        for k in np.unique(counts[counts > 0]):
-            some = np.flatnonzero(counts == k)
-            places = np.nonzero(missing[some])[1].reshape(len(some), k)
-            rows_of_P = self._local[some, None] * places_per_window + places
-            at = rows_of_P[:, :, None] * places_per_window + places[:, None, :]
-            self._batches.append((some[:, None], places, self._P.ravel()[at]))
-        b = _coefficients(factors)[self._local]
-        pulled = self._solve(b)
-        self.d = factors[self._local, -1, -1] ** 2 + np.einsum("wm,wm->w", b, pulled)
-        self.u = np.empty((len(group), seen.width))
-        self.u[:, :-1] = self._times(pulled, self._P) - b
-        self.u[:, -1] = 1.0
-
-    def slopes(self, residuals: np.ndarray) -> tuple[np.ndarray, ...]:
-        """e, a, d (w,), their derivatives (k, 3, w) along I and dXi/dshape, products (k, k, w)."""
-        values = residuals[self._windows, self._map_of[:, None]]
-        moved, solved, found = [], [], []
-        along = self._covariance.directions(self._groups, self._width)
-        for v in (self.u, *(self._times(self.u, direction) for direction in along)):
-            variance = np.einsum("wm,wm->w", v, self.u)
-            v = np.where(self._missing, 0.0, v[:, :-1])
-            w = self._times(v, self._P)
-            w -= self._times(self._solve(w), self._P)
-            found.append([-np.einsum("wm,wm->w", w, values[:, :-1]), -w.sum(axis=1), variance])
-            moved.append(v)
-            solved.append(w)
-        products = [[np.einsum("wm,wm->w", v, w) for w in solved] for v in moved]
-        e = np.einsum("wm,wm->w", self.u, values)
-        return e, self.u.sum(axis=1), self.d, np.array(found), np.array(products)
-
-    def _times(self, rows: np.ndarray, matrices: np.ndarray) -> np.ndarray:
-        """Each row times the matrix (symmetric) of its group."""
-        product = np.empty_like(rows)
-        for a, b, matrix in zip(self._starts[:-1], self._starts[1:], matrices, strict=True):
-            np.matmul(rows[a:b], matrix, out=product[a:b])
-        return product
-
-    def _solve(self, rows: np.ndarray) -> np.ndarray:
-        """``P_mm^-1 v_m`` at the missing places of each row, 0 elsewhere."""
-        solved = np.zeros_like(rows)
-        for some, places, P in self._batches:
-            solved[some, places] = np.linalg.solve(P, rows[some, places][:, :, None])[:, :, 0]
-        return solved
-
-
-def _factors(
+def factors_of(
     family: VecchiaFamily,
     theta: np.ndarray,
     chunks: list[slice] | None = None,
@@ -565,7 +380,7 @@ def _factors(
         yield groups, factors if pivots.min() ** 2 > PIVOT_FLOOR else None
 
 
-def _coefficients(factors: np.ndarray) -> np.ndarray:
+def coefficients_of(factors: np.ndarray) -> np.ndarray:
     """``b = V_NN^-1 V_Nj`` from the factors of windows, shape (g, m)."""
     return _solve_transposed(factors[:, :-1, :-1], factors[:, None, -1, :-1])[:, 0]
 

@@ -83,12 +83,9 @@ class Engine(ABC):
             return maps
         solver = Scoring()
         filled = self.maps(np.nan_to_num(self.back(maps.blocks)))
-        start = solver.start(self, filled, np.ones((len(maps), 1)), model)
+        start = solver.start(self, filled, np.ones((len(maps), 1)), model).inside(maps)
         problem = SpatialProblem(maps, model, solver)
-        # With pixels missing, the cone of Vecchia's covariances is narrower: where the start lies
-        # outside, its log-likelihood is NaN, EM ends there, and maps are filled in by the start.
-        with np.errstate(invalid="ignore"):
-            fit = run(problem, start, tol=tol, max_iter=self.n_to_complete)
+        fit = run(problem, start, tol=tol, max_iter=self.n_to_complete)
         return self.maps(self.back(fit.parameters.filled(maps, 0)))
 
     @abstractmethod

@@ -71,6 +71,10 @@ class Maps:
         """Complete maps, with what a component says of their missing pixels."""
         return self
 
+    def inside(self, covariance: Covariance) -> Covariance:
+        """The covariance, or one near it under which every one of these maps has a density."""
+        return covariance
+
     def distances(self, mean: Blocks, covariance: Covariance) -> Distances:
         """How far each map lies from a component, over its observed pixels."""
         distance = np.empty(len(self))

@@ -149,6 +149,10 @@ class Mixture:
         complete = self.scales.divide(maps).completed(self.means[g], self.covariances[g])
         return self.scales.multiply(complete.blocks)
 
+    def inside(self, maps: Maps) -> Mixture:
+        """The mixture, its covariances moved to where every one of these maps has a density."""
+        return replace(self, covariances=[maps.inside(one) for one in self.covariances])
+
     # -- as numbers that may be moved freely -----------------------------------------------------
 
     def flat(self) -> np.ndarray:

@@ -16,9 +16,10 @@ from functools import cached_property
 
 import numpy as np
 
-from spatgmm.covariance.family import C
+from spatgmm.covariance.family import PIVOT_FLOOR, C
+from spatgmm.covariance.incomplete import BYTES_PER_ENTRY, IncompleteWindows, n_places
 from spatgmm.covariance.neighbours import NeighbourGeometry, check_memory
-from spatgmm.covariance.vecchia import IncompleteWindows, Innovations, VecchiaCovariance
+from spatgmm.covariance.vecchia import Innovations, VecchiaCovariance
 from spatgmm.fitting.maps import Blocks, Distances, Maps
 
 #: Responsibilities below this do not enter an M-step.
@@ -31,12 +32,11 @@ _ENOUGH, _MOST_STEPS = 1e-6, 20
 #: Those for missing pixels stop at this error relative to the first, or after so many steps.
 _FILLED, _MOST_FILLING = 1e-8, 200
 
+#: A covariance outside the cone is moved inside, to this share of its c's way to the end.
+_WITHIN = 0.5
+
 #: Numbers in a part of the data that is worked on at a time (32 MB).
 _PART_VALUES = 2**22
-
-#: Bytes kept for each entry of the windows of incomplete maps: its column, and a coefficient for
-#: each of two components.
-_BYTES_PER_ENTRY = 4 + 2 * 8
 
 
 @dataclass
@@ -102,10 +102,10 @@ class _Incomplete:
         return _Incomplete(self.values[:, maps], self.seen.some(maps))
 
     def innovations(self, covariance: VecchiaCovariance, slopes: bool = False) -> Innovations:
-        return covariance.incomplete_innovations(self.seen, self.values, slopes)
+        return self.seen.innovations(covariance, self.values, slopes)
 
     def precise(self, covariance: VecchiaCovariance) -> np.ndarray:
-        A, _ = covariance.of_incomplete(self.seen)
+        A = self.seen.conditionals(covariance).A
         weighted = self.innovations(covariance).weighted(covariance.theta[C])
         return np.where(self.seen.seen, (A.T @ weighted).reshape(self.values.shape), 0.0)
 
@@ -130,8 +130,8 @@ class VecchiaMaps(Maps):
         self.geometry = geometry
         missing = np.isnan(X)
         incomplete = missing.any(axis=1)
-        entries = (~missing[incomplete]).sum() * (geometry.n_neighbors + 1)
-        check_memory(entries * _BYTES_PER_ENTRY, geometry.n_locations, geometry.n_neighbors)
+        entries = (~missing[incomplete]).sum() * n_places(geometry)
+        check_memory(entries * BYTES_PER_ENTRY, geometry.n_locations, geometry.n_neighbors)
         #: Rows of X and their values, as many at a time as fit into the cache of the machine.
         self.parts: list[tuple[np.ndarray, _Complete | _Incomplete]] = []
         step = max(_PART_VALUES // X.shape[1], 1)
@@ -156,6 +156,22 @@ class VecchiaMaps(Maps):
         for rows, part in self.parts:
             found[rows] = part.n_seen
         return found
+
+    def inside(self, covariance: VecchiaCovariance) -> VecchiaCovariance:
+        """The covariance, with ``c`` closer to 0 where maps with missing pixels need that.
+
+        A pixel that has lost neighbours can add more to ``o = 1' V^-1 1`` than those lost would
+        have, and where ``c < 0`` the cone ends at ``1 + c*o = 0``.
+        """
+        none = np.zeros(self.n_locations)
+        most = max(
+            part.alike(none).innovations(covariance).o.max(initial=0) for _, part in self.parts
+        )
+        if 1 + covariance.theta[C] * most > PIVOT_FLOOR:
+            return covariance
+        theta = covariance.theta.copy()
+        theta[C] = -_WITHIN / most
+        return covariance.family.at(theta)
 
     def distances(self, mean: Blocks, covariance: VecchiaCovariance) -> Distances:
         distance, log_det = np.empty(len(self)), np.empty(len(self))

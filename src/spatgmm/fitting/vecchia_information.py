@@ -10,8 +10,8 @@ eliminated by Woodbury's identity, with ``D`` their block of ``C`` and ``s`` for
 
 where ``M`` is as large as there are uncertain maps, and ``D^-1`` of a map's score ``Xi^-1 r`` is
 the residual itself over ``n_g`` where maps are complete.  The part of ``C`` that belongs to the
-covariance parameters is the numerical derivative of their analytic score; the part between them and
-the means is 0 in expectation, and taken as that.
+covariance parameters is the derivative of their analytic score, numerical by the nugget and the
+shape; the part between them and the means is 0 in expectation, and taken as that.
 
 Under heavy tails each map's deviation counts ``u = E[u | x]`` times, and ``Var(u)`` is lost to the
 covariance parameters (:mod:`spatgmm.fitting.information`); what it takes from the means, which in
@@ -161,38 +161,62 @@ class _Component:
     ):
         self._maps, self._mean, self._covariance = maps, mean, covariance
         self._own, self._free = own, free
-        self.score = self._scores(own.pulls)
-        self.complete = self._curvature()
+        scores, at_zero, bend = self._scores()
+        self.score = scores[:, free]
+        self.complete = self._curvature(own.weights @ scores, own.weights @ at_zero, bend)
         if own.pulls is not None:
             # Scores are linear in u.
-            at_zero = self._scores(np.zeros(len(maps)))
-            self.complete -= own.lost((self.score - at_zero) / own.pulls[:, None])
+            self.complete -= own.lost((self.score - at_zero[:, free]) / own.pulls[:, None])
 
-    def _scores(self, pulls: np.ndarray | None) -> np.ndarray:
-        """Of every map, whose deviation counts so often, by the free parameters (n, m)."""
-        theta, scores = self._covariance.theta, np.empty((len(self._maps), len(self._free)))
+    def _scores(self) -> tuple[np.ndarray, np.ndarray, float]:
+        """Of every map by theta (n, 3 + q), at its deviation and at none; what bends along c."""
+        theta, n = self._covariance.theta, len(self._maps)
+        scores, at_zero, bends = np.empty((n, len(theta))), np.empty((n, len(theta))), np.empty(n)
         for rows, part in self._maps.parts:
             residuals = part.less(self._mean[0])
-            if pulls is not None:
-                residuals = residuals.times(np.sqrt(pulls[rows]))
+            if self._own.pulls is not None:
+                residuals = residuals.times(np.sqrt(self._own.pulls[rows]))
             found = residuals.innovations(self._covariance, slopes=True)
-            scores[rows] = (to_theta(theta) @ found.scores(theta[C])).T[:, self._free]
-        return scores
+            scores[rows] = (to_theta(theta) @ found.scores(theta[C])).T
+            at_zero[rows] = (to_theta(theta) @ found.scores_without_residuals(theta[C])).T
+            bends[rows] = found.bend(theta[C])
+        return scores, at_zero, self._own.weights @ bends
 
-    def _curvature(self) -> np.ndarray:
-        """Minus the second derivatives of the weighted log-likelihood by the free parameters."""
-        count = self._own.weights.sum()
+    def _curvature(self, score: np.ndarray, at_zero: np.ndarray, bend: float) -> np.ndarray:
+        """Minus the second derivatives of the weighted log-likelihood by the free parameters.
+
+        Those by nu and the shape are differences of scores.  Conditionals do not change with c, nor
+        with the unit of the coefficients: where these grow by a factor ``s``, scores are those of
+        residuals divided by ``sqrt(s)``, by the coefficients over ``s``.  That gives the product of
+        the second derivatives ``H`` with ``(c, tau, nu)``, from which follow those by tau.
+
+        Parameters
+        ----------
+        score, at_zero : ndarray of shape (3 + q,)
+            First derivatives, and what they would be without residuals.
+        bend : float
+            Second derivative by c.
+        """
+        count, theta = self._own.weights.sum(), self._covariance.theta
         moments = self._maps.moments(self._own.weights, self._mean, self._own.pulls)
-        rows = []
-        for k in self._free:
+        H, differed = np.zeros((len(theta),) * 2), [k for k in self._free if k not in (C, TAU)]
+        for k in differed:
             step, ends = self._around(k)
             if None in ends:
                 return np.full((len(self._free),) * 2, np.nan)
             ahead, behind = (
                 to_theta(end.theta) @ end.score_and_information(moments)[0] for end in ends
             )
-            rows.append(count * (behind - ahead)[self._free] / (2 * step))
-        return (np.array(rows) + np.array(rows).T) / 2
+            H[:, k] = count * (ahead - behind) / (2 * step)
+        among = np.ix_(differed, differed)
+        H[among] = (H[among] + H[among].T) / 2
+        H[differed] = H[:, differed].T
+        product = at_zero - score
+        product[:N_COEFFICIENTS] -= score[:N_COEFFICIENTS]
+        H[C, C] = bend
+        for k in (C, TAU):
+            H[k, TAU] = H[TAU, k] = (product[k] - H[k, [C, NU]] @ theta[[C, NU]]) / theta[TAU]
+        return -H[np.ix_(self._free, self._free)]
 
     def _around(self, k: int) -> tuple[float, list[VecchiaCovariance | None]]:
         """Covariances a step ahead and behind in one parameter; a small one where the cone ends."""
