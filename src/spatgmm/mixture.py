@@ -179,7 +179,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         a number for all components or one for each; ``"means"``, shaped as ``means_`` and in the
         units of `X`; ``"weights"`` (G,).  Where held values tell components apart, these have their
         numbers.  A search finds components by what maps show, then gives held values to those that
-        they suit best; `init` may give the rest.  With ``variance="location"`` only weights and
+        they suit best (held values far from what maps show may ask for a larger `n_init`); `init`
+        may give the rest.  With ``variance="location"`` only weights and
         parameters of decay and metric can be held, with several variables no alpha.
     beta_init : float or None, default=None
         Starting ``beta`` where there is a single start.  None: the best of a grid for

@@ -277,6 +277,7 @@ BAD = [
     ({"alpha2": 0.0}, {}, "component 0's alpha2 is 0, .* no decay is left"),
     ({"alpha": [[25, -22, 7], [25, -22, -90]]}, {}, "component 1's alpha1, alpha2, alpha3 is"),
     ({"alpha1": -5.0, "alpha3": 1.0}, {}, "component 0's alpha1, alpha3 is positive definite"),
+    ({"alpha3": -90.0}, {}, "component 0's alpha3 is positive definite"),
     ({"means": np.zeros((2, 19))}, {}, r"fixed\['means'\] must have shape \(2, 20\)"),
     ({"means": [BEYOND, BEYOND]}, {}, r"fixed\['means'\] is not finite at 0, 3"),
     ({"means": np.zeros((2, 20))}, {"n_variables": 2}, r"must have shape \(2, 10, 2\)"),

@@ -229,10 +229,10 @@ class Family(ABC):
         return self.theta(theta[:N_COEFFICIENTS], shape)
 
     def softened(self, theta: np.ndarray, share: float) -> np.ndarray:
-        """theta with so much of its structured part, the rest of its size being nugget."""
+        """theta with so much of its structured part, beside a nugget that is the larger."""
         softer = np.array(theta, dtype=float)
         softer[[C, TAU]] *= share
-        softer[NU] += (1 - share) * np.abs(theta[:N_COEFFICIENTS]).sum()
+        softer[NU] += (1 / share - 1) * np.abs(theta[:N_COEFFICIENTS]).sum()
         return softer
 
     def rescaled(self, theta: np.ndarray, factor: float) -> np.ndarray:

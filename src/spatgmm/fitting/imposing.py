@@ -117,12 +117,13 @@ def _candidates(
     present: list[Covariance], alphas: list[np.ndarray], share: float
 ) -> Iterator[list[np.ndarray]]:
     """theta of each component with its coefficients, at the present shapes and at a few others."""
+    family = present[0].family
+    held = [family.holding(c.theta, alpha) for c, alpha in zip(present, alphas, strict=True)]
     softer = [
-        c.family.holding(c.family.softened(c.theta, share), alpha)
-        for c, alpha in zip(present, alphas, strict=True)
+        family.holding(family.softened(theta, share), alpha)
+        for theta, alpha in zip(held, alphas, strict=True)
     ]
     yield softer
-    family = present[0].family
     shapes = family.kernel.grid()[0]
     for shape in shapes[:: -(-len(shapes) // _MOST_SHAPES)]:
         yield [family.shaped(theta, shape) for theta in softer]
