@@ -297,7 +297,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         tol: float = 1e-4,
         max_iter: int = 500,
         random_state: Seed = None,
-        fixed: Mapping[str, float] | None = None,
+        fixed: Mapping[str, ArrayLike] | None = None,
         beta_init: float | None = None,
         verbose: bool = False,
     ) -> None:
@@ -1429,7 +1429,8 @@ def load(path: str | PathLike[str]) -> SpatialGaussianMixture:
     model = SpatialGaussianMixture(**settings["options"])
     if model.fixed is not None:
         of_fixed = [name for name in arrays if name.startswith(_FIXED)]
-        model.fixed |= {name.removeprefix(_FIXED): arrays[name] for name in of_fixed}
+        of_names = {name.removeprefix(_FIXED): arrays[name] for name in of_fixed}
+        model.fixed = {**model.fixed, **of_names}
     model.coordinates_ = arrays["coordinates"]
     model.observed_locations_ = arrays["observed_locations"]
     model._space = spaces.of(model.space, model.period, model.coordinates_.shape[1])

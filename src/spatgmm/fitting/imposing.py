@@ -50,10 +50,11 @@ def imposed(model: Model, mixture: Mixture, maps: Maps, responsibilities: np.nda
             [covariances[g] for g in group], alphas, [moments[g] for g in group], counts[group]
         )
         if found is None:
-            held = [name for name, v in zip(COEFFICIENTS, alphas[0], strict=True) if v == v]
+            held = [k for k, v in zip(COEFFICIENTS, alphas[0], strict=True) if not np.isnan(v)]
+            whose = f"component {group[0]}'s" if len(group) == 1 else "the components'"
             raise ValueError(
-                f"fixed: no covariance over these locations with component {group[0]}'s "
-                f"{', '.join(held)} is positive definite"
+                f"fixed: no covariance over these locations with {whose} {', '.join(held)} is "
+                "positive definite"
             )
         for g, covariance in zip(group, found, strict=True):
             covariances[g] = covariance

@@ -77,6 +77,9 @@ HELD_PARTS = {
 class _Fixed(Named):
     """The rule of ``fixed``: numbers by the names of shape parameters, and parts of a mixture."""
 
+    def __str__(self) -> str:
+        return f"a mapping of at least one of {', '.join(HELD_PARTS)} or a parameter's name"
+
     def inside(self, value: Any) -> Iterator[Problem]:
         parts = {name: item for name, item in value.items() if name in HELD_PARTS}
         yield from super().inside({k: item for k, item in value.items() if k not in parts})
