@@ -273,6 +273,7 @@ BAD = [
     ({"alpha3": [1.0, 2.0, 3.0]}, {}, r"fixed\['alpha3'\] must have shape \(2,\)"),
     ({"alpha3": [1.0, np.nan]}, {}, r"fixed\['alpha3'\] is not finite at 1"),
     ({"alpha3": "large"}, {}, "fixed.alpha3 must be a number"),
+    ({"weights": [0.5, "half"]}, {}, "fixed.weights must be an array of numbers"),
     ({"alpha": TRUTH["alpha"], "alpha1": 2.0}, {}, "fixed.alpha1 is held by alpha already"),
     ({"alpha2": 0.0}, {}, "component 0's alpha2 is 0, .* no decay is left"),
     ({"alpha": [[25, -22, 7], [25, -22, -90]]}, {}, "component 1's alpha1, alpha2, alpha3 is"),

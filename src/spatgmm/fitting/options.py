@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from spatgmm.common import constraints
 from spatgmm.common.constraints import (
     ABSENT,
@@ -25,6 +27,7 @@ from spatgmm.common.constraints import (
     Number,
     Parameter,
     Problem,
+    Rule,
     Text,
     given,
     optional,
@@ -65,12 +68,25 @@ STARTING_PARAMETERS = Keys(
 #: Coefficients of a covariance, one by one.
 _COEFFICIENTS = ("alpha1", "alpha2", "alpha3")
 
+
+def _numbers(shape: str) -> Rule:
+    """Arrays of numbers; whether their shape is this one only the data decide."""
+
+    def of_numbers(value: Any) -> bool:
+        try:
+            return np.asarray(value, dtype=float).ndim > 0
+        except (TypeError, ValueError):
+            return False
+
+    return Kind(f"an array of numbers of shape {shape}", of_numbers)
+
+
 #: What ``fixed`` can hold beside parameters of decay and metric, which all components have alike.
 HELD_PARTS = {
-    "weights": given("an array of shape (G,)"),
-    "means": given("an array of shape (G, p)"),
-    "alpha": given("an array of shape (G, 3)"),
-    **{name: Either(Number(), given("an array of shape (G,)")) for name in _COEFFICIENTS},
+    "weights": _numbers("(G,)"),
+    "means": _numbers("(G, p)"),
+    "alpha": _numbers("(G, 3)"),
+    **{name: Either(Number(), _numbers("(G,)")) for name in _COEFFICIENTS},
 }
 
 
