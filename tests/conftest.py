@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items):
 def start_snakemake():
     """Start Snakemake on a configuration file in a folder: the process, with all it says."""
 
-    def start(folder, config, *targets_and_options, sources=ROOT):
+    def start(folder, config, *targets_and_options, sources=ROOT, **process):
         command = [sys.executable, "-m", "snakemake", "--snakefile", sources / "Snakefile"]
         command += ["--workflow-profile", sources / "profiles" / "default"]
         command += ["--configfile", config, "--directory", folder, *targets_and_options]
@@ -41,6 +41,7 @@ def start_snakemake():
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
+            **process,
         )
 
     return start

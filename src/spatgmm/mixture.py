@@ -57,10 +57,12 @@ from spatgmm.fitting.estimates import Estimates, Uncertainty
 from spatgmm.fitting.evidence import NOTHING, Evidence
 from spatgmm.fitting.given import GivenParameters
 from spatgmm.fitting.gls import GLS
+from spatgmm.fitting.held import HeldParameters
 from spatgmm.fitting.interpolation import expected_elsewhere, several_elsewhere
 from spatgmm.fitting.maps import Maps
 from spatgmm.fitting.means import Mean
 from spatgmm.fitting.options import AUTO
+from spatgmm.fitting.scales import Scales
 from spatgmm.fitting.scoring import SHARED, Scoring
 from spatgmm.fitting.search import informed
 from spatgmm.fitting.search.starts import kmeans_responsibilities
@@ -82,6 +84,9 @@ _TO_CALLER = 5
 
 #: Of the files that models are saved to.
 _FORMAT = "spatgmm model 1"
+
+#: Before the names of arrays of ``fixed`` in these files.
+_FIXED = "fixed."
 
 SOLVERS = {"scoring": Scoring, "gls": GLS}
 
@@ -168,8 +173,15 @@ class SpatialGaussianMixture(LikelihoodMixture):
         Largest number of exact EM iterations.
     random_state : int, Generator, RandomState or None, default=None
     fixed : dict or None, default=None
-        Parameters of decay and metric that are held at a value in all components, by their names:
-        ``{"beta": 2.5}``.  They count as known: no free parameter, no standard error.
+        Parameters that are held at given values and count as known: no free parameter, no standard
+        error.  Those of decay and metric by their names, in all components alike:
+        ``{"beta": 2.5}``; ``"alpha"`` (G, 3), or ``"alpha1"``, ``"alpha2"`` and ``"alpha3"`` alone,
+        a number for all components or one for each; ``"means"``, shaped as ``means_`` and in the
+        units of `X`; ``"weights"`` (G,).  Where held values tell components apart, these have their
+        numbers.  A search finds components by what maps show, then gives held values to those that
+        they suit best (held values far from what maps show may ask for a larger `n_init`); `init`
+        may give the rest.  With ``variance="location"`` only weights and
+        parameters of decay and metric can be held, with several variables no alpha.
     beta_init : float or None, default=None
         Starting ``beta`` where there is a single start.  None: the best of a grid for
         ``"scoring"``, 4 for ``"gls"``.
@@ -179,7 +191,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
     Attributes
     ----------
     weights_ : ndarray of shape (G,)
-        Components are numbered by falling weight, or as in `init` where that is an array or dict.
+        Components are numbered by falling weight, or as in `init` where that is an array or dict,
+        or as in `fixed` where that tells them apart.
     means_ : ndarray of shape (G, p), or (G, p, q) with several variables
     alpha_ : ndarray of shape (G, 3)
         ``(a1, a2, a3)``, J all ones, in squared units of ``X``; with ``metric="additive"``
@@ -197,7 +210,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
     scales_ : ndarray of shape (p,)
         Scale of each location, geometric mean 1; all 1 unless ``variance="location"``.
     decay_, mean_, metric_ : str
-        What ``"auto"`` chose.
+        What ``"auto"`` chose; ``mean_`` is ``"held"`` where `fixed` has means.
     likelihood_ : str
         ``"exact"``, ``"cosine"`` or ``"vecchia"``; their log-likelihoods are not comparable.
     covariances_ : ndarray of shape (G, p, p)
@@ -284,7 +297,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         tol: float = 1e-4,
         max_iter: int = 500,
         random_state: Seed = None,
-        fixed: Mapping[str, float] | None = None,
+        fixed: Mapping[str, ArrayLike] | None = None,
         beta_init: float | None = None,
         verbose: bool = False,
     ) -> None:
@@ -412,6 +425,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
         elif not isinstance(self.init, str):
             given = checks.responsibilities_from(self.init, len(counted), self.n_components)
             given = given[counted]
+        self._held = HeldParameters(
+            self.fixed, self.n_components, self.observed_locations_, self.n_variables
+        )
         checks.check_rows_differ(X)
         checks.warn_constant_columns(X, scales.get(self.variance).differ)
         points = list(self._points(p))
@@ -432,7 +448,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             decay_names = decays.candidates(p)
         if self.metric == AUTO:
             metric_names = metrics.names(d, self._space)
-        of_names = (metrics.get(name, self.fixed) for name in metric_names)
+        of_names = (metrics.get(name, self._held.shape) for name in metric_names)
         for decay, metric in product(map(decays.get, decay_names), of_names):
             for mean in means.candidates(self.mean, d, self._space):
                 yield decay, metric, mean
@@ -521,7 +537,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
             del standardised
             self._log_unit = self._log_unit_of(maps, evidence)
             fits = self._best_fit(maps, given, mean, evidence, rng)
-        self._take(fits, keep_order=given is not None or evidence.labels is not None)
+        numbered = given is not None or evidence.labels is not None or self._model.by_number
+        self._take(fits, keep_order=numbered)
 
     def _choose(
         self, likelihood: str, decay: Decay, metric: Metric, *, complete: bool, alike: bool
@@ -593,15 +610,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
         rng: np.random.Generator,
     ) -> list[Fit[Mixture]]:
         """EM from one start, or from the best of many."""
-        family, solver, G = self._engine.family, self._solver(), self.n_components
-        self._model = model = Model(
-            family,
-            mean,
-            scales.get(self.variance).start(maps),
-            family.members(SHARED[self.sharing]),
-            tails.get(self.tails),
-        )
-        complete = self._engine.completed(maps, model, self.tol)
+        solver, G = self._solver(), self.n_components
+        self._model = model = self._model_of(mean, scales.get(self.variance).start(maps))
+        complete = self._engine.completed(maps, model.searched, self.tol)
         problem = SpatialProblem(maps, model, solver, evidence)
         with tqdm(desc="EM", unit=" iterations", disable=not self.verbose) as bar:
 
@@ -633,7 +644,12 @@ class SpatialGaussianMixture(LikelihoodMixture):
 
             if given is None and self.init == "kmeans":
                 flat = np.concatenate(model.scales.divide(complete).blocks, axis=1)
-                given = evidence.numbered(kmeans_responsibilities(flat, G, rng))
+                given = kmeans_responsibilities(flat, G, rng)
+                if model.by_number:
+                    start = solver.start(self._engine, complete, given, model.searched)
+                    given = given[:, informed.numbering(start, complete, given, model, evidence)]
+                else:
+                    given = evidence.numbered(given)
             if isinstance(given, GivenParameters):
                 at = self._centre, self._unit, self._scale
                 return climb([(given.start(self._engine, solver, complete, model, *at), 1)])
@@ -644,6 +660,19 @@ class SpatialGaussianMixture(LikelihoodMixture):
             if model.tails.heavy:
                 return outlying.without_outlying(climb_from, len(maps))
             return climb_from(np.ones(len(maps), dtype=bool))
+
+    def _model_of(self, mean: Mean, of_locations: Scales) -> Model:
+        """The model of the options with one kind of mean, what is fixed at its values."""
+        family, shared = self._engine.family, SHARED[self.sharing]
+        held = self._held.within(self._scale, "alpha" in shared)
+        if self._held.maps is not None:
+            known = (self._held.maps - self._centre) / self._unit
+            blocks = [list(of_one) for of_one in zip(*self._engine.forth(known), strict=True)]
+            if self.n_variables == 1:
+                mean = means.SpannedMean(known, self._locations)
+            mean = means.HeldMean(blocks, searched=mean)
+        of_maps = tails.get(self.tails)
+        return Model(family, mean, of_locations, family.members(shared), of_maps, held)
 
     def _take(self, fits: list[Fit[Mixture]], keep_order: bool) -> None:
         """Public attributes of the best of finished starts, in the units of the data."""
@@ -697,10 +726,12 @@ class SpatialGaussianMixture(LikelihoodMixture):
         family = self._engine.family
         blocks = [np.stack(block) for block in zip(*mixture.means, strict=True)]
         self.scales_ = self._everywhere(mixture.scales.values(len(self._locations)))
-        self.means_ = self._shown(self._centre + self._in_units_of_X(self._engine.back(blocks)))
+        self.alpha_, self.means_ = self._held.exactly(
+            self._estimates.alpha(),
+            self._shown(self._centre + self._in_units_of_X(self._engine.back(blocks))),
+        )
         self.weights_ = mixture.weights
         self.variable_covariances_ = self._estimates.variable_covariances()
-        self.alpha_ = self._estimates.alpha()
         self.shape_ = self._estimates.shapes().copy()
         decay = family.kernel.decay
         self.decay_, self.metric_ = decay.name, family.kernel.metric.name
@@ -1003,7 +1034,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 if value is None or isinstance(value, bool | int | float | str)
             }
             | ({} if self.period is None else {"period": self._space.circumferences})
-            | {"fixed": self.fixed and {name: float(v) for name, v in self.fixed.items()}},
+            | {"fixed": self.fixed and {name: float(v) for name, v in self._held.numbers.items()}},
             "likelihood_": self.likelihood_,
             "n_waves": getattr(self._model.mean, "n_waves", None),
             "scale": self._scale,
@@ -1020,7 +1051,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             "thetas": self._mixture.thetas,
             "scales": self._mixture.scales.flat(),
             "tails": self._mixture.tails.parameters,
-        }
+        } | {_FIXED + name: values for name, values in self._held.arrays.items()}
         if self.n_variables > 1:
             arrays |= {"unit": self._unit} | saved(self._mixture)
         if hasattr(self, "feature_names_in_"):
@@ -1105,7 +1136,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         """
         again = clone(self).set_params(
             decay=self.decay_,
-            mean=self.mean_,
+            mean=self.mean if self._model.mean.is_held else self.mean_,
             metric=self.metric_,
             likelihood=self.likelihood_,
             init=self.predict_proba(X),
@@ -1396,6 +1427,10 @@ def load(path: str | PathLike[str]) -> SpatialGaussianMixture:
     if settings.get("format") != _FORMAT:
         raise DamagedFile(path, "not a fitted model of this version")
     model = SpatialGaussianMixture(**settings["options"])
+    if model.fixed is not None:
+        of_fixed = [name for name in arrays if name.startswith(_FIXED)]
+        of_names = {name.removeprefix(_FIXED): arrays[name] for name in of_fixed}
+        model.fixed = {**model.fixed, **of_names}
     model.coordinates_ = arrays["coordinates"]
     model.observed_locations_ = arrays["observed_locations"]
     model._space = spaces.of(model.space, model.period, model.coordinates_.shape[1])
@@ -1407,18 +1442,21 @@ def load(path: str | PathLike[str]) -> SpatialGaussianMixture:
     if "feature_names_in" in arrays:
         model.feature_names_in_ = arrays["feature_names_in"].astype(object)
     of_locations = scales.get(model.variance).from_flat(arrays["scales"])
+    model._held = HeldParameters(
+        model.fixed, model.n_components, model.observed_locations_, model.n_variables
+    )
     of_one = model._choose(
         settings["likelihood_"],
         decays.get(settings["decay_"]),
-        metrics.get(settings["metric_"], model.fixed),
+        metrics.get(settings["metric_"], model._held.shape),
         complete=model.missing == "error",
         alike=not of_locations.differ,
     )
     model._engine = model._of_variables(of_one)
     family, d = model._engine.family, model.coordinates_.shape[1]
-    mean = means.of(settings["mean_"], d, settings["n_waves"])
-    of_maps = tails.get(model.tails)
-    model._model = Model(family, mean, of_locations, family.members(SHARED[model.sharing]), of_maps)
+    name = settings["mean_"]
+    mean = means.of(model.mean if name == means.HeldMean.name else name, d, settings["n_waves"])
+    model._model = model._model_of(mean, of_locations)
     blocks = model._engine.forth(arrays["means"])
     model._publish(
         Mixture(
@@ -1426,7 +1464,7 @@ def load(path: str | PathLike[str]) -> SpatialGaussianMixture:
             [list(of_one) for of_one in zip(*blocks, strict=True)],
             restored(family, arrays),
             of_locations,
-            of_maps.at(arrays["tails"]),
+            model._model.tails.at(arrays["tails"]),
         )
     )
     for name in ("log_likelihood_", "n_iter_", "converged_", "empty_components_"):

@@ -160,7 +160,6 @@ def test_held_at_the_estimate_nothing_changes(data):
 
 BAD_FIXED = [
     ({"gamma": 1.0}, {}, "fixed: 'gamma' is no parameter of decay 'sigmoid'"),
-    ({"alpha3": 1.0}, {}, "fixed: 'alpha3' is no parameter"),
     ({"beta": 1e9}, {}, r"fixed: beta=1e\+09; these locations identify it from"),
     ({"beta": "steep"}, {}, "fixed"),
     ({}, {}, "fixed"),

@@ -116,4 +116,4 @@ def test_a_common_mean_of_components_that_are_all_empty():
     with pytest.warns(UserWarning, match="fewer than 1.5 maps"):
         model.fit(X)
     assert np.isfinite(model.means_).all()
-    assert means.CommonMean().estimates([], [], [], []) == []
+    assert means.CommonMean().estimates([], [], [], [], []) == []

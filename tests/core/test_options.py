@@ -397,7 +397,7 @@ def test_a_shared_step_is_uphill_on_the_total_and_keeps_what_is_shared(sharing):
     before = [family.at(theta) for theta in thetas]
     after = before
     for _ in range(80):
-        after = Scoring().update(after, scatters, counts, shared)
+        after = Scoring().update(after, scatters, counts, shared, np.full((2, 3), np.nan))
     assert total(after) < total(before)
     found = np.array([covariance.theta for covariance in after])
     np.testing.assert_array_equal(found[0, shared], found[1, shared])

@@ -1,5 +1,7 @@
 """The scoring step: uphill, inside the cone and the bounds of beta, and to the maximum."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -13,8 +15,8 @@ from spatgmm.fitting.scoring import Scoring
 
 COORDINATES = grid_coordinates((3, 4))
 
-#: No parameter is shared.
-FREE = np.zeros(4, dtype=bool)
+#: No parameter is shared, no coefficient held.
+FREE = np.zeros(4, dtype=bool), np.full((1, 3), np.nan)
 
 
 @pytest.fixture
@@ -30,9 +32,32 @@ def test_a_step_gains_from_anywhere_inside_the_cone(family, seed):
     covariance = family.at([rng.uniform(0, 2), rng.uniform(0.2, 2), rng.uniform(0.5, 2), beta])
     X = rng.normal(size=(40, 12)) + rng.normal(size=(40, 1))
     scatter = [X.T @ X / 40]
-    (after,) = Scoring().update([covariance], [scatter], np.ones(1), FREE)
+    (after,) = Scoring().update([covariance], [scatter], np.ones(1), *FREE)
     assert after.objective(scatter) < covariance.objective(scatter)
     assert lower <= after.theta[SHAPE][0] <= upper
+
+
+@pytest.mark.parametrize("held", product([False, True], repeat=3), ids=str)
+def test_steps_with_held_coefficients_are_the_best_that_leave_them(family, held):
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(40, 12)) + rng.normal(size=(40, 1))
+    scatter = [X.T @ X / 40]
+    before = covariance = family.at([0.5, 0.5, 0.9, 1.0])
+    held = np.array(held)
+    alphas = np.where(held, family.alpha(covariance.theta), np.nan)[None]
+    values = [covariance.objective(scatter)]
+    for _ in range(60):
+        (covariance,) = Scoring().update([covariance], [scatter], np.ones(1), FREE[0], alphas)
+        values.append(covariance.objective(scatter))
+    assert (np.diff(values) <= 1e-12 * abs(values[0])).all() and values[-1] < values[0]
+    alpha, beta = family.alpha(covariance.theta), covariance.theta[SHAPE]
+    np.testing.assert_allclose(alpha[held], family.alpha(before.theta)[held], rtol=1e-14)
+    # No other covariance nearby that keeps them is better.
+    for _ in range(50):
+        there = np.where(held, alpha, alpha + 0.01 * rng.normal(size=3))
+        shape = np.clip(beta + 0.01 * rng.normal(size=1), family.kernel.lower, family.kernel.upper)
+        trial = family.at(family.theta(family.coefficients(there), shape))
+        assert trial is None or trial.objective(scatter) >= values[-1] - 1e-9
 
 
 def test_steps_end_where_the_score_vanishes(family, plain):
@@ -40,7 +65,7 @@ def test_steps_end_where_the_score_vanishes(family, plain):
     scatter = [X.T @ X / len(X)]
     covariance = family.at([0.5, 0.5, 0.5, 1.0])
     for _ in range(60):
-        (covariance,) = Scoring().update([covariance], [scatter], np.ones(1), FREE)
+        (covariance,) = Scoring().update([covariance], [scatter], np.ones(1), *FREE)
     score, information = covariance.score_and_information(scatter)
     # The decrement g'F^-1 g is what another step would gain.
     assert score @ np.linalg.solve(information, score) < 1e-12
@@ -48,7 +73,8 @@ def test_steps_end_where_the_score_vanishes(family, plain):
 
 def test_nothing_is_gained_at_the_maximum(family):
     covariance = family.at([0.3, 0.8, 0.4, 2.5])
-    (after,) = Scoring().update([covariance], [family.matrix(covariance.theta)], np.ones(1), FREE)
+    scatter = family.matrix(covariance.theta)
+    (after,) = Scoring().update([covariance], [scatter], np.ones(1), *FREE)
     np.testing.assert_allclose(after.theta, covariance.theta, rtol=1e-6)
 
 

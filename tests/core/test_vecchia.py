@@ -16,7 +16,7 @@ from spatgmm.covariance.geometry import Geometry
 from spatgmm.covariance.kernel import Kernel
 from spatgmm.covariance.neighbours import NeighbourGeometry
 from spatgmm.covariance.vecchia import VecchiaFamily
-from spatgmm.fitting.estimates import Posterior
+from spatgmm.fitting.estimates import Posterior, Ties
 from spatgmm.fitting.maps import Maps
 from spatgmm.fitting.vecchia import VecchiaMaps
 from spatgmm.fitting.vecchia_information import VecchiaInformation, _Component
@@ -420,7 +420,7 @@ def test_standard_errors_are_those_of_the_numerical_hessian_and_sandwich():
     assert trace[-1] - trace[-2] < 1e-7
     assert 0.05 < np.minimum(R[:, 0], R[:, 1]).mean() < 0.4
     found = VecchiaInformation(
-        maps, state, Posterior(R), [[0, 1, 2, 3]] * 2, np.zeros(4, dtype=bool)
+        maps, state, Posterior(R), [[0, 1, 2, 3]] * 2, Ties(np.zeros(4, dtype=bool), [None] * 2)
     )
     hessian, scores = numerical_information(X, exact, state)
     inverse = np.linalg.inv(hessian)
@@ -476,7 +476,7 @@ def test_standard_errors_with_missing_pixels_are_larger():
                 state,
                 Posterior(R),
                 [[0, 1, 2]] * 2,
-                np.zeros(4, dtype=bool),
+                Ties(np.zeros(4, dtype=bool), [None] * 2),
                 basis,
             )
             for data in (X, np.where(holes, np.nan, X))
@@ -496,7 +496,7 @@ def test_shared_parameters_have_one_standard_error():
     maps, R = VecchiaMaps(family.geometry, X), np.repeat(np.eye(2), 50, axis=0)
     of = [
         VecchiaInformation(
-            maps, state, Posterior(R), [[0, 1, 2, 3]] * 2, np.array(shared)
+            maps, state, Posterior(R), [[0, 1, 2, 3]] * 2, Ties(np.array(shared), [None] * 2)
         ).theta_covariance
         for shared in ([False] * 4, [False] * 3 + [True])
     ]

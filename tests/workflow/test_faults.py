@@ -274,6 +274,27 @@ def test_snakemake_and_its_job_killed_half_way_go_on_with_the_same_command(
     assert list(fits["ari"]) == [row["ari"] for row in expected]
 
 
+def test_what_ends_snakemake_and_its_jobs_together_loses_no_row(
+    snakemake, sources, slow_study, tmp_path
+):
+    results = tmp_path / "results/tiny"
+    started = snakemake(slow_study, "all", sources=sources, wait=False, process_group=0)
+    wait_for(lambda: rows_there(results) >= 3)
+    os.killpg(started.pid, signal.SIGTERM)
+    started.communicate(timeout=60)
+    assert started.returncode != 0
+    (path,) = (results / "fits").rglob("*.rows")
+    wait_for(lambda: not locks.held(path))
+    before = {row["replicate"]: row for row in journal.read(path)}
+    assert len(before) >= 3
+    again = snakemake(slow_study, "all", sources=sources)
+    assert again.returncode == 0, again.stdout
+    fits = pd.read_parquet(results / "fits.parquet").set_index("replicate")
+    assert list(fits.index) == list(range(40))
+    # Not fitted again: their run times are the old ones.
+    assert all(fits["seconds"][r] == row["seconds"] for r, row in before.items())
+
+
 def test_a_job_that_outlives_snakemake_is_waited_for(snakemake, sources, slow_study, tmp_path):
     results = tmp_path / "results/tiny"
     slow_study["studies"]["comparison"]["replicates"] = 20

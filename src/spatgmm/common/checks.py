@@ -36,6 +36,25 @@ def check_finite(X: np.ndarray, missing: bool | None = None, n_variables: int = 
         )
 
 
+def numbers(place: str, values: ArrayLike, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """A copy of an array that users give, of that shape if any; refusals begin with `place`."""
+    try:
+        array = np.array(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{place} must be numbers: {error}") from error
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"{place} must have shape {shape}, got {array.shape}")
+    return array
+
+
+def finite(place: str, values: np.ndarray) -> np.ndarray:
+    """The values, if none of them is NaN or infinite."""
+    bad = np.argwhere(~np.isfinite(values))
+    if bad.size:
+        raise ValueError(f"{place} is not finite at {', '.join(map(str, bad[0]))}")
+    return values
+
+
 def check_some_values(X: np.ndarray) -> None:
     """Refuse maps without any value: nothing can be learnt from them."""
     empty = np.flatnonzero(np.isnan(X).all(axis=1))

@@ -18,6 +18,7 @@ outside this module knows that layout.  Matrices come as lists of blocks
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Protocol
 
@@ -159,10 +160,9 @@ class Family(ABC):
         """The parameters as tables name them: coefficients alpha, then the shape."""
         return (*COEFFICIENTS, *self.kernel.parameter_names)
 
-    @property
-    def held(self) -> np.ndarray:
-        """Which parameters are not free to vary, shape (3 + q,)."""
-        return np.append(np.zeros(N_COEFFICIENTS, dtype=bool), self.kernel.held)
+    def estimated(self, alpha: np.ndarray) -> np.ndarray:
+        """Which of `names` are, (3 + q,), with those of ``(a1, a2, a3)`` held that are not NaN."""
+        return np.append(np.isnan(alpha), ~self.kernel.held)
 
     def theta(self, coefficients: np.ndarray, shapes: np.ndarray) -> np.ndarray:
         """theta (..., 3 + q) of coefficients ``(c, tau, nu)`` (..., 3) and shapes (..., q)."""
@@ -192,10 +192,30 @@ class Family(ABC):
         jacobian[:N_COEFFICIENTS, :N_COEFFICIENTS] = scale**2 * self._to_alpha
         return jacobian
 
-    def free(self, held: list) -> list[int]:
-        """Places in theta of the parameters that are estimated, given what holds each shape."""
-        shape = range(N_COEFFICIENTS, N_COEFFICIENTS + len(held))
-        return [*range(N_COEFFICIENTS), *(k for k, why in zip(shape, held, strict=True) if not why)]
+    def free(self, held: Sequence) -> list[int]:
+        """Places in theta of the parameters that are estimated, given what holds each of `names`.
+
+        With ``a1 = c + tau`` held, ``c`` is estimated as far as tau is (:meth:`follows`).
+        """
+        known = np.array([bool(why) for why in held])
+        known[C] &= known[TAU]
+        return np.flatnonzero(~known).tolist()
+
+    def follows(self, held: Sequence) -> tuple[int, int] | None:
+        """Places in theta of a parameter, and of that which moves it by as much the other way."""
+        return (C, TAU) if held[C] and not held[TAU] else None
+
+    def holding(self, theta: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+        """theta with those of ``(a1, a2, a3)`` that are not NaN; c stays where alpha1 is free."""
+        theta = np.array(theta, dtype=float)
+        a1, a2, a3 = alpha
+        if not np.isnan(a2):
+            theta[TAU] = a2 / self._to_alpha[1, TAU]
+        if not np.isnan(a3):
+            theta[NU] = a3
+        if not np.isnan(a1):
+            theta[C] = a1 - theta[TAU]
+        return theta
 
     def members(self, groups: tuple[str, ...]) -> np.ndarray:
         """Which parameters belong to these groups, ``"alpha"`` or ``"shape"``; shape (3 + q,)."""
@@ -203,6 +223,17 @@ class Family(ABC):
         belongs[:N_COEFFICIENTS] = "alpha" in groups
         belongs[SHAPE] = "shape" in groups
         return belongs
+
+    def shaped(self, theta: np.ndarray, shape: np.ndarray) -> np.ndarray:
+        """theta with another shape."""
+        return self.theta(theta[:N_COEFFICIENTS], shape)
+
+    def softened(self, theta: np.ndarray, share: float) -> np.ndarray:
+        """theta with so much of its structured part, beside a nugget that is the larger."""
+        softer = np.array(theta, dtype=float)
+        softer[[C, TAU]] *= share
+        softer[NU] += (1 / share - 1) * np.abs(theta[:N_COEFFICIENTS]).sum()
+        return softer
 
     def rescaled(self, theta: np.ndarray, factor: float) -> np.ndarray:
         """The same covariance of maps that are multiplied by `factor`."""
@@ -223,6 +254,22 @@ class Family(ABC):
         limits = np.full((2, len(theta)), [[-np.inf], [np.inf]])
         limits[:, SHAPE] = np.array(self.kernel.reach(theta[SHAPE])) - theta[SHAPE]
         return limits[0], limits[1]
+
+    def confined(self, theta: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+        """The steps that leave alone those of ``(a1, a2, a3)`` that are not NaN.
+
+        A matrix (3 + q, 3 + q) that takes any step along ``(J, Xi, I, dXi/dshape)`` to one of them.
+        """
+        within = np.eye(len(theta))
+        for place, held, moved_by_Xi in (
+            (C, ~np.isnan(alpha[0]), theta[C] + theta[TAU]),
+            (NU, ~np.isnan(alpha[2]), theta[NU]),
+        ):
+            if held:
+                within[place, [place, TAU]] = 0.0, -moved_by_Xi
+        if not np.isnan(alpha[1]):
+            within[:, TAU] = 0.0
+        return within
 
     def moved(self, theta: np.ndarray, along: np.ndarray) -> np.ndarray:
         """theta after a step along ``(J, Xi, I, dXi/dshape)``, with tau kept away from 0."""

@@ -64,7 +64,7 @@ def cosine_uncertainty(estimates: Estimates, maps: CosineMaps) -> Uncertainty:
         return sandwich
     scores = _Scores(estimates, maps, posterior, present)
     information, effective = scores.profiled()
-    merge = merging(scores.free, estimates.model.shared)
+    merge = merging(scores.free, estimates.ties(present))
     inverse = inverse_block(merge.T @ information @ merge, range(merge.shape[1]))
     observed = merge @ inverse @ merge.T
     moved = effective @ observed

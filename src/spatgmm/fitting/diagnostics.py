@@ -93,6 +93,7 @@ class View:
             list(responsibilities.T),
             mixture.covariances,
             mixture.scales.divide_vectors(model.basis),
+            range(len(mixture.means)),
         )
         values = engine.back(maps.blocks)
         centres = engine.back([np.stack(block) for block in zip(*means, strict=True)])

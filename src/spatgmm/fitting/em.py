@@ -42,11 +42,17 @@ class Solver(ABC):
 
     @abstractmethod
     def update(
-        self, covariances: list[Covariance], moments: list, counts: np.ndarray, shared: np.ndarray
+        self,
+        covariances: list[Covariance],
+        moments: list,
+        counts: np.ndarray,
+        shared: np.ndarray,
+        alphas: np.ndarray,
     ) -> list[Covariance]:
         """One covariance step for a group of components; the moments of one without maps: None.
 
-        `shared`, (3 + q,), marks the parameters that all components have in common.
+        `shared`, (3 + q,), marks the parameters that all components have in common; `alphas` (k, 3)
+        are the coefficients that are held, NaN where they are free.
         """
 
     @abstractmethod
@@ -121,7 +127,10 @@ class SpatialProblem(Problem[Mixture]):
         return parameters.flat()
 
     def from_flat(self, flat, like):
-        return like.from_flat(flat)
+        moved = like.from_flat(flat)
+        # A logarithm and its exponential change the last digits.
+        weights = self._model.held.weights
+        return moved if moved is None or weights is None else replace(moved, weights=weights)
 
     def metric(self, parameters):
         return parameters.sensitivity(self._evidence.total(len(self._maps)))
@@ -156,6 +165,7 @@ def maximisation(
         [pulling[:, g] for g in there],
         [covariances[g] for g in there],
         mixture.scales.divide_vectors(model.basis),
+        there,
     )
     for g, mean in zip(there, estimates, strict=True):
         means[g] = mean
@@ -168,12 +178,13 @@ def maximisation(
             moments[g] = complete[g].moments(responsibilities[:, g], means[g], of_one)
         of_group = [moments[g] for g in group]
         present = [covariances[g] for g in group]
-        updated = solver.update(present, of_group, counts[group], model.shared)
+        alphas = np.array([model.held.alpha_of(g) for g in group])
+        updated = solver.update(present, of_group, counts[group], model.shared, alphas)
         for g, covariance in zip(group, updated, strict=True):
             if moments[g] is not None:
                 covariance = covariance.family.improved(covariance, moments[g])
             covariances[g] = covariance
             if not mixture.scales.differ:
                 moments[g] = None
-    step = Mixture(counts / counts.sum(), means, covariances, mixture.scales, mixture.tails)
+    step = Mixture(model.weights(counts), means, covariances, mixture.scales, mixture.tails)
     return mixture.scales.improved(step, moments, counts)

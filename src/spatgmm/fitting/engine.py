@@ -28,6 +28,7 @@ from spatgmm.fitting.cosine import CosineMaps
 from spatgmm.fitting.cosine_information import cosine_uncertainty
 from spatgmm.fitting.em import SpatialProblem
 from spatgmm.fitting.estimates import Estimates, Uncertainty
+from spatgmm.fitting.imposing import imposed
 from spatgmm.fitting.information import observed_information
 from spatgmm.fitting.maps import IncompleteMaps, Maps
 from spatgmm.fitting.scoring import Scoring
@@ -109,7 +110,8 @@ class Engine(ABC):
     def start(self, maps: Maps, model: Model, responsibilities: np.ndarray, shapes=None) -> Mixture:
         """The mixture that suits given responsibilities, as :meth:`profile` does."""
         thetas = self.profile(maps, model, responsibilities, shapes)
-        return model.mixture(maps, responsibilities, thetas)
+        mixture = model.mixture(maps, responsibilities, thetas)
+        return imposed(model, mixture, maps, responsibilities)
 
     @abstractmethod
     def uncertainty(self, estimates: Estimates, maps: Maps) -> Uncertainty:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -79,6 +80,25 @@ class OfComponent:
 
 
 @dataclass
+class Ties:
+    """What parameters that are estimated have to do with each other, and which are held.
+
+    Attributes
+    ----------
+    shared : ndarray of bool, shape (3 + q,)
+        Which covariance parameters all components share.
+    follows : list of (int, int) or None
+        Of each component, places in theta of a parameter and of that which moves it by as much the
+        other way; None where all move by themselves.
+    weights_held : bool
+    """
+
+    shared: np.ndarray
+    follows: list[tuple[int, int] | None]
+    weights_held: bool = False
+
+
+@dataclass
 class Estimates:
     """A fitted mixture of data of unit variance, and the way back to the user's units.
 
@@ -129,13 +149,30 @@ class Estimates:
         return self.family.shape(self.mixture.thetas)
 
     def held(self, g: int) -> list[str]:
-        """Why each shape parameter of component `g` is taken as known; empty where it is not."""
+        """Why each of the family's `names` is taken as known in component `g`; empty if not."""
         kernel = self.family.kernel
+        coefficients = [_FIXED_NOTE if held else "" for held in self.held_alpha[g]]
         effects = np.abs(kernel.derivatives(self.shapes()[g])).max(axis=1, initial=0)
-        return [
+        return coefficients + [
             _FIXED_NOTE if held else note or ("" if effect > _NO_EFFECT else _IDLE_NOTE)
             for held, note, effect in zip(kernel.held, self.at_bounds(g), effects, strict=True)
         ]
+
+    @property
+    def held_alpha(self) -> np.ndarray:
+        """Which coefficients are held, (G, 3)."""
+        held = self.model.held
+        return ~np.isnan([held.alpha_of(g) for g in range(len(self.mixture.weights))])
+
+    @property
+    def weight_note(self) -> str:
+        """Why weights are taken as known; empty where they are not."""
+        return "" if self.model.held.weights is None else _FIXED_NOTE
+
+    def ties(self, components: Sequence[int]) -> Ties:
+        """Those of the parameters of some components."""
+        follows = [self.family.follows(self.held(g)) for g in components]
+        return Ties(self.model.shared, follows, bool(self.weight_note))
 
     def at_bounds(self, g: int) -> list[str]:
         """What it means of each shape parameter of component `g` at a bound, else nothing."""
@@ -173,12 +210,12 @@ class Estimates:
         places = np.append(few, len(few) + np.arange(curve.places.start, curve.places.stop))
         of_each = [None] * len(self.mixture.weights)
         if errors is not None:
-            # A shape at its bound is taken as known: it adds no uncertainty.
+            # What is held, or a shape at its bound, is taken as known: it adds no uncertainty.
             of_each = [
                 np.nan_to_num(error[np.ix_(places, places)])
-                if np.isfinite(error[np.ix_(few, few)]).all()
+                if np.isfinite(error[np.ix_(few[free], few[free])]).all()
                 else None
-                for error in errors
+                for error, free in zip(errors, ~self.held_alpha, strict=True)
             ]
         return [
             FittedCovariance(alpha, shape[curve.places], error, kernel.decay, kernel.n_decays)
@@ -232,4 +269,7 @@ class Uncertainty:
         unknown = np.isnan(self.theta_covariance)
         covariance = jacobian @ np.where(unknown, 0.0, self.theta_covariance) @ jacobian.T
         covariance[unknown] = np.nan
+        for of_one, held in zip(covariance, self.estimates.held_alpha, strict=True):
+            known = np.flatnonzero(held)
+            of_one[known] = of_one[:, known] = np.nan
         return covariance

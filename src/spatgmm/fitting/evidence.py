@@ -143,13 +143,24 @@ class Evidence:
             return responsibilities
         return responsibilities[:, self.numbering(responsibilities)]
 
-    def numbering(self, responsibilities: np.ndarray) -> np.ndarray:
+    def numbering(
+        self, responsibilities: np.ndarray, promised: np.ndarray | None = None
+    ) -> np.ndarray:
         """The order of components that agrees best with the labels, (G,).
 
-        A start knows components up to their numbers.
+        A start knows components up to their numbers.  Where no label tells, `promised` (G, G) does:
+        how well each component (columns) suits each number (rows), -inf where it does not at all.
         """
         G = responsibilities.shape[1]
-        agreement = np.eye(G)[self.labels[self.known]].T @ responsibilities[self.known]
+        agreement = np.zeros((G, G))
+        if self.labels is not None:
+            agreement = np.eye(G)[self.labels[self.known]].T @ responsibilities[self.known]
+        if promised is not None and np.isfinite(promised).any():
+            possible = promised[np.isfinite(promised)]
+            reach = np.ptp(possible) + 1.0
+            # One pair that cannot be outweighs all that can, a label in turn all promises.
+            promised = np.maximum(promised, possible.min() - G * reach)
+            agreement = 2 * G * (G + 1) * reach * agreement + promised
         return linear_sum_assignment(agreement, maximize=True)[1]
 
     @property

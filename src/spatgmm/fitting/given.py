@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from spatgmm.common.checks import finite, numbers
 from spatgmm.covariance.family import COEFFICIENTS, Family
 from spatgmm.fitting.em import Solver
 from spatgmm.fitting.engine import Engine
@@ -57,14 +58,14 @@ class GivenParameters:
             "alpha": (G, len(COEFFICIENTS)),
             "variable_covariances": (G, q, q),
         }
-        found = {name: _array(name, init[name], shapes.get(name)) for name in init}
+        found = {name: numbers(f"init[{name!r}]", init[name], shapes.get(name)) for name in init}
         self._means = found.get("means")
         if self._means is not None:
-            self._means = _finite("means", self._means[:, locations]).reshape(G, -1)
+            self._means = finite("init['means']", self._means[:, locations]).reshape(G, -1)
         self._between = found.get("variable_covariances")
-        self._alpha = _finite("alpha", found["alpha"]) if "alpha" in found else None
-        self._shape = _finite("shape", found["shape"]) if "shape" in found else None
-        self._weights = _finite("weights", found.get("weights", np.full(G, 1 / G)))
+        self._alpha = finite("init['alpha']", found["alpha"]) if "alpha" in found else None
+        self._shape = finite("init['shape']", found["shape"]) if "shape" in found else None
+        self._weights = finite("init['weights']", found.get("weights", np.full(G, 1 / G)))
         if (self._weights <= 0).any() or abs(self._weights.sum() - 1) > 1e-6:
             raise ValueError(f"init['weights'] must be positive and sum to 1, got {self._weights}")
 
@@ -103,6 +104,9 @@ class GivenParameters:
                 raise ValueError(f"init['means']: no map is nearest to component {lost[0]}'s")
             return solver.start(engine, maps, np.eye(G)[nearest], model)
         thetas = model.tied(self._thetas(model, scale), self._weights)
+        thetas = [
+            model.family.holding(theta, model.held.alpha_of(g)) for g, theta in enumerate(thetas)
+        ]
         covariances = [
             family.at(theta)
             for family, theta in zip(self._families(model, unit, scale), thetas, strict=True)
@@ -115,8 +119,8 @@ class GivenParameters:
                 )
         rotated = model.scales.divide_vectors(engine.forth(means))
         blocks = [list(of_one) for of_one in zip(*rotated, strict=True)]
-        weights, tails = self._weights / self._weights.sum(), model.tails.start(G)
-        return Mixture(weights, blocks, covariances, model.scales, tails)
+        blocks, tails = model.mean.imposed(blocks), model.tails.start(G)
+        return Mixture(model.weights(self._weights), blocks, covariances, model.scales, tails)
 
     def _families(self, model: Model, unit, scale: float) -> list[Family]:
         """The family of each component's covariance, at its covariance between variables."""
@@ -158,21 +162,3 @@ class GivenParameters:
         return model.family.theta(
             model.family.coefficients(self._alpha / scale**2), shape.astype(float)
         )
-
-
-def _array(name: str, values, shape: tuple[int, ...] | None) -> np.ndarray:
-    try:
-        array = np.asarray(values, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"init[{name!r}] must be numbers: {error}") from error
-    if shape is not None and array.shape != shape:
-        raise ValueError(f"init[{name!r}] must have shape {shape}, got {array.shape}")
-    return array
-
-
-def _finite(name: str, values: np.ndarray) -> np.ndarray:
-    bad = np.argwhere(~np.isfinite(values))
-    if bad.size:
-        place = ", ".join(map(str, bad[0]))
-        raise ValueError(f"init[{name!r}] is not finite at {place}")
-    return values

@@ -47,7 +47,7 @@ class GLS(Solver):
         """The paper's algorithm has no answer to a component without maps."""
         raise EmptyComponentError(f"solver='gls': component {component} became empty")
 
-    def update(self, covariances, moments, counts, shared):
+    def update(self, covariances, moments, counts, shared, alphas):
         """``alpha = Theta^-1 rhs`` at the present beta, then beta by bounded minimisation.
 
         ``Theta_km = tr(P B_k P B_m)``, ``rhs_k = tr(P B_k P S)``, ``P = Xi^-1``, ``B = (J, D, I)``.

@@ -38,15 +38,16 @@ def standard_errors(uncertainty: Uncertainty) -> pd.DataFrame:
     alpha, shapes, names = estimates.alpha(), estimates.shapes(), estimates.family.names
     for g in range(len(alpha)):
         none = _EMPTY_NOTE if too_few[g] else ""
+        known = estimates.weight_note
         weight = estimates.mixture.weights[g]
-        error = _root(uncertainty.weight_variance[g])
-        note = none or (_NO_INFORMATION_NOTE if np.isnan(error) else "")
+        error = np.nan if known else _root(uncertainty.weight_variance[g])
+        note = none or known or (_NO_INFORMATION_NOTE if np.isnan(error) else "")
         rows.append(_row(g, "weight", weight, error, note=note))
         correction = 1.0
         if estimates.model.mean.is_free:
             correction = uncertainty.counts[g] / max(uncertainty.counts[g] - 1, 1)
         values = [*alpha[g], *shapes[g]]
-        held = [""] * len(alpha[g]) + estimates.held(g)
+        held = estimates.held(g)
         errors = _root(np.diag(unitless[g]))
         errors[: len(alpha[g])] *= estimates.scale**2
         for k, (name, value, why) in enumerate(zip(names, values, held, strict=True)):

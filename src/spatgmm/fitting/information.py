@@ -27,7 +27,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from spatgmm.covariance.family import Derivative, FactoredCovariance
-from spatgmm.fitting.estimates import Estimates, OfComponent, Uncertainty
+from spatgmm.fitting.estimates import Estimates, OfComponent, Ties, Uncertainty
 from spatgmm.fitting.maps import Blocks, IncompleteMaps, Maps
 from spatgmm.fitting.state import empty
 
@@ -64,7 +64,7 @@ def observed_information(estimates: Estimates, maps: Maps) -> Uncertainty:
         responsibilities[:, present],
         posterior.map_weights,
     )
-    covariance = observed.covariance(estimates.model.shared, estimates.model.mean.is_common)
+    covariance = observed.covariance(estimates.ties(present), estimates.model.mean.is_common)
 
     G = len(present)
     to_last = np.vstack([np.eye(G - 1), -np.ones((1, G - 1))])  # pi_G = 1 - the others
@@ -135,36 +135,29 @@ class _Observed:
         between = np.outer(self._of_weights[g], self._of_weights[h])
         self._matrix[of_weights, of_weights] -= weight.sum() * between
 
-    def covariance(self, shared: np.ndarray, common_mean: bool) -> np.ndarray:
-        """Rows and columns of the inverse that belong to weights and covariance parameters.
-
-        Parameters that are shared are counted once.
-        """
+    def covariance(self, ties: Ties, common_mean: bool) -> np.ndarray:
+        """Rows and columns of the inverse that belong to weights and covariance parameters."""
         own = [
             range(place.stop - len(component.free), place.stop)
             for place, component in zip(self._places, self._components, strict=True)
         ]
         wanted = [*range(self._n_weights), *(at for places in own for at in places)]
-        if not (shared.any() or common_mean):
+        of_wanted = merging([component.free for component in self._components], ties)
+        m = of_wanted.shape[1]
+        if not common_mean and m == len(wanted):
             return inverse_block(self._matrix, wanted)
-        # Every parameter's place among those that are free: shared ones follow the first component.
-        free, first = np.arange(len(self._matrix)), {}
-        for places, component in zip(own, self._components, strict=True):
-            for k, at in zip(component.free, places, strict=True):
-                if shared[k]:
-                    free[at] = first.setdefault(k, at)
-        if common_mean:
-            of_first = self._places[0]
-            n_values = of_first.stop - of_first.start - len(self._components[0].free)
-            for place in self._places:
-                free[place.start : place.start + n_values] = of_first.start + np.arange(n_values)
-        kept, free = np.unique(free, return_inverse=True)
-        merge = np.zeros((len(self._matrix), len(kept)))
-        merge[np.arange(len(free)), free] = 1.0
-        inverse_of = sorted(set(free[wanted]))
-        inverse = inverse_block(merge.T @ self._matrix @ merge, inverse_of)
-        back = np.searchsorted(inverse_of, free[wanted])
-        return inverse[np.ix_(back, back)]
+        # Numbers that are free: those of weights and covariances, then those of means.
+        of_means = [
+            np.arange(place.start, places.start)
+            for place, places in zip(self._places, own, strict=True)
+        ]
+        copies = len(of_means) if common_mean else 1
+        values = np.tile(np.eye(sum(map(len, of_means)) // copies), (copies, 1))
+        merge = np.zeros((len(self._matrix), m + values.shape[1]))
+        merge[wanted, :m] = of_wanted
+        merge[np.concatenate(of_means), m:] = values
+        inverse = inverse_block(merge.T @ self._matrix @ merge, range(m))
+        return of_wanted @ inverse @ of_wanted.T
 
 
 @dataclass
@@ -302,6 +295,8 @@ def inverse_block(information: np.ndarray, wanted: Sequence[int]) -> np.ndarray:
     # Parameters live on very different scales; unit diagonal makes the factorisation stable.
     scale = np.sqrt(np.maximum(np.diag(information), 0))
     wanted = list(wanted)
+    if not wanted:
+        return np.zeros((0, 0))
     columns = np.eye(len(information))[:, wanted]
     try:
         if not (scale.all() and np.isfinite(information).all()):
@@ -320,12 +315,23 @@ def inverse_block(information: np.ndarray, wanted: Sequence[int]) -> np.ndarray:
     return inverse / np.outer(scale[wanted], scale[wanted])
 
 
-def merging(free: list[list[int]], shared: np.ndarray) -> np.ndarray:
-    """Which free parameter (columns) each of all (rows) is: shared ones are one.
+def merging(free: list[list[int]], ties: Ties) -> np.ndarray:
+    """How what is estimated (rows) depends on the numbers that are free (columns).
 
-    Rows are weights but the last, then what is `free` in theta of each component.
+    Rows are weights but the last, then what is `free` in theta of each component.  What is shared
+    is one number, what follows another moves against it, and weights that are held do not move.
     """
-    keys = [("weight", g) for g in range(len(free) - 1)]
+    shared, n_weights = ties.shared, len(free) - 1
+    keys: list[tuple] = [("weight", g) for g in range(n_weights)]
     keys += [(k,) if shared[k] else (k, g) for g, of in enumerate(free) for k in of]
     places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
-    return np.eye(len(places))[[places[key] for key in keys]]
+    merge = np.eye(len(places))[[places[key] for key in keys]]
+    if ties.weights_held:
+        merge[:n_weights] = 0.0
+    start = n_weights
+    for of, follows in zip(free, ties.follows, strict=True):
+        if follows is not None:
+            moved, mover = (start + of.index(k) for k in follows)
+            merge[moved] = -merge[mover]
+        start += len(of)
+    return merge[:, merge.any(axis=0)]

@@ -12,6 +12,7 @@ BIC see what differs in covariance.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
@@ -45,6 +46,9 @@ class Mean(ABC):
     #: Whether all components have the same.
     is_common = False
 
+    #: Whether each component has a given one, so that components have their numbers.
+    is_held = False
+
     @abstractmethod
     def centre(self, X: np.ndarray) -> np.ndarray:
         """What to subtract from maps (n, p) before fitting, (p,); NaN are missing."""
@@ -57,6 +61,11 @@ class Mean(ABC):
     def basis(self, geometry: Geometry) -> Blocks:
         """The maps that span a mean, (k, p_b) block by block."""
 
+    @property
+    def searched(self) -> Mean:
+        """The mean that a search is told of, which knows components up to their numbers."""
+        return self
+
     def trend(
         self, coordinates: np.ndarray, elsewhere: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -66,14 +75,19 @@ class Mean(ABC):
         """
         return np.ones((1, len(coordinates))), np.ones((1, len(elsewhere)))
 
+    def imposed(self, means: list[Blocks]) -> list[Blocks]:
+        """Each component's mean where it is given, else as it is."""
+        return means
+
     def estimates(
         self,
         maps: list[Maps],
         weights: list[np.ndarray],
         covariances: list[Covariance],
         basis: Blocks,
+        components: Sequence[int],
     ) -> list[Blocks]:
-        """Each component's mean, given the maps as it sees them and their weights in it."""
+        """These components' means, given the maps as each sees them and their weights in it."""
         return [
             seen.mean_within(w, basis, covariance)
             for seen, w, covariance in zip(maps, weights, covariances, strict=True)
@@ -95,7 +109,7 @@ class FreeMean(Mean):
     def basis(self, geometry):
         return [np.empty((0, size)) for size in geometry.sizes]  # nothing confines it
 
-    def estimates(self, maps, weights, covariances, basis):
+    def estimates(self, maps, weights, covariances, basis, components):
         return [seen.mean(w) for seen, w in zip(maps, weights, strict=True)]
 
 
@@ -112,8 +126,8 @@ class CommonMean(FreeMean):
     def n_parameters(self, n_components, basis):
         return _n_locations(basis)
 
-    def estimates(self, maps, weights, covariances, basis):
-        centres = super().estimates(maps, weights, covariances, basis)
+    def estimates(self, maps, weights, covariances, basis, components):
+        centres = super().estimates(maps, weights, covariances, basis, components)
         if not centres:  # every component is empty
             return centres
         shares = np.array([w.sum() for w in weights])
@@ -200,6 +214,64 @@ class SmoothMean(ConstantMean):
         return found[0][kept], found[1][kept]
 
 
+class SpannedMean(ConstantMean):
+    """Any combination of some maps over known locations.
+
+    Parameters
+    ----------
+    maps : ndarray of shape (k, p)
+    coordinates : ndarray of shape (p, d)
+    """
+
+    name = "spanned"
+
+    def __init__(self, maps: np.ndarray, coordinates: np.ndarray):
+        self._maps = maps[_independent(maps)]
+        self._places = {tuple(place): j for j, place in enumerate(coordinates)}
+
+    def basis(self, geometry):
+        there = [self._places[tuple(place)] for place in geometry.coordinates]
+        some = self._maps[:, there]
+        return geometry.rotate(some[_independent(some)])
+
+
+class HeldMean(Mean):
+    """A given map for each component.
+
+    Parameters
+    ----------
+    blocks : list of Blocks
+        Each component's, as a mixture has them.
+    searched : Mean
+        What a search is told of: it is to find the components, and which is which shows then.
+    """
+
+    name = "held"
+    is_held = True
+
+    def __init__(self, blocks: list[Blocks], searched: Mean):
+        self._blocks, self._searched = blocks, searched
+
+    @property
+    def searched(self):
+        return self._searched
+
+    def centre(self, X):
+        return X.mean(axis=0, where=observed(X))
+
+    def n_parameters(self, n_components, basis):
+        return 0
+
+    def basis(self, geometry):
+        return [np.empty((0, size)) for size in geometry.sizes]
+
+    def imposed(self, means):
+        return list(self._blocks)
+
+    def estimates(self, maps, weights, covariances, basis, components):
+        return [self._blocks[g] for g in components]
+
+
 _MEANS = {mean.name: mean for mean in (FreeMean(), ConstantMean(), CommonMean(), ZeroMean())}
 
 
@@ -238,7 +310,7 @@ def _independent(vectors: np.ndarray) -> np.ndarray:
     """Which rows are no combination of others: few locations along an axis carry few waves."""
     _, R, order = qr(vectors.T, mode="economic", pivoting=True)
     left = np.abs(np.diag(R))
-    return np.sort(order[: np.count_nonzero(left > _DEPENDENT * left[0])])
+    return np.sort(order[: np.count_nonzero(left > _DEPENDENT * left.max(initial=0.0))])
 
 
 def observed(X: np.ndarray) -> np.ndarray | bool:

@@ -6,8 +6,10 @@ metrics are written out (tested), since their objects need scipy, which takes lo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+import numpy as np
 
 from spatgmm.common import constraints
 from spatgmm.common.constraints import (
@@ -24,6 +26,8 @@ from spatgmm.common.constraints import (
     Named,
     Number,
     Parameter,
+    Problem,
+    Rule,
     Text,
     given,
     optional,
@@ -60,6 +64,47 @@ STARTING_PARAMETERS = Keys(
         ),
     }
 )
+
+#: Coefficients of a covariance, one by one.
+_COEFFICIENTS = ("alpha1", "alpha2", "alpha3")
+
+
+def _numbers(shape: str) -> Rule:
+    """Arrays of numbers; whether their shape is this one only the data decide."""
+
+    def of_numbers(value: Any) -> bool:
+        try:
+            return np.asarray(value, dtype=float).ndim > 0
+        except (TypeError, ValueError):
+            return False
+
+    return Kind(f"an array of numbers of shape {shape}", of_numbers)
+
+
+#: What ``fixed`` can hold beside parameters of decay and metric, which all components have alike.
+HELD_PARTS = {
+    "weights": _numbers("(G,)"),
+    "means": _numbers("(G, p)"),
+    "alpha": _numbers("(G, 3)"),
+    **{name: Either(Number(), _numbers("(G,)")) for name in _COEFFICIENTS},
+}
+
+
+class _Fixed(Named):
+    """The rule of ``fixed``: numbers by the names of shape parameters, and parts of a mixture."""
+
+    def __str__(self) -> str:
+        return f"a mapping of at least one of {', '.join(HELD_PARTS)} or a parameter's name"
+
+    def inside(self, value: Any) -> Iterator[Problem]:
+        parts = {name: item for name, item in value.items() if name in HELD_PARTS}
+        yield from super().inside({k: item for k, item in value.items() if k not in parts})
+        for name, item in parts.items():
+            yield from (problem.at(name) for problem in HELD_PARTS[name].problems(item))
+        both = [name for name in _COEFFICIENTS if name in parts and "alpha" in parts]
+        if both:
+            yield Problem((both[0],), "is held by alpha already; give one of the two")
+
 
 #: All parameters of :class:`spatgmm.SpatialGaussianMixture`, in the order of its signature.
 OPTIONS = {
@@ -139,8 +184,8 @@ OPTIONS = {
     "random_state": Parameter(None, SEED, "seed of all random starts"),
     "fixed": Parameter(
         None,
-        optional(Named(Text(r"[a-z]\w*", "the name of a parameter"), Number(), least=1)),
-        "parameters of decay and metric that are held, by name: {beta: 2.5}",
+        optional(_Fixed(Text(r"[a-z]\w*", "the name of a parameter"), Number(), least=1)),
+        "parameters that are held, by name: {beta: 2.5}; also alpha, alpha1 .. 3, means, weights",
     ),
     "beta_init": Parameter(None, optional(Number(above=0)), "first beta of a single start"),
     "verbose": Parameter(False, FLAG, "show progress on standard error"),
@@ -176,8 +221,7 @@ def check(values: Mapping[str, Any]) -> None:
         With everything that is wrong, each by its name.
     """
     constraints.check(Keys(OPTIONS), values)
-    if values["fixed"] is not None and values["beta_init"] is not None:
-        raise ValueError("fixed, beta_init: give one of the two; what is held needs no start")
+    _check_held(values)
     if values["space"] == "sphere" and values["period"] is not None:
         raise ValueError("period: a sphere (space='sphere') is closed already; leave period out")
     _check_variables(**{name: values[name] for name in ("n_variables", "variables", "n_factors")})
@@ -192,6 +236,29 @@ def check(values: Mapping[str, Any]) -> None:
                     f"solver='gls' is the paper's algorithm: {problem.at(name)}; "
                     "use solver='scoring'"
                 )
+
+
+def _check_held(values: Mapping[str, Any]) -> None:
+    """Refuse what cannot be held beside other options."""
+    fixed = values["fixed"] or {}
+    if set(fixed) - set(HELD_PARTS) and values["beta_init"] is not None:
+        raise ValueError("fixed, beta_init: give one of the two; what is held needs no start")
+    of_covariance = sorted({"alpha", *_COEFFICIENTS} & set(fixed))
+    of_mixture = of_covariance + sorted({"means"} & set(fixed))
+    if of_mixture and values["variance"] != "constant":
+        raise ValueError(
+            f"fixed: {of_mixture[0]} cannot be held with variance={values['variance']!r}, whose "
+            "scales, which are estimated, are a part of it; use variance='constant'"
+        )
+    if of_covariance and values["n_variables"] > 1:
+        raise ValueError(
+            f"fixed: {of_covariance[0]} cannot be held with n_variables={values['n_variables']}: "
+            "it means nothing without the covariance between variables, which is estimated"
+        )
+    if "means" in fixed and values["mean"] != "free":
+        raise ValueError(
+            f"fixed: means that are held leave nothing to mean={values['mean']!r}; leave mean out"
+        )
 
 
 def _check_variables(n_variables: int, variables: str, n_factors: int | None) -> None:

@@ -59,7 +59,7 @@ class Scoring(Solver):
         # A constant mean divided by scales does not stay one under a leap.
         return model.mean.is_free or not model.scales.differ
 
-    def update(self, covariances, moments, counts, shared):
+    def update(self, covariances, moments, counts, shared, alphas):
         """One scoring step for ``sum_g n_g (log |Xi_g| + tr(Xi_g^-1 S_g))``, never uphill.
 
         Parameters
@@ -71,6 +71,9 @@ class Scoring(Solver):
             keeps what it does not share.
         counts : ndarray
             Expected numbers of maps.
+        shared : ndarray of bool, shape (3 + q,)
+        alphas : ndarray of shape (k, 3)
+            Coefficients that are held, NaN where they are free.
 
         Returns
         -------
@@ -87,20 +90,23 @@ class Scoring(Solver):
         score, information = np.zeros(size), np.zeros((size, size))
         low, high = np.full(size, -np.inf), np.full(size, np.inf)
         present = 0.0
-        for place, weight, covariance, of_one in zip(
-            places, weights, covariances, moments, strict=True
+        within = [
+            c.family.confined(c.theta, alpha) for c, alpha in zip(covariances, alphas, strict=True)
+        ]
+        for place, weight, covariance, of_one, along in zip(
+            places, weights, covariances, moments, within, strict=True
         ):
             low[place], high[place] = covariance.family.step_limits(covariance.theta)
             if weight > 0:
                 g, F = covariance.score_and_information(of_one)
-                score[place] += weight * g
-                information[np.ix_(place, place)] += weight * F
+                score[place] += weight * along.T @ g
+                information[np.ix_(place, place)] += weight * along.T @ F @ along
                 present += weight * covariance.objective(of_one)
         step = _bounded_step(score, information, low, high)
         for _ in range(_MAX_HALVINGS):
             trials = [
-                c.family.at(c.family.moved(c.theta, step[place]))
-                for c, place in zip(covariances, places, strict=True)
+                c.family.at(c.family.holding(c.family.moved(c.theta, along @ step[place]), alpha))
+                for c, place, along, alpha in zip(covariances, places, within, alphas, strict=True)
             ]
             if all(trial is not None for trial in trials):
                 value = sum(

@@ -9,6 +9,7 @@ import numpy as np
 
 from spatgmm.common.em import posterior
 from spatgmm.covariance.family import Covariance, Family
+from spatgmm.fitting.held import Held
 from spatgmm.fitting.maps import Blocks, Maps
 from spatgmm.fitting.means import Mean
 from spatgmm.fitting.scales import Scales
@@ -39,6 +40,8 @@ class Model:
     shared : ndarray of bool, shape (3 + q,)
         Which covariance parameters all components share.
     tails : Tails
+    held : Held
+        What is not estimated, beside means and shapes that say so themselves.
     """
 
     family: Family
@@ -46,6 +49,22 @@ class Model:
     scales: Scales
     shared: np.ndarray
     tails: Tails = field(default_factory=NormalTails)
+    held: Held = field(default_factory=Held)
+
+    @property
+    def searched(self) -> Model:
+        """The model of a search, which knows components up to their numbers."""
+        return replace(self, mean=self.mean.searched, held=Held())
+
+    @property
+    def holds(self) -> bool:
+        """Whether weights, coefficients or means are given."""
+        return self.mean.is_held or self.held.weights is not None or self.held.alpha is not None
+
+    @property
+    def by_number(self) -> bool:
+        """Whether what is held tells components apart."""
+        return self.mean.is_held or self.held.by_number
 
     @cached_property
     def basis(self) -> Blocks:
@@ -55,12 +74,17 @@ class Model:
     def n_parameters(self, n_components: int) -> int:
         """Free parameters of a mixture."""
         family, p = self.family, self.family.geometry.n_locations
-        free = ~family.held
-        own = n_components * ((free & ~self.shared).sum() + family.n_further)
-        of_covariances = int((free & self.shared).sum() + own)
+        free = np.array([family.estimated(self.held.alpha_of(g)) for g in range(n_components)])
+        own = (free & ~self.shared).sum() + n_components * family.n_further
+        of_covariances = int((free & self.shared)[0].sum() + own)
+        of_weights = n_components - 1 if self.held.weights is None else 0
         of_means = family.n_variables * self.mean.n_parameters(n_components, self.basis)
         of_tails = n_components * self.tails.n_parameters
-        return n_components - 1 + of_means + of_covariances + of_tails + self.scales.n_parameters(p)
+        return of_weights + of_means + of_covariances + of_tails + self.scales.n_parameters(p)
+
+    def weights(self, counts: np.ndarray) -> np.ndarray:
+        """Weights (G,) by the expected numbers of maps."""
+        return counts / counts.sum() if self.held.weights is None else self.held.weights
 
     def tied(self, thetas: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Covariance parameters (G, 3 + q), those that are shared at their mean."""
@@ -80,9 +104,10 @@ class Model:
         counts = responsibilities.sum(axis=0)
         covariances = [self.family.inside(theta) for theta in self.tied(thetas, counts)]
         basis, weights = self.scales.divide_vectors(self.basis), list(responsibilities.T)
-        means = self.mean.estimates([maps] * len(weights), weights, covariances, basis)
+        everyone = range(len(weights))
+        means = self.mean.estimates([maps] * len(weights), weights, covariances, basis, everyone)
         tails = self.tails.start(len(weights))
-        return Mixture(counts / counts.sum(), means, covariances, self.scales, tails)
+        return Mixture(self.weights(counts), means, covariances, self.scales, tails)
 
 
 @dataclass

@@ -286,9 +286,11 @@ class VariableEngine(Engine):
         covariances = [
             of.inside(theta) for of, theta in zip(families, model.tied(thetas, counts), strict=True)
         ]
-        means = model.mean.estimates([maps] * len(weights), weights, covariances, model.basis)
+        means = model.mean.estimates(
+            [maps] * len(weights), weights, covariances, model.basis, range(len(weights))
+        )
         tails = model.tails.start(len(weights))
-        return Mixture(counts / counts.sum(), means, covariances, model.scales, tails)
+        return Mixture(model.weights(counts), means, covariances, model.scales, tails)
 
     def profile(self, maps, model, responsibilities, shapes=None):
         return self.start(maps, model, responsibilities, shapes).thetas

@@ -66,7 +66,8 @@ def variables_uncertainty(estimates: Estimates, maps: Maps) -> Uncertainty:
     size = model.family.n_parameters
     widest = max(len(component.along) for component in components)
     shared = np.concatenate([model.shared, np.zeros(widest, dtype=bool)])
-    merge = merging([[*c.free, *range(size, size + len(c.along))] for c in components], shared)
+    ties = replace(estimates.ties(present), shared=shared)
+    merge = merging([[*c.free, *range(size, size + len(c.along))] for c in components], ties)
     inverse = inverse_block(merge.T @ information @ merge, range(merge.shape[1]))
     observed = merge @ inverse @ merge.T
     moved = scores @ observed

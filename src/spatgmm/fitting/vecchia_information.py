@@ -63,7 +63,8 @@ def vecchia_uncertainty(estimates: Estimates, maps: VecchiaMaps) -> Uncertainty:
     posterior = estimates.posterior(maps)
     free = [model.family.free(estimates.held(g)) for g in range(len(mixture.weights))]
     basis = None if model.mean.is_free else model.basis[0]
-    found = VecchiaInformation(maps, mixture, posterior, free, model.shared, basis)
+    ties = estimates.ties(range(len(free)))
+    found = VecchiaInformation(maps, mixture, posterior, free, ties, basis)
     plain = Uncertainty(estimates, found.counts, found.weight_variance, found.theta_covariance)
     return Uncertainty(
         estimates,
@@ -86,8 +87,8 @@ class VecchiaInformation:
     posterior : Posterior
     free : list of list of int
         Places in each component's theta that are estimated.
-    shared : ndarray of bool, shape (3 + q,)
-        Which covariance parameters all components share.
+    ties : Ties
+        Of the parameters of all components.
     basis : ndarray of shape (k, p) or None
         The maps that span each component's mean; None where it is free, no maps where means are
         known, or common to all and taken as known.
@@ -103,10 +104,10 @@ class VecchiaInformation:
         Expected numbers of maps.
     """
 
-    def __init__(self, maps: VecchiaMaps, mixture, posterior: Posterior, free, shared, basis=None):
+    def __init__(self, maps: VecchiaMaps, mixture, posterior: Posterior, free, ties, basis=None):
         responsibilities, map_weights = posterior.responsibilities, posterior.map_weights
         self.counts = responsibilities.sum(axis=0)
-        size = len(shared)
+        size = len(ties.shared)
         G, shape = len(self.counts), (len(self.counts), size, size)
         self.theta_covariance, self.robust_theta_covariance = (
             np.full(shape, np.nan) for _ in range(2)
@@ -136,7 +137,8 @@ class VecchiaInformation:
         roots = np.sqrt(counted) * np.ones((len(maps), 1))
         information, scores = profiled(small, complete, R, roots, uncertain, grams)
 
-        merge = merging([free[g] for g in present], shared)
+        follows = [ties.follows[g] for g in present]
+        merge = merging([free[g] for g in present], replace(ties, follows=follows))
         inverse = inverse_block(merge.T @ information @ merge, range(merge.shape[1]))
         observed = merge @ inverse @ merge.T
         moved = scores @ observed

@@ -8,6 +8,7 @@ import numpy as np
 
 from spatgmm.fitting.em import Solver
 from spatgmm.fitting.evidence import Evidence
+from spatgmm.fitting.imposing import imposed, promises
 from spatgmm.fitting.maps import Maps
 from spatgmm.fitting.state import Mixture, Model
 
@@ -36,14 +37,37 @@ def starts(
     some = maps
     if evidence.weights is not None or not shown.all():
         some = engine.maps(engine.back(maps.blocks)[evidence.as_often(shown)])
-    found = engine.starts(some, model, n_components, n_init, rng)
-    if evidence.labels is None:
-        return found
     found = [
-        (mixture.reordered(evidence.numbering(mixture.expectation(maps)[1])), led)
-        for mixture, led in found
+        (_told(mixture, maps, model, evidence), led)
+        for mixture, led in engine.starts(some, model.searched, n_components, n_init, rng)
     ]
-    if evidence.covers(n_components):
+    if evidence.labels is not None and evidence.covers(n_components):
         of_known = evidence.imposed(np.zeros((len(maps), n_components)))
         found.insert(0, (solver.start(engine, maps, of_known, model), 1))
     return found
+
+
+def _told(mixture: Mixture, maps: Maps, model: Model, evidence: Evidence) -> Mixture:
+    """What a search found, as labels and held values number it, with these values."""
+    if evidence.labels is None and not model.holds:
+        return mixture
+    responsibilities = mixture.expectation(maps)[1]
+    order = numbering(mixture, maps, responsibilities, model, evidence)
+    return imposed(model, mixture.reordered(order), maps, responsibilities[:, order])
+
+
+def numbering(
+    mixture: Mixture,
+    maps: Maps,
+    responsibilities: np.ndarray,
+    model: Model,
+    evidence: Evidence,
+) -> np.ndarray:
+    """The order (G,) of a start's components that agrees best with known labels.
+
+    Where these do not tell, that which suits what is held.
+    """
+    if model.by_number:
+        promised = promises(model, mixture, maps, responsibilities)
+        return evidence.numbering(responsibilities, promised)
+    return evidence.numbering(responsibilities)
