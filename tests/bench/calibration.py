@@ -42,7 +42,7 @@ _LEVEL, _OFF = 0.05, 0.03
 _N_BOOTSTRAP = 19
 
 #: Shares of data sets that diagnostics may flag under a right model, and must under a wrong one.
-_RIGHT, _WRONG = 0.1, 0.9
+_MAY_FLAG, _MUST_FLAG = 0.1, 0.9
 
 #: Data sets of each kind.
 _N_DIAGNOSED = _N_INTERVALS = 100
@@ -168,7 +168,7 @@ def _diagnostics() -> _Table:
     table = flags.groupby("maps", sort=False).mean().reset_index()
     measurements = []
     for maps, found in table.set_index("maps")["any"].items():
-        target = ("at most", _RIGHT) if maps == _RIGHT_MODEL else ("at least", _WRONG)
+        target = ("at most", _MAY_FLAG) if maps == _RIGHT_MODEL else ("at least", _MUST_FLAG)
         note = f"{_N_DIAGNOSED} data sets"
         part = f"diagnostics, {maps}"
         measurements.append(Measurement(part, "flagged", found, "", *target, note=note))
