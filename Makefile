@@ -14,7 +14,7 @@ SNAKEMAKE := snakemake --cores $(CORES)
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export RPY2_CFFI_MODE := ABI
 
-.PHONY: help reproduce smoke test test-cluster lint docs bench bench-large bench-scale fuzz setup system clean
+.PHONY: help reproduce smoke test test-cluster lint docs bench bench-large bench-scale bench-calibration fuzz setup system clean
 .DEFAULT_GOAL := help
 
 help:
@@ -24,7 +24,8 @@ help:
 	@echo "make lint        formatting, lint and types of Python and Snakemake files"
 	@echo "make docs        this documentation as a site: results/site/"
 	@echo "make bench       speed and memory against their targets: results/bench/"
-	@echo "                 (bench-large: images; bench-scale: studies)"
+	@echo "                 (bench-large: images; bench-scale: studies;"
+	@echo "                 bench-calibration: how often tests err)"
 	@echo "make fuzz        2,000 random data sets (SEED=0 COUNT=2000): no fit may break"
 	@echo "make clean       remove results/ and Snakemake's notes on them"
 	@echo "make setup       only what the others need first: $(VENV), and R with mclust and fields"
@@ -64,6 +65,9 @@ bench-large: setup
 
 bench-scale: setup
 	python tests/bench --scale
+
+bench-calibration: setup
+	python tests/bench --calibration
 
 # Nightly, say with SEED=$(date +%s): other data sets every night.
 SEED ?= 0

@@ -2,7 +2,8 @@
 
 ``make bench`` runs everything on one core, but for what compares numbers of BLAS threads;
 ``make bench-large`` fits large images, on all cores; ``make bench-scale`` plans large studies and
-aggregates their rows.
+aggregates their rows; ``make bench-calibration`` counts how often tests and checks err, on all
+cores.
 Results go to ``results/bench/``.
 """
 
@@ -14,6 +15,7 @@ import warnings
 from pathlib import Path
 
 import blas_threads
+import calibration
 import comparisons
 import growth
 import iterations
@@ -28,6 +30,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--large", action="store_true", help="large images only (minutes)")
     parser.add_argument("--scale", action="store_true", help="large studies only (minutes)")
+    parser.add_argument(
+        "--calibration", action="store_true", help="errors of tests only (an hour on two cores)"
+    )
     parser.add_argument("--out", type=Path, default=Path("results/bench"), help="results folder")
     arguments = parser.parse_args()
     # Whether each fit converged is beside the point here.
@@ -40,6 +45,11 @@ def main() -> None:
     if arguments.scale:
         measured_on = report.machine()
         report.write("scale", measured_on, _show(scale.run()), {}, arguments.out)
+        return
+    if arguments.calibration:
+        measured_on = report.machine()
+        measurements, tables = calibration.run()
+        report.write("calibration", measured_on, _show(measurements), tables, arguments.out)
         return
     threads = blas_threads.run()
     print(threads.to_string(index=False), flush=True)

@@ -58,6 +58,22 @@ def test_a_right_model_passes_and_wrong_ones_say_where():
     assert finding["flagged"] and "outlying maps" in finding["finding"]
 
 
+def test_variances_that_differ_are_no_matter_of_correlation():
+    # A deviation four times as large from one side to the other, and a spot that varies more.
+    sides = np.repeat(np.linspace(0.5, 2, 7), 7)
+    spot = 1 + np.exp(-((grid_coordinates(GRID) - 3) ** 2).sum(axis=1) / 4)
+    for seed, scale in ((9, sides), (10, spot)):
+        X = drawn(seed, isotropic, scale=scale)
+        _, found = diagnosed(X)
+        _, even = diagnosed(X / scale)
+        assert "variance" in found.flagged and "direction" not in found.flagged
+        for shown in ("correlation", "directions"):
+            column = {"correlation": "correlation", "directions": "log_ratio"}[shown]
+            np.testing.assert_allclose(
+                getattr(found, shown)[column], getattr(even, shown)[column], atol=1e-9
+            )
+
+
 def test_what_was_found_is_a_warning():
     X = drawn(4, isotropic, scale=np.linspace(0.7, 1.4, 49))
     model = SpatialGaussianMixture(1, coordinates=GRID, random_state=0).fit(X)
@@ -82,10 +98,18 @@ def test_numbers_are_those_of_their_definitions():
     distances = np.sqrt(((places[:, None] - places[None]) ** 2).sum(axis=-1))
     pairs = np.triu(distances == 1, 1)
     assert nearest["n_pairs"] >= pairs.sum()
-    if nearest["n_pairs"] == pairs.sum():
-        expected = scatter[pairs].mean() / np.diag(scatter).mean()
-        np.testing.assert_allclose(nearest["correlation"], expected)
+    assert nearest["n_pairs"] == pairs.sum() and nearest["distance"] == pytest.approx(1)
+    deviations = np.sqrt(np.diag(scatter))
+    correlations = scatter / np.outer(deviations, deviations)
+    np.testing.assert_allclose(nearest["correlation"], correlations[pairs].mean())
     assert (found.correlation["lower"] < found.correlation["upper"]).all()
+
+    # Semivariances of standardised values, by the direction of the pair.
+    along = [pairs & (places[:, None, k] != places[None, :, k]) for k in range(2)]
+    semivariances = np.log([1 - correlations[of_direction].mean() for of_direction in along])
+    first = found.directions.iloc[:2]
+    assert first["direction"].tolist() == [0, 90]
+    np.testing.assert_allclose(first["log_ratio"], semivariances - semivariances.mean())
 
 
 def test_missing_pixels_lines_and_empty_components():
@@ -132,11 +156,24 @@ def test_intervals_take_back_the_bias_of_the_estimate():
     np.testing.assert_allclose(table[["lower", "upper"]].iloc[0], [0.704, 1.096], atol=0.03)
 
 
-def test_a_share_of_simulations_is_a_p_value_and_stops_early():
-    assert bootstrap.exceeding(5.0, iter([1.0] * 99), 99, 10) == 1 / 100
+def test_simulation_stops_once_it_has_decided():
+    assert bootstrap.exceeding(5.0, iter([1.0] * 99), 99) == 1 / 100
     asked = iter([9.0] * 99)
-    assert bootstrap.exceeding(5.0, asked, 99, 10) == 1.0
-    assert len(list(asked)) == 89
+    assert bootstrap.exceeding(5.0, asked, 99) == 1.0
+    assert len(list(asked)) == 94
+    # The decision at 0.05 is that of all simulations, and the p-value no smaller than it should be.
+    rng = np.random.default_rng(0)
+    for most in (19, 38, 39, 99):
+        found = []
+        for _ in range(2000):
+            statistic, *simulated = rng.normal(size=1 + most)
+            p_value = bootstrap.exceeding(statistic, iter(simulated), most)
+            in_full = (1 + (np.array(simulated) >= statistic).sum()) / (1 + most)
+            assert (p_value <= 0.05) == (in_full <= 0.05)
+            found.append(p_value)
+        for level in (0.02, 0.05, 0.2, 0.5):
+            error = np.sqrt(level * (1 - level) / len(found))
+            assert np.mean(np.array(found) <= level) < level + 4 * error
 
 
 def test_component_test_finds_two_and_no_third(plain):

@@ -62,6 +62,29 @@ def test_a_block_is_rewritten_and_nothing_else(script, results, page):
     assert script.main(["--check", *arguments]) == 0
 
 
+def test_what_calibration_counted_is_shown_in_percent(script, tmp_path):
+    results = tmp_path / "results/bench"
+    results.mkdir(parents=True)
+    tests = {"maps": ["two", "three"], "sets": [200, 50], "rejected": [0.045, 1.0]}
+    pd.DataFrame(tests).to_csv(results / "component_test.csv", index=False)
+    checks = {"maps": ["right"], "distances": [0.01], "any": [0.07]}
+    pd.DataFrame(checks).to_csv(results / "diagnostics.csv", index=False)
+    page = tmp_path / "page.md"
+    page.write_text(
+        "<!-- numbers: component-test -->\n<!-- numbers end -->\n"
+        "<!-- numbers: diagnostics -->\n<!-- numbers end -->\n"
+    )
+    assert script.main(["--results", str(results.parent), str(page)]) == 0
+    assert page.read_text() == (
+        "<!-- numbers: component-test -->\n"
+        "| maps of | data sets | a third found at the level 0.05 |\n|---|---|---|\n"
+        "| two | 200 | 4.5 % |\n| three | 50 | 100.0 % |\n<!-- numbers end -->\n"
+        "<!-- numbers: diagnostics -->\n"
+        "| maps of | distances | any |\n|---|---|---|\n"
+        "| right | 1 % | 7 % |\n<!-- numbers end -->\n"
+    )
+
+
 def test_without_the_run_a_block_stays_and_that_is_said(script, results, page, capsys):
     shutil.rmtree(results)
     before = page.read_text()

@@ -262,6 +262,32 @@ def large(run: Run) -> str:
     return benchmark(run.measured("large"))
 
 
+def component_test(run: Run) -> str:
+    """What `make bench-calibration` counted of tests of two components against three."""
+    lines = [
+        (row.maps, f"{row.sets:,}", f"{100 * row.rejected:.1f} %")
+        for row in run.measured("component_test").itertuples()
+    ]
+    return markdown(("maps of", "data sets", "a third found at the level 0.05"), lines)
+
+
+def diagnostics(run: Run) -> str:
+    """What it counted of checks: shares of data sets that each flags."""
+    return shares(run.measured("diagnostics"), "maps of")
+
+
+def intervals(run: Run) -> str:
+    """What it counted of 95 % intervals: shares that hold the truth."""
+    return shares(run.measured("intervals"), "tails")
+
+
+def shares(table: pd.DataFrame, head: str) -> str:
+    """A row for each kind of maps, a column for each share."""
+    table = table.set_index("maps")
+    lines = [(maps, *map(percent, of_maps)) for maps, of_maps in table.iterrows()]
+    return markdown((head, *table.columns), lines)
+
+
 def benchmark(table: pd.DataFrame) -> str:
     """Measurements that have a target, and the target."""
     table = table[table["bound"].notna()]
@@ -289,6 +315,9 @@ BLOCKS: dict[str, tuple[str, Callable[[Run], str]]] = {
     "labels": ("structures", labels),
     "speed": ("bench", speed),
     "large": ("bench", large),
+    "component-test": ("bench", component_test),
+    "diagnostics": ("bench", diagnostics),
+    "intervals": ("bench", intervals),
 }
 
 

@@ -17,6 +17,10 @@ from spatgmm.covariance.fitted import NORMAL_95
 #: quantiles that are not there.
 _LEAST_BELOW = 0.5
 
+#: A test has found nothing where a right hypothesis gives such a statistic more than once in so
+#: many times: simulations beyond that would only say by how much.
+_ONE_IN = 20
+
 
 def standard_errors(estimates: np.ndarray, refitted: np.ndarray, names: list[str]) -> pd.DataFrame:
     """Standard errors and 95 % intervals from refits.
@@ -61,14 +65,15 @@ def _interval(estimate: float, values: np.ndarray) -> np.ndarray:
     return np.quantile(values, ends)
 
 
-def exceeding(statistic: float, simulated: Iterator[float], most: int, enough: int) -> float:
-    """The p-value of a statistic by simulation, stopped once it is known to be large.
+def exceeding(statistic: float, simulated: Iterator[float], most: int) -> float:
+    """The p-value of a statistic by simulation, stopped once it is known to be above 0.05.
 
-    After `enough` simulated statistics at least as large, the share of those so far is the
-    p-value; after `most` simulations ``(1 + larger) / (1 + most)`` (Besag and Clifford, "Sequential
-    Monte Carlo p-values", Biometrika 78, 1991).
+    After ``h`` simulated statistics at least as large, the least number with which `most`
+    simulations say no, the p-value is the share of those so far; with fewer, ``(1 + larger) /
+    (1 + most)``.  Under the hypothesis it is at most ``u`` with a probability of at most ``u``
+    (Besag and Clifford, "Sequential Monte Carlo p-values", Biometrika 78, 1991).
     """
-    larger = 0
+    larger, enough = 0, -(-(1 + most) // _ONE_IN)
     for number, value in enumerate(simulated, start=1):
         larger += value >= statistic
         if larger == enough:

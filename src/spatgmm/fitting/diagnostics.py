@@ -217,14 +217,18 @@ def diagnose(
             f"X: no component has {_FEWEST_MAPS} of the maps; so few cannot tell whether the model "
             "is right"
         )
-    checks = [_Distances(), _Correlation(places, rng), _Variance(len(places))]
-    if directed and places.shape[1] > 1:
-        checks.insert(2, _Direction(places, rng))
-    measured = [[check.measure(seen.some(components))] for check in checks]
-    for _ in range(n_simulations):
-        simulated = view(draw(rng)).some(components)
+    n_dimensions = places.shape[1]
+    directed = directed and n_dimensions > 1
+    pairs = _Pairs(places, rng, directed)
+    checks = [_Distances(), _Correlation(pairs), _Variance(len(places))]
+    if directed:
+        checks.insert(2, _Direction(pairs, n_dimensions))
+    measured: list[list[np.ndarray]] = [[] for _ in checks]
+    for number in range(1 + n_simulations):
+        maps = seen if number == 0 else view(draw(rng))
+        shown = _Shown.of(maps.some(components), pairs)
         for check, values in zip(checks, measured, strict=True):
-            values.append(check.measure(simulated))
+            values.append(check.measure(shown))
     compared = {
         check.name: _Compared.of(check, np.array(values), components)
         for check, values in zip(checks, measured, strict=True)
@@ -263,7 +267,7 @@ class _Check(ABC):
         """What each of the numbers is about."""
 
     @abstractmethod
-    def measure(self, seen: View) -> np.ndarray:
+    def measure(self, shown: _Shown) -> np.ndarray:
         """The numbers, (k,)."""
 
     @abstractmethod
@@ -280,7 +284,8 @@ class _Distances(_Check):
     def index(self, components: np.ndarray) -> pd.DataFrame:
         return pd.DataFrame({"quantile": _QUANTILES})
 
-    def measure(self, seen: View) -> np.ndarray:
+    def measure(self, shown: _Shown) -> np.ndarray:
+        seen = shown.view
         of_pixels = seen.own_squared / np.maximum(seen.n_observed, 1)
         return np.log(np.quantile(of_pixels, _QUANTILES))
 
@@ -299,7 +304,7 @@ class _Distances(_Check):
 
 
 class _Pairs:
-    """Some pairs of locations, by distance and direction.
+    """Some pairs of locations, by distance and, where axes are directions, by direction.
 
     Attributes
     ----------
@@ -339,20 +344,50 @@ class _Pairs:
         self.distance_bins = pd.factorize(of_bins["distance"])[0]
         self.index = self.index.join(of_bins.drop(columns="distance")).reset_index(drop=True)
 
-    def moments(self, seen: View, g: int) -> tuple[np.ndarray, np.ndarray]:
-        """Mean product and mean semivariance of the two values, by bin; over maps and pairs."""
+    def correlations(self, seen: View, g: int, variances: np.ndarray) -> np.ndarray:
+        """Mean product of the two values by bin, each in units of its location's deviation."""
         residuals, weights = seen.shown_by(g)
         there = (~np.isnan(residuals)).astype(float)
-        values = np.where(there, residuals, 0.0)
-        left, left_there = values[:, self._bases].T * weights, there[:, self._bases].T * weights
-        products = self._binned(left @ values)
-        squares = (left * values[:, self._bases].T) @ there + left_there @ values**2
-        total = np.maximum(self._binned(left_there @ there), 1e-300)
-        return products / total, (self._binned(squares) / 2 - products) / total
+        values = np.where(there, residuals, 0.0) / np.sqrt(np.maximum(variances, 1e-300))
+        products = self._binned((values[:, self._bases].T * weights) @ values)
+        return products / np.maximum(
+            self._binned((there[:, self._bases].T * weights) @ there), 1e-300
+        )
+
+    def by_distance(self, values: np.ndarray) -> np.ndarray:
+        """Means over the pairs at one distance of means (..., k) over those of each direction."""
+        of_pairs = np.eye(self.distance_bins.max() + 1)[self.distance_bins]
+        of_pairs *= self.index["n_pairs"].to_numpy()[:, None]
+        return values @ (of_pairs / of_pairs.sum(axis=0))
 
     def _binned(self, matrix: np.ndarray) -> np.ndarray:
         """Sums over pairs of a matrix (bases, p)."""
         return np.bincount(self._bins, matrix[self._first, self._second], len(self.index))
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """What one set of maps shows, measured once for all checks.
+
+    Attributes
+    ----------
+    view : View
+    variances : ndarray of shape (G, p)
+        Mean squares of each component's residuals.
+    correlations : ndarray of shape (G, k)
+        By the distances and directions of the pairs.  Deviations of each location are its own, so
+        that variances that differ are no matter of correlation, or of its direction.
+    """
+
+    view: View
+    variances: np.ndarray
+    correlations: np.ndarray
+
+    @classmethod
+    def of(cls, view: View, pairs: _Pairs) -> _Shown:
+        variances = np.array([_variance(view, g) for g in range(len(view.residuals))])
+        correlations = [pairs.correlations(view, g, of_one) for g, of_one in enumerate(variances)]
+        return cls(view, variances, np.array(correlations))
 
 
 def _sector(offsets: np.ndarray) -> np.ndarray:
@@ -365,24 +400,22 @@ def _sector(offsets: np.ndarray) -> np.ndarray:
 
 
 class _Correlation(_Check):
-    """Covariance of pairs by distance over the mean variance."""
+    """Correlation of pairs by distance."""
 
     name = "correlation"
     column = "correlation"
 
-    def __init__(self, places, rng):
-        self._pairs = _Pairs(places, rng, by_direction=False)
+    def __init__(self, pairs: _Pairs):
+        self._pairs = pairs
 
     def index(self, components):
-        return _repeated(self._pairs.index, components)
+        pairs = self._pairs
+        distances = pairs.by_distance(pairs.index["distance"].to_numpy())
+        n_pairs = np.bincount(pairs.distance_bins, pairs.index["n_pairs"]).astype(int)
+        return _repeated(pd.DataFrame({"distance": distances, "n_pairs": n_pairs}), components)
 
-    def measure(self, seen):
-        return np.concatenate(
-            [
-                self._pairs.moments(seen, g)[0] / _variance(seen, g).mean()
-                for g in range(len(seen.residuals))
-            ]
-        )
+    def measure(self, shown):
+        return self._pairs.by_distance(shown.correlations).ravel()
 
     def finding(self, outside):
         told, waves = [], False
@@ -407,20 +440,19 @@ class _Direction(_Check):
     name = "direction"
     column = "log_ratio"
 
-    def __init__(self, places, rng):
-        self._pairs = _Pairs(places, rng, by_direction=True)
-        self._degrees = places.shape[1] == 2
+    def __init__(self, pairs: _Pairs, n_dimensions: int):
+        self._pairs = pairs
+        self._degrees = n_dimensions == 2
 
     def index(self, components):
         return _repeated(self._pairs.index, components)
 
-    def measure(self, seen):
-        bins, ratios = self._pairs.distance_bins, []
-        for g in range(len(seen.residuals)):
-            semivariances = np.log(np.maximum(self._pairs.moments(seen, g)[1], 1e-300))
-            of_all = np.bincount(bins, semivariances) / np.bincount(bins)
-            ratios.append(semivariances - of_all[bins])
-        return np.concatenate(ratios)
+    def measure(self, shown):
+        bins = self._pairs.distance_bins
+        # Half the mean square of the difference of two values of unit variance.
+        semivariances = np.log(np.maximum(1 - shown.correlations, 1e-300))
+        of_all = [np.bincount(bins, of_one) / np.bincount(bins) for of_one in semivariances]
+        return (semivariances - np.array(of_all)[:, bins]).ravel()
 
     def finding(self, outside):
         # Where pairs differ least, correlation reaches farthest.
@@ -445,9 +477,8 @@ class _Variance(_Check):
     def index(self, components):
         return _repeated(self._index, components)
 
-    def measure(self, seen):
-        variances = np.array([_variance(seen, g) for g in range(len(seen.residuals))])
-        logs = np.log(np.maximum(variances, 1e-300))
+    def measure(self, shown):
+        logs = np.log(np.maximum(shown.variances, 1e-300))
         return (logs - logs.mean(axis=1, keepdims=True)).ravel()
 
     def finding(self, outside):
