@@ -67,12 +67,12 @@ from spatgmm.fitting.scoring import SHARED, Scoring
 from spatgmm.fitting.search import informed
 from spatgmm.fitting.search.starts import kmeans_responsibilities
 from spatgmm.fitting.state import MIN_MAPS, Mixture, Model, empty
+from spatgmm.fitting.units import ObservedLocations, Units, standardised
 from spatgmm.fitting.variables import (
     VariableEngine,
     check_independent,
     restored,
     saved,
-    units,
 )
 from spatgmm.memory import available
 from spatgmm.reading import fill, memory
@@ -269,9 +269,6 @@ class SpatialGaussianMixture(LikelihoodMixture):
     Lu et al., "Spatial Covariance Constraints for Gaussian Mixture Models", arXiv 2601.07979.
     """
 
-    #: What values are divided by: a number, of several variables one for each column.
-    _unit: np.ndarray | float
-
     def __init__(
         self,
         n_components: int = 2,
@@ -408,7 +405,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         # A pixel that no map has is outside of them all: beyond a mask, over land, a dead sensor.
         there = ~np.isnan(X).all(axis=0).reshape(-1, self.n_variables)
         self.observed_locations_ = there.any(axis=1)
-        X = X[:, self._columns]
+        self._observed = ObservedLocations(self.observed_locations_, self.n_variables)
+        X = X[:, self._observed.columns]
         checks.check_variables(there)
         n, p = len(X), len(self._locations)
         if n <= self.n_components:
@@ -530,12 +528,12 @@ class SpatialGaussianMixture(LikelihoodMixture):
         kernel.metric.check_values(decay, kernel.geometry)
         kernel.check_first(self.beta_init)
         with of_one.threads():
-            standardised = self._standardise(X, mean, evidence)
+            copied = self._standardise(X, mean, evidence)
             self._engine = self._of_variables(of_one)
-            maps = self._engine.maps(standardised)
-            # The standardised copy is let go once the engine has it in its own form.
-            del standardised
-            self._log_unit = self._log_unit_of(maps, evidence)
+            maps = self._engine.maps(copied)
+            # The copy is let go once the engine has it in its own form.
+            del copied
+            self._log_unit = self._units.log_unit(maps, evidence)
             fits = self._best_fit(maps, given, mean, evidence, rng)
         numbered = given is not None or evidence.labels is not None or self._model.by_number
         self._take(fits, keep_order=numbered)
@@ -559,7 +557,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         """The engine of all variables, by that of a single one."""
         if self.n_variables == 1:
             return of_one
-        squares = np.square(np.atleast_1d(self._unit)[: self.n_variables])
+        squares = np.square(self._units.of_variables)
         kind = variables.of(self.variables, squares / squares.sum(), self.n_factors)
         return VariableEngine(of_one, kind)
 
@@ -579,24 +577,12 @@ class SpatialGaussianMixture(LikelihoodMixture):
             setattr(self, name, whole)
 
     def _standardise(self, X: np.ndarray, mean: Mean, evidence: Evidence) -> np.ndarray:
-        """Data of unit variance about 0: computations run there, no tolerance depends on units."""
         everyone = np.ones(len(X), dtype=bool)
         rows = slice(None) if evidence.weights is None else evidence.as_often(everyone)
-        if self.n_variables > 1:
-            self._centre, self._unit, self._scale = units(X[rows], mean, self.n_variables)
-            standardised = (X - self._centre) / self._unit
-            if self.variables == "full":
-                check_independent(standardised[rows], self.n_variables)
-            return standardised
-        self._centre = mean.centre(X[rows])
-        standardised = X - self._centre
-        there = means.observed(standardised[rows])
-        # The root of the mean square about the centre; .std() would make another copy of the data.
-        values = standardised[rows] if there is True else standardised[rows][there]
-        self._scale = float(np.sqrt(np.vdot(values, values) / values.size))
-        self._unit = self._scale
-        standardised /= self._scale
-        return standardised
+        maps, self._units = standardised(X, mean, rows, self.n_variables)
+        if self.n_variables > 1 and self.variables == "full":
+            check_independent(maps[rows], self.n_variables)
+        return maps
 
     def _solver(self) -> Solver:
         return SOLVERS[self.solver](self.beta_init)
@@ -617,7 +603,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         with tqdm(desc="EM", unit=" iterations", disable=not self.verbose) as bar:
 
             def progress(log_likelihood: float) -> None:
-                log_likelihood = self._in_units(log_likelihood)
+                log_likelihood -= self._log_unit
                 bar.set_postfix_str(f"log-likelihood {log_likelihood:.3f}", refresh=False)
                 bar.update()
 
@@ -651,8 +637,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 else:
                     given = evidence.numbered(given)
             if isinstance(given, GivenParameters):
-                at = self._centre, self._unit, self._scale
-                return climb([(given.start(self._engine, solver, complete, model, *at), 1)])
+                start = given.start(self._engine, solver, complete, model, self._units)
+                return climb([(start, 1)])
             if given is not None or evidence.everything(len(maps)):
                 given = np.zeros((len(maps), G)) if given is None else given
                 given = evidence.imposed(given)
@@ -664,9 +650,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
     def _model_of(self, mean: Mean, of_locations: Scales) -> Model:
         """The model of the options with one kind of mean, what is fixed at its values."""
         family, shared = self._engine.family, SHARED[self.sharing]
-        held = self._held.within(self._scale, "alpha" in shared)
+        held = self._held.within(self._units.scale, "alpha" in shared)
         if self._held.maps is not None:
-            known = (self._held.maps - self._centre) / self._unit
+            known = self._units.forth(self._held.maps)
             blocks = [list(of_one) for of_one in zip(*self._engine.forth(known), strict=True)]
             if self.n_variables == 1:
                 mean = means.SpannedMean(known, self._locations)
@@ -687,13 +673,13 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self.outlier_probability_ = outlying.probability(
             self._mixture, responsibilities, deviations
         )
-        self.log_likelihood_trace_ = np.array([self._in_units(value) for value in fit.trace])
+        self.log_likelihood_trace_ = np.array(fit.trace) - self._log_unit
         self.log_likelihood_ = float(self.log_likelihood_trace_[-1])
         self.n_iter_ = fit.n_iter
         self.converged_ = fit.converged
         self.starts_ = pd.DataFrame(
             {
-                "log_likelihood": [self._in_units(one.log_likelihood) for one in fits],
+                "log_likelihood": [one.log_likelihood - self._log_unit for one in fits],
                 "n_iter": [one.n_iter for one in fits],
                 "converged": [one.converged for one in fits],
                 "all_components": [one.sound for one in fits],
@@ -721,14 +707,15 @@ class SpatialGaussianMixture(LikelihoodMixture):
     def _publish(self, mixture: Mixture) -> None:
         """What the parameters of a mixture say, in the units of the data."""
         self._mixture = mixture
-        relative = np.broadcast_to(self._unit, len(self._centre))[: self.n_variables] / self._scale
-        self._estimates = Estimates(mixture, self._model, self._scale, relative)
+        scale = self._units.scale
+        relative = self._units.of_variables / scale
+        self._estimates = Estimates(mixture, self._model, scale, relative)
         family = self._engine.family
         blocks = [np.stack(block) for block in zip(*mixture.means, strict=True)]
-        self.scales_ = self._everywhere(mixture.scales.values(len(self._locations)))
+        self.scales_ = self._observed.everywhere(mixture.scales.values(len(self._locations)))
         self.alpha_, self.means_ = self._held.exactly(
             self._estimates.alpha(),
-            self._shown(self._centre + self._in_units_of_X(self._engine.back(blocks))),
+            self._observed.shown(self._units.back(self._scaled(self._engine.back(blocks)))),
         )
         self.weights_ = mixture.weights
         self.variable_covariances_ = self._estimates.variable_covariances()
@@ -777,7 +764,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
             rows = np.flatnonzero(labels == g)
             maps = self._engine.back(covariance.draw(len(rows), rng))
             maps = self._mixture.tails.widened(maps, g, rng)
-            X[rows] = self.means_[g] + self._shown(self._in_units_of_X(maps))
+            away = self._units.unit * self._scaled(maps)
+            X[rows] = self.means_[g] + self._observed.shown(away)
         return X, labels
 
     def _drawn_like(self, X: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -817,7 +805,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 r[:, None] * seen_by.back(mixture.filled(maps, g))
                 for g, r in enumerate(responsibilities.T)
             )
-        return self._shown(self._centre + self._unit * filled)
+        return self._observed.shown(self._units.back(filled))
 
     def interpolate(self, X: ArrayLike, coordinates: ArrayLike) -> np.ndarray:
         """Every map's expectation at other places, given its values.
@@ -863,11 +851,11 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self._space.check_each(wanted)
         with seen_by.threads():
             _, responsibilities = mixture.expectation(maps)
-            X = self._check_maps(X, reset=False)[0][:, self._columns]
+            X = self._check_maps(X, reset=False)[0][:, self._observed.columns]
             means, model = self.means_[:, self.observed_locations_], self._model
             if self.n_variables > 1:
                 filled = [
-                    self._centre + self._unit * seen_by.back(mixture.filled(maps, g))
+                    self._units.back(seen_by.back(mixture.filled(maps, g)))
                     for g in range(len(means))
                 ]
                 return several_elsewhere(
@@ -967,8 +955,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
         geometry = Geometry(self._locations, False, by_offset=by_offset, space=self._space)
         dense = SpatialCovariance(Kernel(geometry, kernel.decay, kernel.metric))
         matrices = np.array([dense.matrix(theta)[0] for theta in self._mixture.thetas])
-        units = self._scale**2 * np.outer(self.scales_, self.scales_)
-        across = self._everywhere(self._everywhere(matrices).transpose(0, 2, 1))
+        units = self._units.scale**2 * np.outer(self.scales_, self.scales_)
+        everywhere = self._observed.everywhere
+        across = everywhere(everywhere(matrices).transpose(0, 2, 1))
         return units * across.transpose(0, 2, 1)
 
     @property
@@ -1037,7 +1026,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             | {"fixed": self.fixed and {name: float(v) for name, v in self._held.numbers.items()}},
             "likelihood_": self.likelihood_,
             "n_waves": getattr(self._model.mean, "n_waves", None),
-            "scale": self._scale,
+            "scale": self._units.scale,
             "empty_components_": self.empty_components_,
             **{name: getattr(self, name) for name in kept},
         }
@@ -1045,7 +1034,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         arrays = {
             "coordinates": self.coordinates_,
             "observed_locations": self.observed_locations_,
-            "centre": self._centre,
+            "centre": self._units.centre,
             "weights": self._mixture.weights,
             "means": np.concatenate(means_),
             "thetas": self._mixture.thetas,
@@ -1053,7 +1042,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
             "tails": self._mixture.tails.parameters,
         } | {_FIXED + name: values for name, values in self._held.arrays.items()}
         if self.n_variables > 1:
-            arrays |= {"unit": self._unit} | saved(self._mixture)
+            arrays |= {"unit": self._units.unit} | saved(self._mixture)
         if hasattr(self, "feature_names_in_"):
             arrays["feature_names_in"] = self.feature_names_in_.astype(str)
         write_arrays(path, settings, arrays)
@@ -1304,7 +1293,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         seen_by, mixture, maps = self._seen(X, likelihood)
         with seen_by.threads():
             joint = mixture.log_joint(maps)
-        return joint - self._log_units(maps)[:, None]
+        return joint - self._units.log_units(maps)[:, None]
 
     def _seen(self, X: ArrayLike, likelihood: str | None = None) -> tuple[Engine, Mixture, Maps]:
         """Checked data, and the engine that can carry them with the mixture in its terms."""
@@ -1315,7 +1304,7 @@ class SpatialGaussianMixture(LikelihoodMixture):
         self, X: np.ndarray, likelihood: str | None = None
     ) -> tuple[Engine, Mixture, Maps]:
         """The same for maps (n, p q) that were checked."""
-        standardised = (X[:, self._columns] - self._centre) / self._unit
+        X = self._units.forth(X[:, self._observed.columns])
         chosen = self._engine
         if likelihood is not None:
             kernel = chosen.family.kernel
@@ -1323,65 +1312,25 @@ class SpatialGaussianMixture(LikelihoodMixture):
                 likelihood,
                 kernel.decay,
                 kernel.metric,
-                complete=not np.isnan(standardised).any(),
+                complete=not np.isnan(X).any(),
                 alike=not self._mixture.scales.differ,
             )
             chosen = self._of_variables(of_one)
-        if np.isnan(standardised).any():
+        if np.isnan(X).any():
             chosen = chosen.with_gaps(self.n_neighbors)
         mixture = self._mixture
         if chosen is not self._engine:
             mixture = self._engine.mixture_for(chosen, mixture)
-        return chosen, mixture, chosen.maps(standardised)
+        return chosen, mixture, chosen.maps(X)
 
     @property
     def _locations(self) -> np.ndarray:
         """Coordinates of the locations that some map has."""
         return self.coordinates_[self.observed_locations_]
 
-    @property
-    def _columns(self) -> np.ndarray | slice:
-        """Which columns of maps (n, p q) belong to these locations; all are not copied."""
-        if self.observed_locations_.all():
-            return slice(None)
-        return np.repeat(self.observed_locations_, self.n_variables)
-
-    def _in_units_of_X(self, maps: np.ndarray) -> np.ndarray:
-        """Maps (n, p q) about 0, divided by their scales and standardised, in the units of X."""
-        scales_ = np.repeat(self.scales_[self.observed_locations_], self.n_variables)
-        return self._unit * scales_ * maps
-
-    def _shown(self, maps: np.ndarray) -> np.ndarray:
-        """Maps (n, p q) of observed locations at all of them: (n, p), or (n, p, q)."""
-        if self.n_variables == 1:
-            return self._everywhere(maps)
-        q = self.n_variables
-        maps = maps.reshape(len(maps), maps.shape[1] // q, q).transpose(0, 2, 1)
-        return self._everywhere(maps).transpose(0, 2, 1)
-
-    def _everywhere(self, values: np.ndarray) -> np.ndarray:
-        """Values (..., observed locations) at all locations (..., p): NaN where no map has any."""
-        if self.observed_locations_.all():
-            return values
-        whole = np.full((*values.shape[:-1], len(self.observed_locations_)), np.nan)
-        whole[..., self.observed_locations_] = values
-        return whole
-
-    def _log_unit_of(self, maps: Maps, evidence: Evidence) -> float:
-        """Logarithm of the unit of all values of all maps together."""
-        if self.n_variables == 1:
-            return evidence.weighted(maps.n_observed).sum() * np.log(self._scale)
-        return evidence.weighted(self._log_units(maps)).sum()
-
-    def _log_units(self, maps: Maps) -> np.ndarray:
-        """Logarithm of the unit of all values of each map together, shape (n,)."""
-        if self.n_variables == 1:
-            return maps.n_observed * np.log(self._scale)
-        of_each = np.atleast_1d(self._unit)[: self.n_variables]
-        return maps.log_volume(np.repeat(of_each, len(self._locations)))
-
-    def _in_units(self, log_likelihood: float) -> float:
-        return log_likelihood - self._log_unit
+    def _scaled(self, maps: np.ndarray) -> np.ndarray:
+        """Maps (n, p q) that were divided by the scales of locations, times these."""
+        return np.repeat(self.scales_[self.observed_locations_], self.n_variables) * maps
 
     def _check_maps(self, X: ArrayLike, reset: bool) -> tuple[np.ndarray, Stack]:
         """Finite maps (n, p), and what their own form says of their places."""
@@ -1433,11 +1382,11 @@ def load(path: str | PathLike[str]) -> SpatialGaussianMixture:
         model.fixed = {**model.fixed, **of_names}
     model.coordinates_ = arrays["coordinates"]
     model.observed_locations_ = arrays["observed_locations"]
+    model._observed = ObservedLocations(model.observed_locations_, model.n_variables)
     model._space = spaces.of(model.space, model.period, model.coordinates_.shape[1])
-    model._centre, model._scale = arrays["centre"], settings["scale"]
+    scale = settings["scale"]
+    model._units = Units(arrays["centre"], arrays.get("unit", scale), scale, model.n_variables)
     model._evidence = NOTHING
-    unit: np.ndarray | float = model._scale
-    model._unit = arrays.get("unit", unit)
     model.n_features_in_ = len(model.coordinates_) * model.n_variables
     if "feature_names_in" in arrays:
         model.feature_names_in_ = arrays["feature_names_in"].astype(object)

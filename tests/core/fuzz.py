@@ -251,14 +251,14 @@ def matrices(model: SpatialGaussianMixture) -> list[np.ndarray]:
     if model.likelihood_ != "exact":
         unit = np.eye(there.sum())
         return [np.linalg.inv(c.solve([unit])[0]) for c in model._mixture.covariances]
-    units = model._scale**2 * np.outer(model.scales_[there], model.scales_[there])
+    units = model._units.scale**2 * np.outer(model.scales_[there], model.scales_[there])
     return [matrix[np.ix_(there, there)] / units for matrix in model.covariances_]
 
 
 def smallest_eigenvalues(model: SpatialGaussianMixture) -> np.ndarray:
     """In units of the nugget."""
     smallest = [np.linalg.eigvalsh(matrix)[0] for matrix in matrices(model)]
-    return smallest / np.abs(model.alpha_[:, 2] / model._scale**2)
+    return smallest / np.abs(model.alpha_[:, 2] / model._units.scale**2)
 
 
 def _has_outlying(model: SpatialGaussianMixture, X: np.ndarray) -> bool:

@@ -12,6 +12,7 @@ from spatgmm.fitting.em import Solver
 from spatgmm.fitting.engine import Engine
 from spatgmm.fitting.maps import Maps
 from spatgmm.fitting.state import Mixture, Model
+from spatgmm.fitting.units import Units
 
 #: A mean diagonal that differs from 1 by no more is 1 in a rounded table.
 _MEAN_DIAGONAL = 1e-3
@@ -75,9 +76,7 @@ class GivenParameters:
         solver: Solver,
         maps: Maps,
         model: Model,
-        centre: np.ndarray,
-        unit: np.ndarray | float,
-        scale: float,
+        units: Units,
     ) -> Mixture:
         """The mixture to start from.
 
@@ -88,13 +87,11 @@ class GivenParameters:
         maps : Maps
             Complete, standardised.
         model : Model
-        centre, unit
-            What was subtracted from the data (p q,), and what they were then divided by.
-        scale : float
-            Units of the data per unit of the mixture's.
+        units : Units
+            Of the data.
         """
-        G, p = len(self._weights), len(centre)
-        means = np.zeros((G, p)) if self._means is None else (self._means - centre) / unit
+        G, p = len(self._weights), len(units.centre)
+        means = np.zeros((G, p)) if self._means is None else units.forth(self._means)
         if self._alpha is None:
             # Each map in the component with the nearest mean.
             away = [((engine.back(maps.blocks) - mean) ** 2).sum(axis=1) for mean in means]
@@ -103,13 +100,13 @@ class GivenParameters:
             if lost.size:
                 raise ValueError(f"init['means']: no map is nearest to component {lost[0]}'s")
             return solver.start(engine, maps, np.eye(G)[nearest], model)
-        thetas = model.tied(self._thetas(model, scale), self._weights)
+        thetas = model.tied(self._thetas(model, units.scale), self._weights)
         thetas = [
             model.family.holding(theta, model.held.alpha_of(g)) for g, theta in enumerate(thetas)
         ]
         covariances = [
             family.at(theta)
-            for family, theta in zip(self._families(model, unit, scale), thetas, strict=True)
+            for family, theta in zip(self._families(model, units), thetas, strict=True)
         ]
         for g, covariance in enumerate(covariances):
             if covariance is None:
@@ -122,11 +119,11 @@ class GivenParameters:
         blocks, tails = model.mean.imposed(blocks), model.tails.start(G)
         return Mixture(model.weights(self._weights), blocks, covariances, model.scales, tails)
 
-    def _families(self, model: Model, unit, scale: float) -> list[Family]:
+    def _families(self, model: Model, units: Units) -> list[Family]:
         """The family of each component's covariance, at its covariance between variables."""
         if self._between is None:
             return [model.family] * len(self._weights)
-        relative = unit[: model.family.n_variables] / scale
+        relative = units.of_variables / units.scale
         found = []
         for g, matrix in enumerate(self._between):
             known = np.isfinite(matrix).all() and np.allclose(matrix, matrix.T)

@@ -23,17 +23,12 @@ from spatgmm.covariance.variables import (
 )
 from spatgmm.fitting.engine import Engine
 from spatgmm.fitting.maps import Blocks, IncompleteMaps, Maps
-from spatgmm.fitting.means import Mean
 from spatgmm.fitting.search.variables import multistart
 from spatgmm.fitting.state import Mixture
 from spatgmm.fitting.variables_information import variables_uncertainty
 
 #: Responsibilities below this do not enter an M-step.
 _NEGLIGIBLE = 1e-13
-
-#: A spread below this, relative to the largest value, is rounding.
-_ROUNDING = 1e-13
-
 #: Values of a map at most where some are missing: their covariance is one dense matrix.
 MOST_INCOMPLETE = 3000
 
@@ -297,35 +292,6 @@ class VariableEngine(Engine):
 
     def uncertainty(self, estimates, maps):
         return variables_uncertainty(estimates, maps)
-
-
-def units(X: np.ndarray, mean: Mean, q: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """Centre and unit of each column of maps (n, p q): each variable has its own, about its mean.
-
-    Returns
-    -------
-    centre, unit : ndarray of shape (p q,)
-    scale : float
-        Units of the data per unit of ``Xi``, such that a mean diagonal of ``Psi`` that is 1 is so
-        in the units of the data.
-
-    Raises
-    ------
-    ValueError
-        If a variable does not vary about its mean.
-    """
-    p = X.shape[1] // q
-    of_each = [X[:, v::q] for v in range(q)]
-    centres = [mean.centre(values) for values in of_each]
-    roots = [
-        np.sqrt(np.nanmean((values - centre) ** 2))
-        for values, centre in zip(of_each, centres, strict=True)
-    ]
-    for v, (values, root) in enumerate(zip(of_each, roots, strict=True)):
-        if not root > _ROUNDING * np.nanmax(np.abs(values)):
-            raise ValueError(f"X: variable {v} does not vary; leave it out")
-    scale = float(np.sqrt(np.mean(np.square(roots))))
-    return np.stack(centres, axis=1).ravel(), np.tile(roots, p), scale
 
 
 def check_independent(X: np.ndarray, q: int) -> None:

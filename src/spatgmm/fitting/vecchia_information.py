@@ -201,7 +201,10 @@ class _Component:
         """
         count, theta = self._own.weights.sum(), self._covariance.theta
         moments = self._maps.moments(self._own.weights, self._mean, self._own.pulls)
-        H, differed = np.zeros((len(theta),) * 2), [k for k in self._free if k not in (C, TAU)]
+        H = np.zeros((len(theta),) * 2)
+        # Second derivatives by tau follow from those by nu, be it free or not.
+        wanted = {*self._free, NU} if TAU in self._free else set(self._free)
+        differed = sorted(wanted - {C, TAU})
         for k in differed:
             step, ends = self._around(k)
             if None in ends:
