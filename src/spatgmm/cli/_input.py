@@ -52,6 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="whether the first column of DATA names the maps (default: as it looks)",
     )
     parser.add_argument(
+        "--decimal",
+        choices=(".", ","),
+        help="the decimal mark of text files; the other one may then stand between thousands "
+        "(default: as the numbers look)",
+    )
+    parser.add_argument(
         "--variables",
         type=_variables,
         metavar="N|NAME,...",
@@ -84,6 +90,7 @@ def read(
         header=arguments.header,
         index=arguments.index,
         columns=arguments.columns,
+        decimal=arguments.decimal,
         variables=arguments.variables or n_variables,
     )
 
@@ -117,7 +124,7 @@ def per_map(
             raise UsageError(f"{flag(name)}: method {method.name!r} takes none")
     names = brought.map_names
     if "known_labels" in files:
-        table = reading.read_table(files["known_labels"], header=False)
+        table = reading.read_table(files["known_labels"], header=False, decimal=arguments.decimal)
         known, called = of_maps.labels(table, names, min(arguments.components))
         data = replace(data, known_labels=known)
         told_labels = f"{table.path}: {(known >= 0).sum()} of {len(known)} labels are known"
@@ -126,6 +133,6 @@ def per_map(
             told_labels += f"; {clusters}"
         notes.append(told_labels)
     if "weights" in files:
-        table = reading.read_table(files["weights"], header=False)
+        table = reading.read_table(files["weights"], header=False, decimal=arguments.decimal)
         data = replace(data, weights=of_maps.weights(table, names))
     return data, notes

@@ -75,6 +75,7 @@ def read(
     header: bool | None = None,
     index: bool | None = None,
     columns: Sequence[str] | None = None,
+    decimal: str | None = None,
     variables: int | Sequence[str] | None = None,
 ) -> Reading:
     """The maps in a user's files.
@@ -99,6 +100,9 @@ def read(
         they look.
     columns : sequence of str or None
         Columns of `coordinates` to take, by name or by number from 1.
+    decimal : str or None
+        The decimal mark of text files, a point or a comma; the other one may then stand between
+        thousands.  None: as the numbers look.
     variables : int, sequence of str or None
         How many values of a location stand beside each other (the last axis of an array), or the
         names of the variables of a long table or of a file with several arrays.  None: one, or all
@@ -119,17 +123,18 @@ def read(
         "header": header,
         "index": index,
         "columns": columns,
+        "decimal": decimal,
     }
     if not (variables is None or isinstance(variables, int)):
         return _beside(maps, coordinates, list(variables), how)
-    source = _open(maps, header=header)
+    source = _open(maps, header=header, decimal=decimal)
     named = _variables_of(source, maps)
     if len(named) > 1:
         if variables not in (None, len(named)):
             raise UsageError(f"{maps}: holds {len(named)} variables ({listed(named)})")
         return _beside(maps, coordinates, named, how)
     q = variables or 1
-    given = _given(coordinates)
+    given = _given(coordinates, decimal)
     if isinstance(given, Table):
         wide = isinstance(source, Table)
         widths = table.widths(source, index) if wide else {source.values.shape[1]}
@@ -223,9 +228,9 @@ def _beside(maps: str, coordinates, names: list[str], how: dict) -> Reading:
     return Reading(data, first.names, first.places, [*dict.fromkeys(notes), told])
 
 
-def read_table(path: str, header: bool | None = None) -> Table:
-    """The table in a text or Parquet file; `header` as for :func:`read`."""
-    found = _open(path, header)
+def read_table(path: str, header: bool | None = None, decimal: str | None = None) -> Table:
+    """The table in a text or Parquet file; `header` and `decimal` as for :func:`read`."""
+    found = _open(path, header, decimal=decimal)
     if not isinstance(found, Table):
         raise ValueError(f"{path}: is no table; give text ({', '.join(_TEXT)}) or .parquet")
     return found
@@ -241,13 +246,15 @@ def read_array(path: str) -> np.ndarray:
     return found.values.reshape(len(found.values), *axes)
 
 
-def _given(coordinates: str | np.ndarray | None) -> tuple[int, ...] | Table | np.ndarray | None:
+def _given(
+    coordinates: str | np.ndarray | None, decimal: str | None
+) -> tuple[int, ...] | Table | np.ndarray | None:
     """What was said of coordinates, read but not understood yet."""
     if coordinates is None or isinstance(coordinates, np.ndarray):
         return coordinates
     if _GRID.fullmatch(coordinates):
         return tuple(int(size) for size in coordinates.split("x"))
-    found = _open(coordinates, count_decides=True)
+    found = _open(coordinates, count_decides=True, decimal=decimal)
     if isinstance(found, Table):
         return found
     if found.shape:
@@ -291,7 +298,12 @@ def _split(path: str) -> tuple[str, str | None]:
     return path, None
 
 
-def _open(path: str, header: bool | None = None, count_decides: bool = False) -> Table | Stack:
+def _open(
+    path: str,
+    header: bool | None = None,
+    count_decides: bool = False,
+    decimal: str | None = None,
+) -> Table | Stack:
     """What a file holds, by the suffix of its name."""
     file, name = _split(path)
     if not Path(file).exists():
@@ -304,7 +316,7 @@ def _open(path: str, header: bool | None = None, count_decides: bool = False) ->
     if last in _STACKS and folder == (last == ".zarr"):
         return _STACKS[last](file, name)
     if last in _TEXT and not folder:
-        return text.read(file, header, count_decides)
+        return text.read(file, header, count_decides, decimal)
     if last == ".parquet" and not folder:
         return from_parquet(file)
     known = ", ".join([*_TEXT, f"these with {', '.join(text.OPENERS)}", ".parquet", *_STACKS])

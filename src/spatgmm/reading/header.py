@@ -33,6 +33,8 @@ def is_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool | Non
     rows : sequence of sequence of str
         Cells of some rows below.
     """
+    if any(_is_flag(cell) and _all_flags(rows, c) for c, cell in enumerate(first)):
+        return False
     kinds = [_kind(cell) for cell in first]
     numbers = [column for column, kind in enumerate(kinds) if kind == "number"]
     words = [column for column, kind in enumerate(kinds) if kind == "word"]
@@ -49,6 +51,32 @@ def is_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool | Non
     return verdict
 
 
+def is_second_header(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first of some rows is one more header: levels of an index, or wavelengths.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The header above.
+    rows : sequence of sequence of str
+    """
+    if len(rows) < 2:
+        return False
+    numbers = [column for column, cell in enumerate(rows[0]) if _kind(cell) == "number"]
+    first, *below = [_cells(row, numbers) for row in rows if len(row) == len(rows[0])]
+    m = len(first)
+    verdict = _are_names(first, below) if m > 2 else False
+    if verdict is None and m >= _SUSPECT:
+        return _is_monotone(np.array(first, dtype=float)) and not any(map(_rises, below))
+    repeated = len(set(names)) < len(names)
+    return bool(verdict) or (repeated and _whole(first) and not any(map(_whole, below)))
+
+
+def _rises(row: Sequence[str]) -> bool:
+    """Whether the numbers of a row, gaps aside, rise or fall all along."""
+    return _is_monotone(np.array([c for c in row if _kind(c) == "number"], dtype=float))
+
+
 def counts(cells: Sequence[str]) -> bool:
     """Whether cells count from 0 or 1 in whole numbers."""
     return all(cell.strip().isdecimal() for cell in cells) and [int(cell) for cell in cells] in (
@@ -61,6 +89,15 @@ def _kind(cell: str) -> str:
     if cell.strip().lower() in MISSING:
         return "missing"
     return "number" if is_number(cell) else "word"
+
+
+def _is_flag(cell: str) -> bool:
+    return cell.strip().lower() in ("true", "false")
+
+
+def _all_flags(rows: Sequence[Sequence[str]], column: int) -> bool:
+    below = [row[column] for row in rows if column < len(row)]
+    return bool(below) and all(map(_is_flag, below))
 
 
 def _is_text(rows: Sequence[Sequence[str]], column: int) -> bool:

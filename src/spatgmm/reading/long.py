@@ -91,7 +91,7 @@ def maps(
         wanted = pick(table.path, variable, column.unique(), "variable")
         rows = np.flatnonzero(column == wanted)
         cells = cells.iloc[rows]
-        table = Table(table.path, cells.reset_index(drop=True), table.names, notes=table.notes)
+        table = Table(table.path, cells.reset_index(drop=True), table.names, notes=table.notes, numerals=table.numerals)
     of_map = cells.iloc[:, which.map]
     unnamed = np.flatnonzero(of_map.isna())
     if unnamed.size:
