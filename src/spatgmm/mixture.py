@@ -1023,6 +1023,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         }
         if self.n_variables > 1:
             arrays |= {"unit": self._unit} | saved(self._mixture)
+        if self.place_names_ is not None:
+            arrays["place_names"] = np.array(self.place_names_, dtype=str)
         if hasattr(self, "feature_names_in_"):
             arrays["feature_names_in"] = self.feature_names_in_.astype(str)
         write_arrays(path, settings, arrays)
@@ -1368,8 +1370,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
         check_size(checked)
         if reset:
             fill.warn_of_fill_values(checked, stacklevel=4)
+            self.place_names_ = brought.place_names
         else:
-            brought.check_against(self.coordinates_)
+            brought.check_against(self.coordinates_, self.place_names_)
         return checked, replace(brought, values=checked)
 
 
@@ -1404,6 +1407,8 @@ def load(path: str | PathLike[str]) -> SpatialGaussianMixture:
     unit: np.ndarray | float = model._scale
     model._unit = arrays.get("unit", unit)
     model.n_features_in_ = len(model.coordinates_) * model.n_variables
+    names = arrays.get("place_names")
+    model.place_names_ = None if names is None else names.tolist()
     if "feature_names_in" in arrays:
         model.feature_names_in_ = arrays["feature_names_in"].astype(object)
     of_locations = scales.get(model.variance).from_flat(arrays["scales"])

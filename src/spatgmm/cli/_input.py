@@ -80,11 +80,13 @@ def read(
 ) -> reading.Reading:
     """The maps that the arguments name.
 
-    At `known` coordinates (p, d), and of so many variables, unless the arguments say otherwise.
+    At `known` coordinates (p, d), and of so many variables, where neither the arguments nor the
+    maps say otherwise.
     """
     return reading.read(
         arguments.data,
-        known if arguments.coordinates is None else arguments.coordinates,
+        arguments.coordinates,
+        known=known,
         missing=missing,
         missing_values=arguments.missing_value,
         header=arguments.header,

@@ -177,6 +177,7 @@ def run(arguments: argparse.Namespace) -> None:
         _output.as_json(out / "summary.json", summary),
     ]
     if result.model is not None:
+        result.model.place_names_ = _place_names(brought)
         result.model.save(out / "model.npz")
         written.append(out / "model.npz")
     page = _page.Page(data, brought, result, row, summary)
@@ -217,6 +218,13 @@ def _embedded(data: Dataset, space: Space) -> Dataset | None:
         return data
     points = space.embedded(data.coordinates)
     return replace(data, coordinates=points, shape=None) if points.shape[1] <= 3 else None
+
+
+def _place_names(brought: reading.Reading) -> list[str] | None:
+    """What tells a later file's columns apart: their names, or else where they are."""
+    if not brought.located:
+        return brought.places
+    return [f"({', '.join(f'{value:g}' for value in place)})" for place in brought.data.coordinates]
 
 
 def _degrees(arguments, method: methods.Method, brought: reading.Reading) -> list[str]:

@@ -52,6 +52,8 @@ class Reading:
         What was found and may not be what was meant.
     degrees : str or None
         Names of the columns of coordinates that seem to be longitude and latitude.
+    located : bool
+        Whether the maps' own file says where each value is.
     """
 
     data: Dataset
@@ -59,6 +61,7 @@ class Reading:
     places: list[str] | None = None
     notes: list[str] = field(default_factory=list)
     degrees: str | None = None
+    located: bool = False
 
     @property
     def map_names(self) -> list[str]:
@@ -68,8 +71,9 @@ class Reading:
 
 def read(
     maps: str,
-    coordinates: str | np.ndarray | None = None,
+    coordinates: str | None = None,
     *,
+    known: np.ndarray | None = None,
     missing: bool = False,
     missing_values: Sequence[float] = (),
     header: bool | None = None,
@@ -87,10 +91,11 @@ def read(
         map, value and coordinates, an array of shape (n, p), (n, r, c) or (n, r, c, s) (.npy,
         .npz), or a stack that knows its places (NetCDF, Zarr, GeoTIFF).  ``FILE:NAME`` chooses
         one of several arrays or variables.
-    coordinates : str, ndarray of shape (p, d) or None
+    coordinates : str or None
         A file with a location per row, in the order of the maps' values or with their names; or a
-        grid shape such as ``10x10``; or the coordinates themselves.  None: the places that the maps
-        bring.
+        grid shape such as ``10x10``.  None: the places that the maps bring.
+    known : ndarray of shape (p, d) or None
+        Coordinates of maps that bring no places, where there are no others.
     missing : bool
         Whether empty values of maps are missing pixels rather than mistakes.
     missing_values : sequence of float
@@ -124,6 +129,7 @@ def read(
         "index": index,
         "columns": columns,
         "decimal": decimal,
+        "known": known,
     }
     if not (variables is None or isinstance(variables, int)):
         return _beside(maps, coordinates, list(variables), how)
@@ -148,24 +154,25 @@ def read(
     else:
         notes += [f"{maps}: read with {', '.join(source.notes)}"] if source.notes else []
         which = long.roles(source)
-        known = isinstance(given, np.ndarray)
-        if which is not None and given is not None and not known:
+        if which is not None and given is not None:
             raise UsageError(f"{maps}: a long table brings its places; leave out --coordinates")
         if which is not None:
             notes.append(f"{maps}: {long.told(source, which)}")
             stack, _ = long.maps(source, which, _split(maps)[1], missing, missing_values)
-            if known and not np.array_equal(stack.coordinates, given):
-                raise ValueError(f"{maps}: its places are not the known ones")
-            given = None
         else:
-            count = None if given is None else q * _count(given)
+            at = known if given is None else given
+            count = None if at is None else q * _count(at)
             stack = table.maps(source, count, index, missing, missing_values)
     try:
         stack = stack.of_variables(q)
     except ValueError as error:
         raise UsageError(f"{maps}: {error}") from None
+    if given is None and stack.coordinates is None and known is not None:
+        given = known
     locations = _locations(stack, given, maps, coordinates, columns)
     found = fill.fill_values(stack.values)
+    if missing and (empty := np.flatnonzero(np.isnan(stack.values).all(axis=1))).size:
+        notes.append(f"{maps}: maps without any value, in rows {listed(empty + 1)}")
     if found:
         notes.append(f"{maps}: {fill.told(found)} --missing-value and --missing em say so")
     shape = given if isinstance(given, tuple) else stack.shape or grid_shape(locations)
@@ -181,9 +188,10 @@ def read(
         missing=missing,
         n_variables=q,
     )
-    axes = (columns or given.names) if isinstance(given, Table) else stack.axes
+    axes = _names_of_axes(given, columns) if isinstance(given, Table) else stack.axes
     degrees = places.degrees(axes, locations)
-    return Reading(data, stack.names, stack.places, notes, degrees)
+    located = stack.coordinates is not None
+    return Reading(data, stack.names, stack.places, notes, degrees, located)
 
 
 def _variables_of(source: Table | Stack, maps: str) -> list[str]:
@@ -225,7 +233,7 @@ def _beside(maps: str, coordinates, names: list[str], how: dict) -> Reading:
         for note in one.notes
     ]
     told = f"{file}: {len(names)} variables at each location: {listed(names)}"
-    return Reading(data, first.names, first.places, [*dict.fromkeys(notes), told])
+    return replace(first, data=data, notes=[*dict.fromkeys(notes), told])
 
 
 def read_table(path: str, header: bool | None = None, decimal: str | None = None) -> Table:
@@ -247,11 +255,11 @@ def read_array(path: str) -> np.ndarray:
 
 
 def _given(
-    coordinates: str | np.ndarray | None, decimal: str | None
+    coordinates: str | None, decimal: str | None
 ) -> tuple[int, ...] | Table | np.ndarray | None:
     """What was said of coordinates, read but not understood yet."""
-    if coordinates is None or isinstance(coordinates, np.ndarray):
-        return coordinates
+    if coordinates is None:
+        return None
     if _GRID.fullmatch(coordinates):
         return tuple(int(size) for size in coordinates.split("x"))
     found = _open(coordinates, count_decides=True, decimal=decimal)
@@ -283,11 +291,18 @@ def _locations(stack: Stack, given, maps: str, coordinates, columns) -> np.ndarr
     try:
         return stack.locations(given)
     except ValueError as error:
-        where = maps if not isinstance(coordinates, str) else f"{coordinates}, maps in {maps}"
+        where = maps if coordinates is None else f"{coordinates}, maps in {maps}"
         kind = UsageError if isinstance(given, tuple) else ValueError
         hint = "; --index says that the first column names maps; leave out columns of classes"
         one_more = stack.shape is None and _count(given) == stack.values.shape[1] - 1
         raise kind(f"{where}: {error}{hint if one_more else ''}") from None
+
+
+def _names_of_axes(given: Table, columns: Sequence[str] | None) -> list[str] | None:
+    """Names of columns of coordinates, of those that were chosen."""
+    if columns is None or given.names is None:
+        return given.names
+    return [given.names[column] for column in table.chosen_columns(given, columns)]
 
 
 def _split(path: str) -> tuple[str, str | None]:

@@ -135,10 +135,22 @@ class Stack:
             )
         return replace(self, places=None, n_variables=n_variables)
 
-    def check_against(self, coordinates: np.ndarray) -> None:
-        """Refuse maps on another grid than that of a fit, at `coordinates`."""
+    @property
+    def place_names(self) -> list[str] | None:
+        """Names of the places as text."""
+        return None if self.places is None else places.as_names(pd.Series(self.places))
+
+    def check_against(self, coordinates: np.ndarray, names: list[str] | None = None) -> None:
+        """Refuse maps on another grid than that of a fit, at `coordinates`, or in another order."""
         if self.n_locations != len(coordinates):
             return  # the number of features is checked for all kinds of input
+        own = self.place_names
+        if own is not None and names is not None and own != names and set(own) == set(names):
+            wrong = next(i for i, (one, other) in enumerate(zip(own, names)) if one != other)
+            raise ValueError(
+                f"X: its columns stand in another order than those of the fit: column {wrong} is "
+                f"{own[wrong]!r}, there it was {names[wrong]!r}"
+            )
         if self.shape is not None:
             check_grid(self.shape, coordinates)
         if self.coordinates is not None and self.coordinates.shape == coordinates.shape:

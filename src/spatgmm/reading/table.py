@@ -250,19 +250,30 @@ def coordinates(
     columns : sequence of str or None
         Names or numbers, from 1, of the columns to take; None: as they are named.
     """
-    cells, numeric = table.cells, table.numeric
+    names = table.names or [str(column + 1) for column in range(table.cells.shape[1])]
+    cells, numeric = table.cells.set_axis(names, axis=1), table.numeric
     if columns is not None:
-        chosen = [_column(table, name) for name in columns]
+        chosen = chosen_columns(table, columns)
         labels = [cells.iloc[:, c] for c in range(cells.shape[1]) if c not in chosen]
     else:
         if table.names is None and cells.iloc[:, -1].isna().all():
             cells, numeric = cells.iloc[:, :-1], numeric[:-1]  # each row ends in a separator
         chosen, labels = places.choose(cells, table.names, numeric, table.path)
-    if table.row_names is not None:
-        labels.insert(0, table.row_names)
-    rows = places.order(labels, maps_places, table.path)
+    index = [] if table.row_names is None else [table.row_names]
+    rows = places.order([*index, *labels], maps_places, table.path)
+    if rows is None and columns is None:
+        places.check_numbered(labels, table.path)
     values = table.numbers(chosen)
     return values if rows is None else values[rows]
+
+
+def chosen_columns(table: Table, columns: Sequence[str]) -> list[int]:
+    """Which columns of coordinates these are; longitude before latitude, whatever comes first."""
+    chosen = [_column(table, name) for name in columns]
+    axes = [places.axis_of(table.names[column]) for column in chosen] if table.names else [None]
+    if None in axes or len(set(axes)) < len(axes):
+        return chosen
+    return sorted(chosen, key=lambda column: places.axis_of(table.names[column]))
 
 
 def _column(table: Table, name: str) -> int:
