@@ -223,6 +223,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         ``(G - 1) + G*p + 4*G``; with constant means ``(G - 1) + G + 4*G``.  Options change the
         ``4*G`` to what they leave free, and scales of locations add ``p - 1``.
     coordinates_ : ndarray of shape (p, d)
+    place_names_ : list of str or None
+        Names of the locations where `X` has them, as columns of a data frame.
     observed_locations_ : ndarray of bool, shape (p,)
         Locations that some map has, with ``missing="em"``: others, such as a mask that all maps
         share, are left out, and means, scales, covariances and imputed maps are NaN there.

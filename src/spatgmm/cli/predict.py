@@ -92,7 +92,8 @@ def _as_fitted(
                 f"{where}: its locations are not those of the fit (in its order, maps need none)"
             )
     elif brought.places is not None and model.place_names_ is not None:
-        order = places.order([pd.Series(brought.places)], model.place_names_, arguments.data)
+        given = [pd.Series(brought.places)]
+        order = places.order(given, model.place_names_, arguments.data, "maps of the fit")
         if order is None and not places.only_counts(brought.places):
             raise UsageError(
                 f"{arguments.data}: its columns ({listed(brought.places)}) have other names than "

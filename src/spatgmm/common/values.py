@@ -30,7 +30,10 @@ def as_numbers(X: Any) -> Any:
         return X
     if isinstance(X, pd.DataFrame):
         _check_frame(X)
-        return X
+        scarce = [isinstance(dtype, pd.SparseDtype) for dtype in X.dtypes]
+        return X.astype(float) if any(scarce) else X
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1 and len(X):
+        X = list(X) if np.ndim(X[0]) else X  # an array of images
     if isinstance(X, list | tuple) and any(isinstance(row, np.ma.MaskedArray) for row in X):
         X = np.ma.array(X)
     if isinstance(X, np.ma.MaskedArray):

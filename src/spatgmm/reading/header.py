@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spatgmm.reading.words import MISSING, is_number
+from spatgmm.reading.places import is_index_name
+from spatgmm.reading.words import FLAGS, MISSING, is_number
 
 #: So many numbers that rise or fall all along are no accident (2 in 40,320 orders); fewer than
 #: the second number may well be.
@@ -33,8 +34,12 @@ def is_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool | Non
     rows : sequence of sequence of str
         Cells of some rows below.
     """
-    if any(_is_flag(cell) and _all_flags(rows, c) for c, cell in enumerate(first)):
-        return False
+    flags = [_is_flag(cell) for c, cell in enumerate(first) if c and _all_flags(rows, c)]
+    if flags:
+        return not any(flags)
+    below = [row[0] for row in rows]
+    if first[0] and is_index_name(first[0]) and not any(map(is_index_name, below)):
+        return True
     kinds = [_kind(cell) for cell in first]
     numbers = [column for column, kind in enumerate(kinds) if kind == "number"]
     words = [column for column, kind in enumerate(kinds) if kind == "word"]
@@ -46,8 +51,10 @@ def is_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool | Non
     if over_numbers:
         # A word above numbers is a name, or else a value that is no number.
         return verdict is not False or len(over_numbers) > len(numbers)
-    if leading_gap and verdict is None:
+    if leading_gap and (verdict is None or counts(below)):
         return True  # pandas writes an index without a name
+    if leading_gap and verdict is False and all(_kind(cell) == "word" for cell in below):
+        return None if below else False
     return verdict
 
 
@@ -79,7 +86,7 @@ def _rises(row: Sequence[str]) -> bool:
 
 def counts(cells: Sequence[str]) -> bool:
     """Whether cells count from 0 or 1 in whole numbers."""
-    return all(cell.strip().isdecimal() for cell in cells) and [int(cell) for cell in cells] in (
+    return bool(cells) and all(cell.strip().isdecimal() for cell in cells) and [int(cell) for cell in cells] in (
         list(range(len(cells))),
         list(range(1, len(cells) + 1)),
     )
@@ -92,7 +99,7 @@ def _kind(cell: str) -> str:
 
 
 def _is_flag(cell: str) -> bool:
-    return cell.strip().lower() in ("true", "false")
+    return cell.strip().lower() in FLAGS
 
 
 def _all_flags(rows: Sequence[Sequence[str]], column: int) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from spatgmm.reading.words import MISSING, is_number
+from spatgmm.reading.words import FLAGS, MISSING, is_number
 
 #: Decimal marks in the order in which they are tried, and what may then stand between thousands.
 THOUSANDS = {".": ",", ",": "."}
@@ -74,8 +74,8 @@ class Numerals:
         return text if is_number(text) else None
 
     def is_value(self, cell: str) -> bool:
-        """Whether a cell is a number, or stands for a missing one."""
-        return cell.lower() in MISSING or self.plain(cell) is not None
+        """Whether a cell is a number or a flag, or stands for a missing one."""
+        return cell.lower() in MISSING or cell.lower() in FLAGS or self.plain(cell) is not None
 
     def numbers(self, cells: np.ndarray) -> np.ndarray:
         """The numbers in cells of any kind, NaN where there is none."""

@@ -264,7 +264,9 @@ def _is_series(names: Sequence[str]) -> bool:
     return len(stems) == 1 and len(set(names)) == len(names)
 
 
-def order(labels: Sequence[pd.Series], places: Sequence | None, where: str) -> np.ndarray | None:
+def order(
+    labels: Sequence[pd.Series], places: Sequence | None, where: str, whose: str = "the maps"
+) -> np.ndarray | None:
     """Row of each of the maps' places, where a column of labels names them; None: as they come."""
     if places is None:
         return None
@@ -277,7 +279,7 @@ def order(labels: Sequence[pd.Series], places: Sequence | None, where: str) -> n
                 return rows
         if not set(wanted) & set(given) or only_counts(given) or only_counts(wanted):
             continue  # rows or columns that are numbered, from 0 here and from 1 there
-        _refuse(wanted, given, where)
+        _refuse(wanted, given, where, whose)
     return None
 
 
@@ -312,14 +314,14 @@ def check_numbered(labels: Sequence[pd.Series], where: str) -> None:
             )
 
 
-def _refuse(wanted, given, where) -> None:
+def _refuse(wanted, given, where, whose) -> None:
     absent = [place for place in wanted if place not in set(given)]
     stray = [label for label in given if label not in set(wanted)]
     twice = [label for number, label in enumerate(given) if label in given[:number]]
     what = (
-        f"has no place {absent[0]!r}, which the maps have"
+        f"has no place {absent[0]!r}, which {whose} have"
         if absent
-        else f"has place {stray[0]!r}, which the maps have not"
+        else f"has place {stray[0]!r}, which {whose} have not"
         if stray
         else f"has place {twice[0]!r} more than once"
     )

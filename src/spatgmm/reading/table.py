@@ -160,6 +160,7 @@ def maps(
             f"{table.path}: the row below the header ({listed(table.second_header)}) may be a "
             f"second header or a map; say --header ({len(table.cells)} maps), or delete the row"
         )
+    table = _without_last(table, n_locations, index)
     columns = list(range(table.cells.shape[1]))
     named_by = index_column(table, n_locations, index)
     names = table.row_names
@@ -168,8 +169,6 @@ def maps(
         columns.remove(named_by)
     if columns[:1] == [0] and named_by and _is_nameless(table):
         columns.pop(0)  # pandas' index, beside a column of names
-    if len(columns) - 1 == n_locations and table.cells.iloc[:, columns[-1]].isna().all():
-        columns.pop()  # each row ends in a separator
     if not columns:
         raise ValueError(f"{table.path}: holds names of maps and no values")
     values = table.numbers(columns, missing, missing_values)
@@ -197,6 +196,20 @@ def index_column(table: Table, n_locations: int | None, index: bool | None) -> i
     # Numbers that are kept as text, such as 007, are names.
     counting |= n_locations == width - 1 and _are_numbers_as_text(first)
     return 0 if _is_nameless(table) or (likely and (named or counting)) else None
+
+
+def _without_last(table: Table, n_locations: int | None, index: bool | None) -> Table:
+    """Without an empty last column, if there are too many: each row ends in a separator."""
+
+    def fits(one: Table) -> bool:
+        named = index_column(one, n_locations, index) is not None
+        return one.cells.shape[1] - named == n_locations
+
+    if table.cells.shape[1] < 2 or not table.cells.iloc[:, -1].isna().all() or fits(table):
+        return table
+    names = None if table.names is None else table.names[:-1]
+    shorter = replace(table, cells=table.cells.iloc[:, :-1], names=names)
+    return shorter if fits(shorter) else table
 
 
 def _are_numbers_as_text(column: pd.Series) -> bool:

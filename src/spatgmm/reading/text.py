@@ -108,7 +108,8 @@ class _Format:
     separator: str
     numerals: Numerals
     encoding: str
-    skip: int  # lines before the first row
+    old_line_ends: bool  # those of old Macs, after which pandas counts lines in its own way
+    starts: list[int]  # lines before each of the first rows, header and units among them
     comments: str | None  # what begins comments further down
     units: list[str] | None  # the row below the header, where it names units
     padded: bool  # whether blanks follow separators
@@ -126,10 +127,9 @@ class _Format:
         told += [f"a row of units ({listed(self.units)})"] if self.units else []
         return told
 
-    @property
-    def above(self) -> int:
-        """Lines above the first row that is no header."""
-        return self.skip + (self.units is not None)
+    def above(self, named: bool) -> int:
+        """Lines above the first row that is neither header nor units."""
+        return self.starts[named + (self.units is not None)]
 
 
 def read(
@@ -189,8 +189,8 @@ def open_plain(path: str) -> BinaryIO:
     return open(path, "rb")
 
 
-def _sample(file: BinaryIO) -> tuple[list[str], str]:
-    """Some whole lines of a file and their encoding."""
+def _sample(file: BinaryIO) -> tuple[list[str], str, bool]:
+    """Some whole lines of a file, their encoding, and whether carriage returns end them."""
     data, size = file.read(_SAMPLE_BYTES), _SAMPLE_BYTES
     encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
     suffix = next((end for mark, end in _COMPRESSED.items() if data.startswith(mark)), None)
@@ -212,28 +212,32 @@ def _sample(file: BinaryIO) -> tuple[list[str], str]:
             text = data.decode(encoding, errors="ignore")
         else:
             encoding, text = _FALLBACK, data.decode(_FALLBACK)
-    return re.split(r"\r\n|\r|\n", text), encoding
+    return re.split(r"\r\n|\r|\n", text), encoding, bool(re.search(r"\r(?!\n)", text))
 
 
-def _sniff(lines: list[str], encoding: str, told_decimal: str | None) -> _Format:
+def _sniff(
+    lines: list[str], encoding: str, old_line_ends: bool, told_decimal: str | None
+) -> _Format:
     skip, separator = 0, None
     for line in lines:
-        told = re.fullmatch(r'"?sep=(.)"?', line.strip("\ufeff \r\n"), re.IGNORECASE)
+        told = re.fullmatch(r'"?sep=(.)"?', line.strip("\ufeff\r\n"), re.IGNORECASE)
         if told:
             separator = told[1]
         elif line.strip() and not line.lstrip().startswith(_COMMENTS_ABOVE):
             break
         skip += 1
-    lines = [line for line in lines[skip:] if line.strip()]
-    if not lines:
+    there = [line for line in lines[skip:] if line.strip()]
+    if not there:
         raise ValueError("has no rows")
-    comments = _comments(lines)
-    rows = [line.partition(comments)[0] for line in lines] if comments else lines
+    comments = _comments(there)
+    rows = [line.partition(comments)[0] if comments else line for line in lines[skip:]]
+    starts = [skip + number for number, line in enumerate(rows) if line.strip()][:3]
+    starts += [starts[-1] + 1] * 2  # below the last row
     rows = [line for line in rows if line.strip()]
     first, *rows = rows[: _LINES + 1]
     separator, decimal = _separators(rows or [first], separator, told_decimal)
     decimal = _of_one_column(first, rows, separator, decimal, told_decimal)
-    if separator == "," and decimal == "," and '"' not in "".join(rows or [first]):
+    if told_decimal is None and separator == decimal and '"' not in "".join(rows):
         separator = ";"  # which a single column has no use for
     padded = any(f"{separator} " in line for line in [first, *rows])
     first, *rows = (_split(line, separator) for line in [first, *rows])
@@ -243,7 +247,9 @@ def _sniff(lines: list[str], encoding: str, told_decimal: str | None) -> _Format
     elif doubtful is not None:
         raise UsageError(f"{doubtful!r} may be {numerals.doubt(doubtful)}")
     first, *rows = ([numerals.plain(cell) or cell for cell in row] for row in [first, *rows])
-    return _Format(separator, numerals, encoding, skip, comments, None, padded, first, rows)
+    return _Format(
+        separator, numerals, encoding, old_line_ends, starts, comments, None, padded, first, rows
+    )
 
 
 def _of_one_column(
@@ -305,9 +311,13 @@ def _separators(rows: list[str], told: str | None, decimal: str | None) -> tuple
     """Separator and decimal mark that make most cells numbers, in rows of one length."""
     best, best_score = (told or ",", decimal or "."), (-1.0, 0)
     quoted = any('"' in row for row in rows)
-    for separator in [told] if told else SEPARATORS:
-        if separator == decimal and not quoted:
-            continue
+    likely, last = (told or "".join(SEPARATORS)), ""
+    if decimal is not None and decimal in likely and not (told or quoted):
+        # Between numbers it stands only if nothing else does.
+        likely, last = likely.replace(decimal, ""), decimal
+    for separator in likely + last:
+        if separator == last and best_score[0] == 1:
+            break
         cells = [_split(row, separator) for row in rows]
         width, agreeing = Counter(map(len, cells)).most_common(1)[0]
         cells = [row for row in cells if len(row) == width]
@@ -341,7 +351,7 @@ def _parse(path: str, opener: Callable[[str], BinaryIO], form: _Format, named: b
         "sep": r"\s+" if form.separator == " " else form.separator,
         "decimal": form.numerals.decimal,
         "encoding": form.encoding,
-        "skiprows": form.above + named,
+        "skiprows": form.above(named),
         "comment": form.comments,
         "na_values": MISSING_IN_ANY_CASE,
         "skipinitialspace": form.padded,  # it costs a tenth of the time
@@ -351,6 +361,10 @@ def _parse(path: str, opener: Callable[[str], BinaryIO], form: _Format, named: b
     with warnings.catch_warnings():
         # Columns in which numbers and words mix are sorted out cell by cell.
         warnings.simplefilter("ignore", pd.errors.DtypeWarning)
+        if form.old_line_ends:
+            with opener(path) as file:
+                text = io.TextIOWrapper(file, encoding=form.encoding).read()
+            return pd.read_csv(io.StringIO(text), **options)
         if opener is open_plain:
             return pd.read_csv(path, compression=None, **options)  # faster than a file handle
         with opener(path) as file:
@@ -366,7 +380,7 @@ def _check_lengths(path, opener, form: _Format, cells: pd.DataFrame, named: bool
     with io.TextIOWrapper(opener(path), encoding=form.encoding) as lines:
         for number, line in enumerate(lines):
             line = line.partition(form.comments)[0] if form.comments else line
-            if number < form.above + named or not line.strip():
+            if number < form.above(named) or not line.strip():
                 continue
             row += 1
             if row < len(gap) and gap[row] and '"' not in line:
@@ -379,7 +393,7 @@ def _check_lengths(path, opener, form: _Format, cells: pd.DataFrame, named: bool
 
 def _all_separated(path, opener, form: _Format, shape: tuple[int, int], named: bool) -> bool:
     """Whether a plain file has as many separators as its rows need: quick to count."""
-    if form.separator == " " or form.encoding in _WIDE or form.above or form.comments:
+    if form.separator == " " or form.encoding in _WIDE or form.above(False) or form.comments:
         return False
     with opener(path) as file:
         chunks = iter(lambda: file.read(_CHUNK), b"")
