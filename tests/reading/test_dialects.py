@@ -120,11 +120,14 @@ def dialects(draw, table):
     separator = draw(st.sampled_from([",", ",", ";", "\t", "|", " "]))
     decimal = draw(st.sampled_from([".", ".", ","]))
     blank = separator == " "
+    grouped = "thousands" in table and draw(st.booleans())
+    quoted = draw(st.sampled_from(["where needed", "where needed", "all"]))
     return Dialect(
         separator=separator,
         decimal=decimal,
-        grouped="thousands" in table and draw(st.booleans()),
-        quoted=draw(st.sampled_from(["where needed", "where needed", "all"])),
+        grouped=grouped,
+        # Whoever separates by decimal commas quotes.
+        quoted="all" if grouped and separator == decimal else quoted,
         encoding=draw(st.sampled_from(["utf-8", "utf-8", "utf-8-sig", "utf-16", "latin-1"])),
         line_end=draw(st.sampled_from(["\n", "\r\n", "\r"])),
         trailing=not blank and draw(st.integers(0, 5)) == 0,

@@ -54,8 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--decimal",
         choices=(".", ","),
-        help="the decimal mark of text files; the other one may then stand between thousands "
-        "(default: as the numbers look)",
+        help="the decimal mark of text files whose numbers leave it open, as 1,234 does (default: "
+        "these are asked about)",
     )
     parser.add_argument(
         "--variables",

@@ -106,8 +106,8 @@ def read(
     columns : sequence of str or None
         Columns of `coordinates` to take, by name or by number from 1.
     decimal : str or None
-        The decimal mark of text files, a point or a comma; the other one may then stand between
-        thousands.  None: as the numbers look.
+        The decimal mark, a point or a comma, of text files whose numbers leave it open: 1,234 may
+        be 1234.  None: these are refused.
     variables : int, sequence of str or None
         How many values of a location stand beside each other (the last axis of an array), or the
         names of the variables of a long table or of a file with several arrays.  None: one, or all

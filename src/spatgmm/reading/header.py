@@ -34,10 +34,13 @@ def is_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool | Non
     rows : sequence of sequence of str
         Cells of some rows below.
     """
+    if len(first) > 2 and all(row and _kind(row[-1]) == "missing" for row in [first, *rows]):
+        # Each row ends in a separator.
+        first, rows = first[:-1], [row[:-1] for row in rows]
     flags = [_is_flag(cell) for c, cell in enumerate(first) if c and _all_flags(rows, c)]
     if flags:
         return not any(flags)
-    below = [row[0] for row in rows]
+    below = [row[0] for row in rows if _kind(row[0]) != "missing"]
     if first[0] and is_index_name(first[0]) and not any(map(is_index_name, below)):
         return True
     kinds = [_kind(cell) for cell in first]
@@ -46,6 +49,11 @@ def is_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool | Non
     if not numbers:
         return bool(words)
     over_numbers = [column for column in words if not _is_text(rows, column)]
+    if len(numbers) > 1 and numbers[0] == 0 and rows and counts([first[0], *below]):
+        # The first column counts on from this row: it names rows, of which this is one.
+        others = numbers[1:]
+        likely = _are_names([first[c] for c in others], [_cells(row, others) for row in rows])
+        return None if likely else likely
     leading_gap = kinds[0] == "missing" and "missing" not in kinds[1:]
     verdict = _are_names([first[c] for c in numbers], [_cells(row, numbers) for row in rows])
     if over_numbers:
@@ -53,8 +61,8 @@ def is_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool | Non
         return verdict is not False or len(over_numbers) > len(numbers)
     if leading_gap and (verdict is None or counts(below)):
         return True  # pandas writes an index without a name
-    if leading_gap and verdict is False and all(_kind(cell) == "word" for cell in below):
-        return None if below else False
+    if leading_gap and verdict is False and _are_labels(below):
+        return None
     return verdict
 
 
@@ -96,6 +104,14 @@ def _kind(cell: str) -> str:
     if cell.strip().lower() in MISSING:
         return "missing"
     return "number" if is_number(cell) else "word"
+
+
+def _are_labels(cells: Sequence[str]) -> bool:
+    """Whether all cells are words, or distinct whole numbers."""
+    if len(cells) < 2:
+        return False
+    distinct = len(set(cells)) == len(cells)
+    return all(_kind(cell) == "word" for cell in cells) or (distinct and _whole(cells))
 
 
 def _is_flag(cell: str) -> bool:

@@ -63,6 +63,9 @@ class Numerals:
     def plain(self, cell: str) -> str | None:
         """A number as Python writes it; None of what is none."""
         text = cell.strip().strip('"').replace(_MINUS, "-")
+        if THOUSANDS[self.decimal] not in text:
+            text = text.replace(",", ".")
+            return text if is_number(text) else None
         one = bool(_ONE_GROUP[self.decimal].fullmatch(text))
         if _GROUPED[self.decimal].fullmatch(text) or (one and self.grouped):
             text = text.replace(THOUSANDS[self.decimal], "")

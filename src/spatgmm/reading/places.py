@@ -141,7 +141,7 @@ def from_frame(given, places: Sequence | None, where: str = "coordinates"):
     chosen, labels = choose(given, names, numeric, where)
     rows = order([*index, *labels], places, where)
     if rows is None:
-        check_numbered(labels, where)
+        check_numbered(labels, places, where)
     values = given.iloc[:, chosen].to_numpy(dtype=float, na_value=np.nan)
     return values if rows is None else values[rows]
 
@@ -297,20 +297,25 @@ def _loosely(name: str) -> str:
     return re.sub(r"^x?0*(?=\d)", "", plain)
 
 
-def check_numbered(labels: Sequence[pd.Series], where: str) -> None:
-    """Refuse a column that numbers the places in another order than that of the rows.
+def check_numbered(labels: Sequence[pd.Series], places: Sequence | None, where: str) -> None:
+    """Refuse a column that numbers the places in another order than that of the maps' columns.
 
     Raises
     ------
     UsageError
     """
+    digits = [re.sub(r"\D", "", str(place)) for place in places or []]
+    if not digits or not only_counts(digits):
+        return  # whatever the numbers of the places are, those of the columns are not known
     for column in labels:
         given = as_names(column)
-        if len(given) > 1 and only_counts(given) and sorted(given, key=int) != given:
+        if only_counts(given) and list(np.argsort(list(map(int, given)))) != list(
+            np.argsort(list(map(int, digits)))
+        ):
             raise UsageError(
                 f"{where}: column {shown(str(column.name))} numbers the places in another order "
-                "than that of the rows; sort the rows, or take them as they are by --columns x,y "
-                "(in Python: pass only the columns of coordinates)"
+                "than that of the maps' columns; sort the rows, or take them as they are by "
+                "--columns x,y (in Python: pass only the columns of coordinates)"
             )
 
 
@@ -340,7 +345,10 @@ def as_names(labels: pd.Series) -> list[str]:
     """Names as text; whole numbers without a point, also where they come as text."""
     if labels.dtype.kind == "f" and np.array_equal(labels, np.floor(labels)):
         labels = labels.astype(np.int64)
-    names = [str(label).strip() for label in labels.to_numpy(dtype=object)]
+    if isinstance(labels.dtype, pd.StringDtype):
+        names = labels.str.strip().fillna("nan").tolist()
+    else:
+        names = [str(label).strip() for label in labels.to_numpy(dtype=object)]
     if all(name.endswith(".0") for name in names):
         names = [name[:-2] for name in names]
     return names

@@ -209,7 +209,8 @@ def _without_last(table: Table, n_locations: int | None, index: bool | None) -> 
         return table
     names = None if table.names is None else table.names[:-1]
     shorter = replace(table, cells=table.cells.iloc[:, :-1], names=names)
-    return shorter if fits(shorter) else table
+    # One too many is left to be told: an index, or a class.
+    return shorter if fits(shorter) or shorter.cells.shape[1] - 1 == n_locations else table
 
 
 def _are_numbers_as_text(column: pd.Series) -> bool:
@@ -275,7 +276,7 @@ def coordinates(
     index = [] if table.row_names is None else [table.row_names]
     rows = places.order([*index, *labels], maps_places, table.path)
     if rows is None and columns is None:
-        places.check_numbered(labels, table.path)
+        places.check_numbered(labels, maps_places, table.path)
     values = table.numbers(chosen)
     return values if rows is None else values[rows]
 

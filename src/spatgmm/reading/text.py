@@ -160,6 +160,8 @@ def read(
         with opener(path) as file:
             form = _sniff(*_sample(file), decimal)
         named = is_header(form.first, form.rows) if header is None else header
+        if named is not True and header is None and _without_units(form) is not form:
+            named = True  # nothing else stands above units
         if named:
             form = _without_units(form)
         if named and header is None and count_decides and all(map(is_number, form.first)):
@@ -235,7 +237,12 @@ def _sniff(
     starts += [starts[-1] + 1] * 2  # below the last row
     rows = [line for line in rows if line.strip()]
     first, *rows = rows[: _LINES + 1]
-    separator, decimal = _separators(rows or [first], separator, told_decimal)
+    told_separator = separator
+    separator, decimal, score = _separators(rows or [first], told_separator, told_decimal)
+    if told_decimal is not None:
+        own = _separators(rows or [first], told_separator, None)
+        if own[-1] > score:  # other files have that mark, this one has not
+            (separator, decimal, _), told_decimal = own, None
     decimal = _of_one_column(first, rows, separator, decimal, told_decimal)
     if told_decimal is None and separator == decimal and '"' not in "".join(rows):
         separator = ";"  # which a single column has no use for
@@ -307,8 +314,10 @@ def _without_units(form: _Format) -> _Format:
     return replace(form, units=of_numbers, rows=form.rows[1:])
 
 
-def _separators(rows: list[str], told: str | None, decimal: str | None) -> tuple[str, str]:
-    """Separator and decimal mark that make most cells numbers, in rows of one length."""
+def _separators(
+    rows: list[str], told: str | None, decimal: str | None
+) -> tuple[str, str, float]:
+    """Separator and decimal mark that make most cells numbers, in rows of one length; how many."""
     best, best_score = (told or ",", decimal or "."), (-1.0, 0)
     quoted = any('"' in row for row in rows)
     likely, last = (told or "".join(SEPARATORS)), ""
@@ -324,12 +333,14 @@ def _separators(rows: list[str], told: str | None, decimal: str | None) -> tuple
         for mark in [decimal] if decimal else THOUSANDS:
             is_value = Numerals(mark, grouped=True).is_value
             share = np.mean([[is_value(cell) for cell in row] for row in cells])
+            if separator == " " and share < 1 and best[0] == "\t":
+                continue  # names of two words between tabs
             score = (round(share * agreeing / len(rows), 6), width)
             if score > best_score:
                 best, best_score = (separator, mark), score
             if score[0] == 1 and width > 1:
-                return separator, mark
-    return best
+                return *best, 1.0
+    return *best, best_score[0]
 
 
 def _split(line: str, separator: str) -> list[str]:
