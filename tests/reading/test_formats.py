@@ -308,3 +308,13 @@ def test_bounds_of_cells_are_no_maps_and_files_without_maps_say_so(tmp_path):
     xarray.Dataset({"a": 3.0, "lat_bnds": bounds}).to_netcdf(tmp_path / "b.nc")
     with pytest.raises(ValueError, match="holds no variable of maps"):
         read(str(tmp_path / "b.nc"))
+
+
+def test_degrees_of_a_geotiff_are_asked_about(tmp_path):
+    rasterio = pytest.importorskip("rasterio")
+    transform = rasterio.transform.from_origin(100, 50, 2, 1)
+    shape = {"height": 2, "width": 3, "count": 10, "dtype": "float64", "transform": transform}
+    for crs, degrees in (("EPSG:4326", "longitude, latitude"), ("EPSG:32633", None)):
+        with rasterio.open(tmp_path / "s.tif", "w", driver="GTiff", crs=crs, **shape) as file:
+            file.write(X.reshape(-1, 2, 3))
+        assert read(str(tmp_path / "s.tif")).degrees == degrees

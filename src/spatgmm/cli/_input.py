@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--decimal",
         choices=(".", ","),
+        metavar="MARK",
         help="the decimal mark of text files whose numbers leave it open, as 1,234 does (default: "
         "these are asked about)",
     )
@@ -125,6 +126,8 @@ def per_map(
         if name not in method.uses:
             raise UsageError(f"{flag(name)}: method {method.name!r} takes none")
     names = brought.map_names
+    if files and brought.names is None:
+        notes.append(f"{arguments.data}: names no maps; other files count them from 0")
     if "known_labels" in files:
         table = reading.read_table(files["known_labels"], header=False, decimal=arguments.decimal)
         known, called = of_maps.labels(table, names, min(arguments.components))

@@ -22,7 +22,7 @@ from spatgmm.reading.stack import Stack
 from spatgmm.reading.table import Table, from_parquet
 from spatgmm.reading.words import listed
 
-_GRID = re.compile(r"\d+(x\d+){0,2}")
+_GRID = re.compile(r"\d+([xX×]\d+){0,2}")
 
 _TEXT = (".csv", ".tsv", ".txt")
 
@@ -260,14 +260,19 @@ def _given(
     """What was said of coordinates, read but not understood yet."""
     if coordinates is None:
         return None
-    if _GRID.fullmatch(coordinates):
-        return tuple(int(size) for size in coordinates.split("x"))
+    if is_grid(coordinates):
+        return tuple(int(size) for size in re.split("[xX×]", coordinates))
     found = _open(coordinates, count_decides=True, decimal=decimal)
     if isinstance(found, Table):
         return found
     if found.shape:
         raise ValueError(f"{coordinates}: coordinates are a table, or an array of shape (p, d)")
     return arrays.finite(coordinates, found).values
+
+
+def is_grid(coordinates: str) -> bool:
+    """Whether words about coordinates are the shape of a grid, and no file."""
+    return bool(_GRID.fullmatch(coordinates))
 
 
 def _count(given) -> int | None:

@@ -94,9 +94,14 @@ def _rises(row: Sequence[str]) -> bool:
 
 def counts(cells: Sequence[str]) -> bool:
     """Whether cells count from 0 or 1 in whole numbers."""
-    return bool(cells) and all(cell.strip().isdecimal() for cell in cells) and [int(cell) for cell in cells] in (
-        list(range(len(cells))),
-        list(range(1, len(cells) + 1)),
+    return (
+        bool(cells)
+        and all(cell.strip().isdecimal() for cell in cells)
+        and [int(cell) for cell in cells]
+        in (
+            list(range(len(cells))),
+            list(range(1, len(cells) + 1)),
+        )
     )
 
 

@@ -63,8 +63,7 @@ class Numerals:
     def plain(self, cell: str) -> str | None:
         """A number as Python writes it; None of what is none."""
         text = cell.strip().strip('"').replace(_MINUS, "-")
-        if THOUSANDS[self.decimal] not in text:
-            text = text.replace(",", ".")
+        if THOUSANDS[self.decimal] not in text and "," not in text:
             return text if is_number(text) else None
         one = bool(_ONE_GROUP[self.decimal].fullmatch(text))
         if _GROUPED[self.decimal].fullmatch(text) or (one and self.grouped):
@@ -126,15 +125,22 @@ def settle(
         programs write thousands that know no decimal commas.
     """
     mark, cells = THOUSANDS[decimal], [cell for row in rows for cell in row]
+    if not any(mark in cell for cell in cells) and any(
+        decimal in cell and not _ONE_GROUP[mark].fullmatch(cell) and is_number(_dotted(cell))
+        for cell in cells
+    ):
+        return Numerals(decimal), None  # as most files
     if any(map(_GROUPED[decimal].fullmatch, cells)):
         return Numerals(decimal, grouped=True), None
     in_groups = [cell for cell in cells if _ONE_GROUP[decimal].fullmatch(cell)]
     with_decimals = [cell for cell in cells if decimal in cell and is_number(_dotted(cell))]
     if in_groups and with_decimals:
         return Numerals(decimal, grouped=True), None
+    columns = [column for column in zip(*rows, strict=False) if _may_be_grouped(column)]
+    whole = [[d for d in map(_digits, column) if d.isdecimal()] for column in columns]
     # Thousands without a mark say that the others have decimals.
-    long = any(len(cell) > 3 for cell in map(_digits, cells) if cell.isdecimal())
-    mixed = not long and any(map(_may_be_grouped, zip(*rows, strict=False)))
+    long = any(len(cell) > 3 for column in whole for cell in column)
+    mixed = not long and any(whole)
     if in_groups:
         return Numerals(mark), in_groups[0] if mixed or (quoted and not long) else None
     if mixed and all(map(_ONE_GROUP[mark].fullmatch, with_decimals)):
@@ -151,7 +157,4 @@ def _digits(cell: str) -> str:
 
 
 def _may_be_grouped(column: Sequence[str]) -> bool:
-    """Whether a column holds whole numbers beside what may be thousands."""
-    return any(_digits(cell).isdecimal() for cell in column) and any(
-        kind.fullmatch(cell) for cell in column for kind in _ONE_GROUP.values()
-    )
+    return any(kind.fullmatch(cell) for cell in column for kind in _ONE_GROUP.values())

@@ -97,6 +97,8 @@ def _of_maps(table: Table, what: str, names: Sequence[str]) -> tuple[pd.Series, 
         cells.insert(0, "map", table.row_names.to_numpy(), allow_duplicates=True)
         table = replace(table, cells=cells, names=["map", *(table.names or [])])
     cells, header, n = table.cells, table.names, len(names)
+    if cells.shape[1] > 1 and cells.iloc[:, -1].isna().all():
+        cells = cells.iloc[:, :-1]  # each row ends in a separator
     if cells.shape[1] == 1:
         if header is None and len(cells) == n + 1 and _is_heading(cells.iloc[:, 0]):
             cells = cells.iloc[1:]

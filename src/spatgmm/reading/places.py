@@ -294,7 +294,7 @@ def _matched(wanted: list[str], given: list[str]) -> np.ndarray | None:
 def _loosely(name: str) -> str:
     """A name as other programs write it: R puts X before numbers and points for signs."""
     plain = re.sub(r"[\W_]+", "", name.casefold())
-    return re.sub(r"^x?0*(?=\d)", "", plain)
+    return re.sub(r"(^x)?(?<!\d)0*(?=\d)", "", plain, count=1)
 
 
 def check_numbered(labels: Sequence[pd.Series], places: Sequence | None, where: str) -> None:

@@ -57,8 +57,8 @@ _COMPRESSED = {b"\x1f\x8b": ".gz", b"BZh": ".bz2", b"\xfd7zXZ": ".xz", b"PK\3\4"
 #: What begins lines of comments: anywhere, and above the first row only.
 _COMMENTS, _COMMENTS_ABOVE = ("#", "%"), ("#", "%", "//", "!")
 
-#: What is a name rather than a number.
-_ID = re.compile(r"0\d+|\d+[eE]\d+")
+#: What is a name rather than a number, anywhere and in the first column.
+_ID, _FIRST_ID = re.compile(r"0\d+"), re.compile(r"0\d+|\d+[eE]\d+")
 
 #: Steps of numbers with few decimals that differ by less are even.
 _EVEN = 1e-9
@@ -314,9 +314,7 @@ def _without_units(form: _Format) -> _Format:
     return replace(form, units=of_numbers, rows=form.rows[1:])
 
 
-def _separators(
-    rows: list[str], told: str | None, decimal: str | None
-) -> tuple[str, str, float]:
+def _separators(rows: list[str], told: str | None, decimal: str | None) -> tuple[str, str, float]:
     """Separator and decimal mark that make most cells numbers, in rows of one length; how many."""
     best, best_score = (told or ",", decimal or "."), (-1.0, 0)
     quoted = any('"' in row for row in rows)
@@ -355,6 +353,16 @@ def _split(line: str, separator: str) -> list[str]:
     return [cell.strip().strip('"') for cell in cells]
 
 
+def _columns_of_names(rows: list[list[str]]) -> set[int]:
+    """Columns with names such as 007 or 1E2, to be kept as they are."""
+    return {
+        column
+        for row in rows
+        for column, cell in enumerate(row)
+        if (_ID if column else _FIRST_ID).fullmatch(cell)
+    }
+
+
 def _parse(path: str, opener: Callable[[str], BinaryIO], form: _Format, named: bool):
     """All rows below the header, or below nothing; columns by position."""
     options = {
@@ -366,16 +374,14 @@ def _parse(path: str, opener: Callable[[str], BinaryIO], form: _Format, named: b
         "comment": form.comments,
         "na_values": MISSING_IN_ANY_CASE,
         "skipinitialspace": form.padded,  # it costs a tenth of the time
-        # Names such as 007 or 1E2, which are no values.
-        "dtype": {0: str} if any(_ID.fullmatch(row[0]) for row in form.rows) else None,
+        "dtype": dict.fromkeys(_columns_of_names(form.rows), str),
     }
     with warnings.catch_warnings():
         # Columns in which numbers and words mix are sorted out cell by cell.
         warnings.simplefilter("ignore", pd.errors.DtypeWarning)
         if form.old_line_ends:
-            with opener(path) as file:
-                text = io.TextIOWrapper(file, encoding=form.encoding).read()
-            return pd.read_csv(io.StringIO(text), **options)
+            with io.TextIOWrapper(opener(path), encoding=form.encoding) as file:
+                return pd.read_csv(io.StringIO(file.read()), **options)
         if opener is open_plain:
             return pd.read_csv(path, compression=None, **options)  # faster than a file handle
         with opener(path) as file:
@@ -415,7 +421,14 @@ def _all_separated(path, opener, form: _Format, shape: tuple[int, int], named: b
 def _table(path: str, cells: pd.DataFrame, form: _Format, named: bool | None) -> Table:
     names, width = list(form.first), cells.shape[1]
     if not named:
-        return Table(path, cells, None, names if named is None else None, notes=form.notes(), numerals=form.numerals)
+        return Table(
+            path,
+            cells,
+            None,
+            names if named is None else None,
+            notes=form.notes(),
+            numerals=form.numerals,
+        )
     if names[-1] == "" and len(names) == width + 1:
         names.pop()
     elif len(names) == width - 1:
