@@ -163,10 +163,16 @@ def test_arrays_of_several_variables(tmp_path):
 
 def test_saved_data_keep_their_variables(tmp_path):
     X = np.random.default_rng(0).normal(size=(5, 12))
-    data = Dataset(X, GRID, n_variables=2, variable_names=("height", "phase"))
+    known, weights = np.array([0, -1, 1, -1, -1]), np.arange(5.0)
+    names = ("height", "phase")
+    data = Dataset(
+        X, GRID, n_variables=2, variable_names=names, known_labels=known, weights=weights
+    )
     data.save(tmp_path / "data.npz")
     again = Dataset.load(tmp_path / "data.npz")
-    assert (again.n_variables, again.variable_names) == (2, ("height", "phase"))
+    assert (again.n_variables, again.variable_names) == (2, names)
+    np.testing.assert_array_equal(again.known_labels, known)
+    np.testing.assert_array_equal(again.weights, weights)
     with pytest.raises(ValueError, match="n_variables=5 does not fit"):
         Dataset(X, GRID, n_variables=5)
 

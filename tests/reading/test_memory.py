@@ -206,7 +206,7 @@ def test_columns_in_another_order_than_in_the_fit_are_refused(names, tmp_path):
     for fitted in (model, spatgmm.load(tmp_path / "model.npz")):
         fitted.predict(maps)
         fitted.predict(X)
-        with pytest.raises(ValueError, match="columns stand in another order .* column 0 is"):
+        with pytest.raises(ValueError, match=r"columns stand in another order .* column 0 is"):
             fitted.predict(maps.iloc[:, ::-1])
 
 

@@ -67,7 +67,7 @@ FORMS = {
 def test_values_go_to_their_places(commands, form):
     fitted, _ = commands("fit", MAPS, WHERE)
     maps, where, how = form
-    predicted, said = commands("predict", maps, where, **how)
+    predicted, _ = commands("predict", maps, where, **how)
     pd.testing.assert_frame_equal(predicted, fitted.loc[predicted.index], atol=1e-6)
 
 

@@ -280,7 +280,7 @@ def test_a_mark_that_comes_late_is_asked_about(tmp_path, above, late, told):
 
 def test_marks_in_odd_places_are_no_thousands(tmp_path):
     content = "\n".join([*["1.234,5;2;3;4;5;6"] * 30, "1.5;2;3;4;5;6", ""])
-    with pytest.raises(ValueError, match="row 31, column 1: '1.5' is not a number"):
+    with pytest.raises(ValueError, match=r"row 31, column 1: '1\.5' is not a number"):
         found(tmp_path, content)
 
 

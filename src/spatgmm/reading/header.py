@@ -94,15 +94,10 @@ def _rises(row: Sequence[str]) -> bool:
 
 def counts(cells: Sequence[str]) -> bool:
     """Whether cells count from 0 or 1 in whole numbers."""
-    return (
-        bool(cells)
-        and all(cell.strip().isdecimal() for cell in cells)
-        and [int(cell) for cell in cells]
-        in (
-            list(range(len(cells))),
-            list(range(1, len(cells) + 1)),
-        )
-    )
+    if not cells or not all(cell.strip().isdecimal() for cell in cells):
+        return False
+    numbers = [int(cell) for cell in cells]
+    return numbers[0] in (0, 1) and numbers == list(range(numbers[0], numbers[0] + len(cells)))
 
 
 def _kind(cell: str) -> str:

@@ -81,7 +81,7 @@ class Numerals:
 
     def numbers(self, cells: np.ndarray) -> np.ndarray:
         """The numbers in cells of any kind, NaN where there is none."""
-        if self == Numerals():
+        if self == PLAIN:
             found = np.array(pd.to_numeric(cells, errors="coerce"), dtype=float)
         else:
             words = pd.Series(np.where([isinstance(cell, str) for cell in cells], cells, None))
@@ -108,6 +108,10 @@ class Numerals:
             return None
         whole, part = re.split("[.,]", text)
         return f"{whole}{part} or {whole}.{part}; say --decimal . or --decimal ,"
+
+
+#: As Python writes them.
+PLAIN = Numerals()
 
 
 def settle(

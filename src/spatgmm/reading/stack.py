@@ -162,7 +162,7 @@ class Stack:
             return  # the number of features is checked for all kinds of input
         own = self.place_names
         if own is not None and names is not None and own != names and set(own) == set(names):
-            wrong = next(i for i, (one, other) in enumerate(zip(own, names)) if one != other)
+            wrong = next(i for i, name in enumerate(own) if name != names[i])
             raise ValueError(
                 f"X: its columns stand in another order than those of the fit: column {wrong} is "
                 f"{own[wrong]!r}, there it was {names[wrong]!r}"
@@ -184,8 +184,9 @@ class Stack:
             height = next(side for side in range(math.isqrt(p), 0, -1) if p % side == 0)
             width = p // height if p <= _NEARLY_SQUARE * height**2 else None
         if width is not None:
+            what = "values" if q == 1 else "locations"
             warnings.warn(
-                f"X has {p} {'values' if q == 1 else 'locations'} per map and no coordinates: they are taken as a line of {p} "
+                f"X has {p} {what} per map and no coordinates: they are taken as a line of {p} "
                 f"places. If these are {p // width} x {width} images, say "
                 f"coordinates=({p // width}, {width}); if it is a line, coordinates=({p},)",
                 UserWarning,

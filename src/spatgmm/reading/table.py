@@ -14,7 +14,7 @@ import pandas as pd
 from spatgmm.common.errors import UsageError
 from spatgmm.common.words import shown
 from spatgmm.reading import places
-from spatgmm.reading.numerals import Numerals
+from spatgmm.reading.numerals import PLAIN, Numerals
 from spatgmm.reading.stack import Stack
 from spatgmm.reading.words import (
     MISSING,
@@ -61,7 +61,7 @@ class Table:
     second_header: list[str] | None = None
     row_names: pd.Series | None = None
     notes: list[str] = field(default_factory=list)
-    numerals: Numerals = Numerals()
+    numerals: Numerals = PLAIN
 
     def __post_init__(self) -> None:
         if self.cells.empty:
