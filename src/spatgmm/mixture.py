@@ -26,7 +26,7 @@ from spatgmm.common.checks import Seed
 from spatgmm.common.em import Fit, posterior, run_best
 from spatgmm.common.files import DamagedFile, read_arrays, write_arrays
 from spatgmm.common.locations import check_places
-from spatgmm.common.values import check_size
+from spatgmm.common.values import check_order, check_size
 from spatgmm.common.words import named_components
 from spatgmm.covariance import decay as decays
 from spatgmm.covariance import metric as metrics
@@ -375,6 +375,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
             return self._fit(X, sample_weight, known_labels)
 
     def _fit(self, X: Any, sample_weight: ArrayLike | None, known_labels: ArrayLike | None) -> Self:
+        check_order("sample_weight", sample_weight, X)
+        check_order("known_labels", known_labels, X)
         X, brought = self._check_maps(X, reset=True)
         self._evidence = Evidence.checked(sample_weight, known_labels, len(X), self.n_components)
         q, everyone = self.n_variables, X

@@ -239,3 +239,12 @@ def test_a_flattened_stack_of_several_variables_is_asked_about():
     maps = RNG.normal(size=(40, 4, 4, 2))
     with pytest.warns(UserWarning, match=r"16 locations per map .* coordinates=\(4, 4\)"):
         fit(maps.reshape(40, 32), None, n_variables=2)
+
+
+@pytest.mark.parametrize("name", ["sample_weight", "known_labels"])
+def test_what_is_said_of_maps_in_another_order_is_refused(name):
+    said = pd.Series(np.zeros(24, dtype=int) + (name == "sample_weight"))
+    model = SpatialGaussianMixture(1, coordinates=(4, 4), n_init=1, random_state=0)
+    model.fit(pd.DataFrame(X), **{name: said})
+    with pytest.raises(ValueError, match=rf"{name}: its index lists the rows of X in another"):
+        model.fit(pd.DataFrame(X), **{name: said[::-1]})

@@ -60,6 +60,18 @@ def check_size(X: np.ndarray, largest: float = LARGEST_SQUARED) -> None:
         )
 
 
+def check_order(name: str, given: object, X: object) -> None:
+    """Refuse labels or weights of maps whose index lists the rows of `X` in another order."""
+    if not (isinstance(given, pd.Series) and isinstance(X, pd.DataFrame)):
+        return
+    if given.index.equals(X.index) or not given.index.is_unique or len(given) != len(X):
+        return
+    if set(given.index) == set(X.index):
+        raise ValueError(
+            f"{name}: its index lists the rows of X in another order; pass {name}.loc[X.index]"
+        )
+
+
 def _check_frame(X: pd.DataFrame) -> None:
     for name, column in X.items():
         if column.dtype.kind in "iufbc":
