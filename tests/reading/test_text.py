@@ -361,3 +361,22 @@ def test_an_index_that_counts_says_where_the_first_map_is(tmp_path):
     rising = np.cumsum(np.abs(X[:5]) + 0.01, axis=1).round(3)
     content = pd.DataFrame(rising).to_csv(header=False, sep=";")
     np.testing.assert_array_equal(found(tmp_path, content).data.X, rising)
+
+
+@pytest.mark.parametrize("header", [None, ["x", "y"]])
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_whole_coordinates_are_not_asked_about(tmp_path, order, header):
+    (tmp_path / "maps.csv").write_text(PLAIN)
+    places = np.argwhere(np.ones((2, 3)))[:, order]
+    pd.DataFrame(places, columns=header).to_csv(
+        tmp_path / "places.csv", index=False, header=header is not None
+    )
+    done = read(str(tmp_path / "maps.csv"), str(tmp_path / "places.csv"))
+    np.testing.assert_array_equal(done.data.coordinates, places)
+
+
+def test_one_row_that_may_be_a_number_or_two_is_asked_about(tmp_path):
+    (tmp_path / "maps.csv").write_text("1\n2\n3\n")
+    (tmp_path / "places.csv").write_text("x\n1,4\n")
+    with pytest.raises(UsageError, match="'1,4' may be one number or two; say --decimal"):
+        read(str(tmp_path / "maps.csv"), str(tmp_path / "places.csv"))

@@ -282,8 +282,9 @@ def _of_one_column(
         return ","
     if named and not counts(whole):
         return ","
-    even = np.ptp(np.diff([float(f"{a}.{b}") for a, b in zip(whole, parts, strict=True)]), axis=0)
-    if named or (len(pairs) > 2 and even < _EVEN and len(set(whole)) > 1):
+    steps = np.diff([float(f"{a}.{b}") for a, b in zip(whole, parts, strict=True)])
+    varied = len(steps) > 1 and len(set(whole)) > 1 and len(set(parts)) > 1
+    if named or (varied and np.ptp(steps) < _EVEN):
         raise UsageError(
             f"{rows[0].strip()!r} may be one number or two; say --decimal , or --decimal ."
         )
