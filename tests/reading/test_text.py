@@ -380,3 +380,11 @@ def test_one_row_that_may_be_a_number_or_two_is_asked_about(tmp_path):
     (tmp_path / "places.csv").write_text("x\n1,4\n")
     with pytest.raises(UsageError, match="'1,4' may be one number or two; say --decimal"):
         read(str(tmp_path / "maps.csv"), str(tmp_path / "places.csv"))
+
+
+def test_thousands_in_one_column_beside_small_numbers_in_others_are_asked_about(tmp_path):
+    content = "122;3;4;15,874;5;6\n20;7;84;39,997;5;6\n"
+    with pytest.raises(UsageError, match=r"'39,997' may be 39997 or 39\.997; say --decimal"):
+        found(tmp_path, content)
+    assert found(tmp_path, content, decimal=".").data.X[1, 3] == 39997
+    assert found(tmp_path, content, decimal=",").data.X[1, 3] == 39.997

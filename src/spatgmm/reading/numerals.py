@@ -146,7 +146,10 @@ def settle(
     long = any(len(cell) > 3 for column in whole for cell in column)
     mixed = not long and any(whole)
     if in_groups:
-        return Numerals(mark), in_groups[0] if mixed or (quoted and not long) else None
+        # Whole numbers in other columns, a first one of names aside, are small thousands, perhaps.
+        small = any(_digits(cell).isdecimal() for row in rows for cell in row[1:])
+        undecided = mixed or (not long and (quoted or small))
+        return Numerals(mark), in_groups[0] if undecided else None
     if mixed and all(map(_ONE_GROUP[mark].fullmatch, with_decimals)):
         return Numerals(decimal), with_decimals[0]
     return Numerals(decimal), None
