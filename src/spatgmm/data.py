@@ -297,8 +297,9 @@ class Dataset:
             "n_variables": np.array(self.n_variables),
             "variable_names": np.array(self.variable_names, dtype=str),
         }
-        if self.labels is not None:
-            arrays["labels"] = self.labels
+        for name in ("labels", "known_labels", "weights"):
+            if getattr(self, name) is not None:
+                arrays[name] = np.asarray(getattr(self, name))
         if self.shape is not None:
             arrays["shape"] = np.array(self.shape)
         if self.truth is not None:
@@ -342,4 +343,6 @@ class Dataset:
                 missing=bool(file.get("missing", False)),
                 n_variables=int(file.get("n_variables", 1)),
                 variable_names=tuple(file.get("variable_names", np.array([])).tolist()),
+                known_labels=file.get("known_labels"),
+                weights=file.get("weights"),
             )

@@ -26,7 +26,7 @@ from spatgmm.common.checks import Seed
 from spatgmm.common.em import Fit, posterior, run_best
 from spatgmm.common.files import DamagedFile, read_arrays, write_arrays
 from spatgmm.common.locations import check_places
-from spatgmm.common.values import check_size
+from spatgmm.common.values import check_order, check_size
 from spatgmm.common.words import named_components
 from spatgmm.covariance import decay as decays
 from spatgmm.covariance import metric as metrics
@@ -236,6 +236,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         ``(G - 1) + G*p + 4*G``; with constant means ``(G - 1) + G + 4*G``.  Options change the
         ``4*G`` to what they leave free, and scales of locations add ``p - 1``.
     coordinates_ : ndarray of shape (p, d)
+    place_names_ : list of str or None
+        Names of the locations where `X` has them, as columns of a data frame.
     observed_locations_ : ndarray of bool, shape (p,)
         Locations that some map has, with ``missing="em"``: others, such as a mask that all maps
         share, are left out, and means, scales, covariances and imputed maps are NaN there.
@@ -383,6 +385,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
             return self._fit(X, sample_weight, known_labels)
 
     def _fit(self, X: Any, sample_weight: ArrayLike | None, known_labels: ArrayLike | None) -> Self:
+        check_order("sample_weight", sample_weight, X)
+        check_order("known_labels", known_labels, X)
         X, brought = self._check_maps(X, reset=True)
         self._evidence = Evidence.checked(sample_weight, known_labels, len(X), self.n_components)
         q, everyone = self.n_variables, X
@@ -1043,6 +1047,8 @@ class SpatialGaussianMixture(LikelihoodMixture):
         } | {_FIXED + name: values for name, values in self._held.arrays.items()}
         if self.n_variables > 1:
             arrays |= {"unit": self._units.unit} | saved(self._mixture)
+        if self.place_names_ is not None:
+            arrays["place_names"] = np.array(self.place_names_, dtype=str)
         if hasattr(self, "feature_names_in_"):
             arrays["feature_names_in"] = self.feature_names_in_.astype(str)
         write_arrays(path, settings, arrays)
@@ -1348,8 +1354,9 @@ class SpatialGaussianMixture(LikelihoodMixture):
         check_size(checked)
         if reset:
             fill.warn_of_fill_values(checked, stacklevel=4)
+            self.place_names_ = brought.place_names
         else:
-            brought.check_against(self.coordinates_)
+            brought.check_against(self.coordinates_, self.place_names_)
         return checked, replace(brought, values=checked)
 
 
@@ -1388,6 +1395,8 @@ def load(path: str | PathLike[str]) -> SpatialGaussianMixture:
     model._units = Units(arrays["centre"], arrays.get("unit", scale), scale, model.n_variables)
     model._evidence = NOTHING
     model.n_features_in_ = len(model.coordinates_) * model.n_variables
+    names = arrays.get("place_names")
+    model.place_names_ = None if names is None else names.tolist()
     if "feature_names_in" in arrays:
         model.feature_names_in_ = arrays["feature_names_in"].astype(object)
     of_locations = scales.get(model.variance).from_flat(arrays["scales"])

@@ -188,3 +188,23 @@ def test_an_interrupt_is_one_line(tmp_path):
     assert running.returncode == 130
     assert said.splitlines()[-1] == "spatgmm fit: interrupted"
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("shape", ["3x4", "3X4", "3×4"])
+def test_a_grid_shape_is_no_place_on_the_earth(fit, tmp_path, shape):
+    pd.DataFrame(X).to_csv(tmp_path / "m.csv", index=False)
+    assert fit("m.csv", "--coordinates", shape)[0] == 0
+    arguments = ["--coordinates", shape, "--method", "spatgmm", "--space", "sphere"]
+    status, said = fit("m.csv", *arguments)
+    assert status == 2
+    assert "--space sphere needs longitude and latitude of each location" in said
+
+
+def test_a_mark_between_thousands_is_asked_about(fit, tmp_path):
+    cells = [[f"{value:,}" for value in row] for row in (1000 * (X + 20)).astype(int)]
+    pd.DataFrame(cells).to_csv(tmp_path / "m.csv", index=False)
+    status, said = fit("m.csv", "--coordinates", "3x4")
+    assert status == 2 and "say --decimal . or --decimal ," in said
+    assert fit("m.csv", "--coordinates", "3x4", "--decimal", ".")[0] == 0
+    labels = pd.read_csv(tmp_path / "out" / "labels.csv").label
+    assert adjusted_rand_score(GROUPS, labels) == 1

@@ -151,3 +151,65 @@ def test_numbers_of_rows_and_other_names_leave_the_order(index):
 def test_a_series_is_a_line():
     line = pd.Series(PLACES[:, 0], index=NAMES).iloc[SHUFFLED]
     np.testing.assert_array_equal(from_frame(line, NAMES), PLACES[:, :1])
+
+
+@pytest.mark.parametrize(
+    "spelled", ["{}°", "{} mm", "{}E", "{}°30'", "{:.0f}°7.5' N"], ids=["°", "mm", "E", "'", "N"]
+)
+def test_numbers_in_words_are_no_names(located, spelled):
+    frame = table("x", "y")
+    frame["y"] = [spelled.format(value) for value in PLACES[:, 1]]
+    for given in (frame, table("lon", "lat").assign(lat=frame["y"])):
+        with pytest.raises(UsageError, match=r"column '(y|lat)' is named as a coordinate, but"):
+            located(given, index=False)
+        with pytest.raises(UsageError, match="is named as a coordinate"):
+            from_frame(given, None)
+    with pytest.raises(UsageError, match=r"column 2 holds no numbers, but .* --columns"):
+        located(frame, index=False, header=False)
+
+
+@pytest.mark.parametrize("kind", [str, object, "category", "Float64"])
+def test_numbers_of_any_type_are_coordinates(kind):
+    frame = table("x", "y").astype({"y": kind})
+    np.testing.assert_array_equal(from_frame(frame, None), PLACES)
+
+
+@pytest.mark.parametrize("names", [("decimalLongitude", "decimalLatitude"), ("nav_lon", "nav_lat")])
+def test_words_around_longitude_and_latitude(located, names):
+    np.testing.assert_array_equal(located(table(*names), index=False), PLACES)
+
+
+@pytest.mark.parametrize("columns", [["lat", "lon"], ["3", "2"], ["lon", "lat"]])
+def test_chosen_degrees_are_asked_about_longitude_first(tmp_path, columns):
+    pd.DataFrame(X).to_csv(tmp_path / "maps.csv", index=False)
+    frame = table("lon", "lat").assign(height=RNG.normal(size=12))
+    frame.to_csv(tmp_path / "where.csv", index_label="station")
+    files = [str(tmp_path / name) for name in ("maps.csv", "where.csv")]
+    done = read(*files, columns=columns)
+    np.testing.assert_array_equal(done.data.coordinates, PLACES)
+    assert done.degrees == "lon, lat"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [str.upper, lambda name: f"{name[0]}.{name[1:]}", lambda name: f"{name[0]}{int(name[1:]):03}"],
+    ids=["upper case", "R's points", "leading zeros"],
+)
+def test_places_are_matched_by_names_as_other_programs_write_them(located, written):
+    frame = table("x", "y").set_axis([written(name) for name in NAMES]).iloc[SHUFFLED]
+    np.testing.assert_array_equal(located(frame, NAMES), PLACES)
+    np.testing.assert_array_equal(from_frame(frame, NAMES), PLACES)
+
+
+def test_numbers_before_which_r_put_an_x(located):
+    frame = table("x", "y").set_axis(range(400, 412)).iloc[SHUFFLED]
+    np.testing.assert_array_equal(located(frame, [f"X{i}" for i in range(400, 412)]), PLACES)
+
+
+@pytest.mark.parametrize("names", [NAMES, [f"V{i + 1}" for i in range(12)]])
+def test_numbers_of_places_in_another_order_than_the_columns_are_asked_about(located, names):
+    frame = table("x", "y").assign(pixel=SHUFFLED + 1)
+    with pytest.raises(UsageError, match=r"column 'pixel' numbers the places .* --columns x,y"):
+        located(frame, [f"{name}_" for name in names], index=False)
+    given = located(frame, [f"{name}_" for name in names], columns=["x", "y"], index=False)
+    np.testing.assert_array_equal(given, PLACES)

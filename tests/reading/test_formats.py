@@ -163,10 +163,16 @@ def test_arrays_of_several_variables(tmp_path):
 
 def test_saved_data_keep_their_variables(tmp_path):
     X = np.random.default_rng(0).normal(size=(5, 12))
-    data = Dataset(X, GRID, n_variables=2, variable_names=("height", "phase"))
+    known, weights = np.array([0, -1, 1, -1, -1]), np.arange(5.0)
+    names = ("height", "phase")
+    data = Dataset(
+        X, GRID, n_variables=2, variable_names=names, known_labels=known, weights=weights
+    )
     data.save(tmp_path / "data.npz")
     again = Dataset.load(tmp_path / "data.npz")
-    assert (again.n_variables, again.variable_names) == (2, ("height", "phase"))
+    assert (again.n_variables, again.variable_names) == (2, names)
+    np.testing.assert_array_equal(again.known_labels, known)
+    np.testing.assert_array_equal(again.weights, weights)
     with pytest.raises(ValueError, match="n_variables=5 does not fit"):
         Dataset(X, GRID, n_variables=5)
 
@@ -308,3 +314,13 @@ def test_bounds_of_cells_are_no_maps_and_files_without_maps_say_so(tmp_path):
     xarray.Dataset({"a": 3.0, "lat_bnds": bounds}).to_netcdf(tmp_path / "b.nc")
     with pytest.raises(ValueError, match="holds no variable of maps"):
         read(str(tmp_path / "b.nc"))
+
+
+def test_degrees_of_a_geotiff_are_asked_about(tmp_path):
+    rasterio = pytest.importorskip("rasterio")
+    transform = rasterio.transform.from_origin(100, 50, 2, 1)
+    shape = {"height": 2, "width": 3, "count": 10, "dtype": "float64", "transform": transform}
+    for crs, degrees in (("EPSG:4326", "longitude, latitude"), ("EPSG:32633", None)):
+        with rasterio.open(tmp_path / "s.tif", "w", driver="GTiff", crs=crs, **shape) as file:
+            file.write(X.reshape(-1, 2, 3))
+        assert read(str(tmp_path / "s.tif")).degrees == degrees

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import spatgmm
 from spatgmm import SpatialGaussianMixture
 from spatgmm.common.locations import grid_coordinates
 from spatgmm.reading.fill import FillValueWarning, fill_values
@@ -191,3 +192,59 @@ def test_a_flattened_stack_is_asked_about():
 def test_a_line_that_is_said_to_be_one_is_not_asked_about(coordinates, recwarn):
     fit(X, coordinates)
     assert not [warning for warning in recwarn if "images" in str(warning.message)]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [range(16), np.arange(16) / 2, pd.MultiIndex.from_product([range(4), range(4)])],
+    ids=["numbers", "wavelengths", "two levels"],
+)
+def test_columns_in_another_order_than_in_the_fit_are_refused(names, tmp_path):
+    maps = pd.DataFrame(X, columns=names)
+    model = fit(maps)
+    model.save(tmp_path / "model.npz")
+    for fitted in (model, spatgmm.load(tmp_path / "model.npz")):
+        fitted.predict(maps)
+        fitted.predict(X)
+        with pytest.raises(ValueError, match=r"columns stand in another order .* column 0 is"):
+            fitted.predict(maps.iloc[:, ::-1])
+
+
+@pytest.mark.parametrize(
+    ("coordinates", "complaint"),
+    [
+        (GRID[:, 0] + 1j * GRID[:, 1], "must be real numbers"),
+        (pd.DataFrame(GRID, columns=["x", "y"]).to_records(index=False), "got records of x, y"),
+        (GRID.T, "where locations stand in columns, transpose them"),
+    ],
+)
+def test_coordinates_in_other_containers(coordinates, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        fit(X, coordinates)
+
+
+def test_maps_in_columns_are_told():
+    with pytest.raises(ValueError, match="X has 16 rows: where maps stand in columns, transpose"):
+        fit(X.T)
+
+
+def test_more_containers_of_maps():
+    images = np.empty(24, dtype=object)
+    images[:] = list(X.reshape(24, 4, 4))
+    for maps in (images, pd.DataFrame(X).astype(pd.SparseDtype(float))):
+        np.testing.assert_array_equal(fit(maps).means_, fit(X).means_)
+
+
+def test_a_flattened_stack_of_several_variables_is_asked_about():
+    maps = RNG.normal(size=(40, 4, 4, 2))
+    with pytest.warns(UserWarning, match=r"16 locations per map .* coordinates=\(4, 4\)"):
+        fit(maps.reshape(40, 32), None, n_variables=2)
+
+
+@pytest.mark.parametrize("name", ["sample_weight", "known_labels"])
+def test_what_is_said_of_maps_in_another_order_is_refused(name):
+    said = pd.Series(np.zeros(24, dtype=int) + (name == "sample_weight"))
+    model = SpatialGaussianMixture(1, coordinates=(4, 4), n_init=1, random_state=0)
+    model.fit(pd.DataFrame(X), **{name: said})
+    with pytest.raises(ValueError, match=rf"{name}: its index lists the rows of X in another"):
+        model.fit(pd.DataFrame(X), **{name: said[::-1]})

@@ -132,3 +132,23 @@ def test_a_method_that_heeds_no_labels_refuses_them(maps, tmp_path, capsys):
     known = ("--known-labels", str(tmp_path / "known.csv"))
     assert fit(maps[0], tmp_path / "out", "--method", "kmeans", *known) == 2
     assert "--known-labels: method 'kmeans' takes none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["0,5\n1\n2,5\n1\n", "weight\n0,5\n1\n2,5\n1\n"])
+def test_weights_with_decimal_commas(tmp_path, text):
+    path = tmp_path / "w.csv"
+    path.write_text(text.replace("\n", ";\n"))
+    found = per_map.weights(reading.read_table(str(path), header=False), NAMES)
+    np.testing.assert_array_equal(found, [0.5, 1, 2.5, 1])
+
+
+def test_one_row_too_many_is_no_header(tmp_path):
+    with pytest.raises(ValueError, match="has 5 rows for 4 maps"):
+        per_map.weights(table(tmp_path, "1\n2\n3\n4\n5\n"), NAMES)
+    with pytest.raises(ValueError, match="has 5 rows for 4 maps"):
+        per_map.labels(table(tmp_path, "dog\ncat\ncat\ndog\ndog\n"), NAMES, 2)
+
+
+def test_names_of_several_maps_tell_none_apart(tmp_path):
+    with pytest.raises(ValueError, match="'b' is the name of several"):
+        per_map.labels(table(tmp_path, "a,1\nb,2\n"), ["a", "b", "b", "d"], 2)

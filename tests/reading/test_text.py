@@ -246,3 +246,145 @@ def test_the_first_lines_tell_how_long_ones_are_written(tmp_path):
     pd.DataFrame(wide).to_csv(path, index=False, sep=";")
     table = text.read(str(path), None)
     assert table.cells.shape == (3, 9000) and table.names[:2] == ["0", "1"]
+
+
+@pytest.mark.parametrize("header", [False, True])
+@pytest.mark.parametrize("small", [False, True])
+@pytest.mark.parametrize(("decimal", "mark", "separator"), [(".", ",", ","), (",", ".", ";")])
+def test_whole_thousands_are_asked_about(tmp_path, decimal, mark, separator, small, header):
+    large = np.random.default_rng(6).integers(1000, 999_999, (20, 6))
+    large[::2, 1] = 7 if small else 7007
+    cells = pd.DataFrame([[f"{value:,}".replace(",", mark) for value in row] for row in large])
+    content = cells.to_csv(sep=separator, index=False, header=[*"abcdef"] if header else False)
+    if not small and mark == ".":
+        return  # the same in another unit: decimals of three digits
+    with pytest.raises(UsageError, match=r"may be \d+ or \d+\.\d+; say --decimal"):
+        found(tmp_path, content)
+    np.testing.assert_array_equal(found(tmp_path, content, decimal=decimal).data.X, large)
+
+
+@pytest.mark.parametrize(
+    ("above", "late", "told"),
+    [
+        ("1,2,3,4,5,{}", '"1,234",2,3,4,5,6', {".": 1234, ",": 1.234}),
+        ("1,5;2;3;4;5;{}", "1.234;2;3;4;5;6", {",": 1234}),
+    ],
+)
+def test_a_mark_that_comes_late_is_asked_about(tmp_path, above, late, told):
+    content = "\n".join([*map(above.format, range(40)), late, ""])
+    with pytest.raises(ValueError, match=r"row 41, column 1: '1.234' may be 1234 or 1\.234; say"):
+        found(tmp_path, content)
+    for decimal, value in told.items():
+        assert found(tmp_path, content, decimal=decimal).data.X[-1, 0] == value
+
+
+def test_marks_in_odd_places_are_no_thousands(tmp_path):
+    content = "\n".join([*["1.234,5;2;3;4;5;6"] * 30, "1.5;2;3;4;5;6", ""])
+    with pytest.raises(ValueError, match=r"row 31, column 1: '1\.5' is not a number"):
+        found(tmp_path, content)
+
+
+@pytest.mark.parametrize("name", ["x", "wavelength", None])
+def test_one_column_with_decimal_commas_is_not_two(tmp_path, name):
+    line = np.arange(6) / 2 + 400
+    (tmp_path / "maps.csv").write_text(PLAIN)
+    places = tmp_path / "places.csv"
+    pd.DataFrame({name: line}).to_csv(places, index=False, header=bool(name), decimal=",")
+    places.write_text(places.read_text().replace('"', ""))
+    if name is None:
+        with pytest.raises(UsageError, match="may be one number or two; say --decimal"):
+            read(str(tmp_path / "maps.csv"), str(places))
+    done = read(str(tmp_path / "maps.csv"), str(places), decimal="," if name is None else None)
+    np.testing.assert_array_equal(done.data.coordinates[:, 0], line)
+
+
+@pytest.mark.parametrize("index", [False, True])
+@pytest.mark.parametrize("header", [False, True])
+def test_maps_of_true_and_false(tmp_path, header, index):
+    flags = pd.DataFrame(X > 0, index=[f"m{i}" for i in range(20)], columns=NAMED.columns)
+    done = found(tmp_path, flags.to_csv(header=header, index=index))
+    np.testing.assert_array_equal(done.data.X, X > 0)
+
+
+def test_a_minus_of_typographers(tmp_path):
+    content = NAMED.to_csv(index=False).replace("-", "\N{MINUS SIGN}")
+    np.testing.assert_array_equal(found(tmp_path, content).data.X, X)
+
+
+@pytest.mark.parametrize(
+    ("above", "below"),
+    [
+        ("a,a,a,b,b,b", "0,1,2,3,4,5"),
+        ("a,a,b,b,c,c", "0,1,0,1,0,1"),
+        ("a,b,c,d,e,f", "400.5,410,421,433,440,455"),
+        ("row,a,a,b,b,c,c", "col,0,1,0,1,0,1"),
+    ],
+)
+def test_a_second_header_is_no_map(tmp_path, above, below):
+    rows = NAMED.to_csv(index=above.startswith("row"), header=False)
+    with pytest.raises(UsageError, match=r"second header or a map; say --header \(21 maps\)"):
+        found(tmp_path, f"{above}\n{below}\n{rows}")
+    content = f"{above}\n{rows}"
+    np.testing.assert_array_equal(found(tmp_path, content).data.X, X)
+
+
+@pytest.mark.parametrize("header", [False, True])
+@pytest.mark.parametrize("form", ["{:03}", "{}E2", "00{}"])
+def test_names_that_look_like_numbers_stay_as_they_are(tmp_path, form, header):
+    names = [form.format(i) for i in range(20)]
+    content = NAMED.set_axis(pd.Index(names, name="id")).to_csv(header=header)
+    options = {} if header or form == "{:03}" else {"index": True}
+    assert found(tmp_path, content, **options).names == names
+
+
+def test_blank_lines_between_the_line_ends_of_old_macs(tmp_path):
+    content = "\n# made by hand\n" + NAMED.to_csv(index=False) + "\n"
+    done = found(tmp_path, content.replace("\n", "\r"))
+    np.testing.assert_array_equal(done.data.X, X)
+
+
+@pytest.mark.parametrize("gap", ["NA", ""])
+def test_names_of_two_words_between_tabs(tmp_path, gap):
+    named = NAMED.set_axis([f"map {i}" for i in range(20)])
+    named.iloc[3, 2] = np.nan
+    content = named.to_csv(sep="\t", index_label="id", na_rep=gap)
+    done = found(tmp_path, content, missing=True)
+    np.testing.assert_array_equal(done.data.X, named)
+
+
+def test_an_index_without_header_where_rows_end_in_separators(tmp_path):
+    content = NAMED.to_csv(header=False).replace("\n", ",\n")
+    np.testing.assert_array_equal(found(tmp_path, content).data.X, X)
+
+
+def test_an_index_that_counts_says_where_the_first_map_is(tmp_path):
+    rising = np.cumsum(np.abs(X[:5]) + 0.01, axis=1).round(3)
+    content = pd.DataFrame(rising).to_csv(header=False, sep=";")
+    np.testing.assert_array_equal(found(tmp_path, content).data.X, rising)
+
+
+@pytest.mark.parametrize("header", [None, ["x", "y"]])
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_whole_coordinates_are_not_asked_about(tmp_path, order, header):
+    (tmp_path / "maps.csv").write_text(PLAIN)
+    places = np.argwhere(np.ones((2, 3)))[:, order]
+    pd.DataFrame(places, columns=header).to_csv(
+        tmp_path / "places.csv", index=False, header=header is not None
+    )
+    done = read(str(tmp_path / "maps.csv"), str(tmp_path / "places.csv"))
+    np.testing.assert_array_equal(done.data.coordinates, places)
+
+
+def test_one_row_that_may_be_a_number_or_two_is_asked_about(tmp_path):
+    (tmp_path / "maps.csv").write_text("1\n2\n3\n")
+    (tmp_path / "places.csv").write_text("x\n1,4\n")
+    with pytest.raises(UsageError, match="'1,4' may be one number or two; say --decimal"):
+        read(str(tmp_path / "maps.csv"), str(tmp_path / "places.csv"))
+
+
+def test_thousands_in_one_column_beside_small_numbers_in_others_are_asked_about(tmp_path):
+    content = "122;3;4;15,874;5;6\n20;7;84;39,997;5;6\n"
+    with pytest.raises(UsageError, match=r"'39,997' may be 39997 or 39\.997; say --decimal"):
+        found(tmp_path, content)
+    assert found(tmp_path, content, decimal=".").data.X[1, 3] == 39997
+    assert found(tmp_path, content, decimal=",").data.X[1, 3] == 39.997

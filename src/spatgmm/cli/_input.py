@@ -52,6 +52,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="whether the first column of DATA names the maps (default: as it looks)",
     )
     parser.add_argument(
+        "--decimal",
+        choices=(".", ","),
+        metavar="MARK",
+        help="the decimal mark of text files whose numbers leave it open, as 1,234 does (default: "
+        "these are asked about)",
+    )
+    parser.add_argument(
         "--variables",
         type=_variables,
         metavar="N|NAME,...",
@@ -74,16 +81,19 @@ def read(
 ) -> reading.Reading:
     """The maps that the arguments name.
 
-    At `known` coordinates (p, d), and of so many variables, unless the arguments say otherwise.
+    At `known` coordinates (p, d), and of so many variables, where neither the arguments nor the
+    maps say otherwise.
     """
     return reading.read(
         arguments.data,
-        known if arguments.coordinates is None else arguments.coordinates,
+        arguments.coordinates,
+        known=known,
         missing=missing,
         missing_values=arguments.missing_value,
         header=arguments.header,
         index=arguments.index,
         columns=arguments.columns,
+        decimal=arguments.decimal,
         variables=arguments.variables or n_variables,
     )
 
@@ -116,8 +126,10 @@ def per_map(
         if name not in method.uses:
             raise UsageError(f"{flag(name)}: method {method.name!r} takes none")
     names = brought.map_names
+    if files and brought.names is None:
+        notes.append(f"{arguments.data}: names no maps; other files count them from 0")
     if "known_labels" in files:
-        table = reading.read_table(files["known_labels"], header=False)
+        table = reading.read_table(files["known_labels"], header=False, decimal=arguments.decimal)
         known, called = of_maps.labels(table, names, min(arguments.components))
         data = replace(data, known_labels=known)
         told_labels = f"{table.path}: {(known >= 0).sum()} of {len(known)} labels are known"
@@ -126,6 +138,6 @@ def per_map(
             told_labels += f"; {clusters}"
         notes.append(told_labels)
     if "weights" in files:
-        table = reading.read_table(files["weights"], header=False)
+        table = reading.read_table(files["weights"], header=False, decimal=arguments.decimal)
         data = replace(data, weights=of_maps.weights(table, names))
     return data, notes

@@ -118,6 +118,7 @@ def run(arguments: argparse.Namespace) -> None:
             flag = _flag(problem.path[0])
             raise UsageError(f"{flag}, method {method.name!r}: {problem.message}")
     brought = _input.read(arguments, missing=options.get("missing") == "em")
+    _check_degrees(arguments, brought)
     data, told_of_maps = _input.per_map(arguments, method, brought)
     notes = [*brought.notes, *told_of_maps, *_degrees(arguments, method, brought)]
     for note in notes:
@@ -178,6 +179,7 @@ def run(arguments: argparse.Namespace) -> None:
         _output.as_json(out / "summary.json", summary),
     ]
     if result.model is not None:
+        result.model.place_names_ = _place_names(brought)
         result.model.save(out / "model.npz")
         written.append(out / "model.npz")
     page = _page.Page(data, brought, result, row, summary)
@@ -218,6 +220,23 @@ def _embedded(data: Dataset, space: Space) -> Dataset | None:
         return data
     points = space.embedded(data.coordinates)
     return replace(data, coordinates=points, shape=None) if points.shape[1] <= 3 else None
+
+
+def _place_names(brought: reading.Reading) -> list[str] | None:
+    """What tells a later file's columns apart: their names, or else where they are."""
+    if not brought.located:
+        return brought.places
+    return [f"({', '.join(f'{value:g}' for value in place)})" for place in brought.data.coordinates]
+
+
+def _check_degrees(arguments, brought: reading.Reading) -> None:
+    """Refuse rows and columns of a grid where places on the earth are asked for."""
+    of_grid = arguments.coordinates is None or reading.is_grid(arguments.coordinates)
+    if arguments.option_space == SPHERE.name and of_grid and not brought.located:
+        raise UsageError(
+            f"{arguments.data}: --space sphere needs longitude and latitude of each location; "
+            "rows and columns of a grid are none"
+        )
 
 
 def _degrees(arguments, method: methods.Method, brought: reading.Reading) -> list[str]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 import spatgmm
+from spatgmm import SpatialGaussianMixture, reading
 from spatgmm.cli import _input, _output
 from spatgmm.common.errors import UsageError
+from spatgmm.reading import places
+from spatgmm.reading.words import listed
 
 #: What it leaves in its folder.
 FILES = ("labels.csv",)
@@ -47,10 +52,13 @@ def run(arguments: argparse.Namespace) -> None:
         known=model.coordinates_,
         n_variables=model.n_variables,
     )
-    probabilities = model.predict_proba(brought.data.X)
+    for note in brought.notes:
+        print(f"spatgmm predict: note: {note}", file=sys.stderr)
+    X = _as_fitted(brought, model, arguments)
+    probabilities = model.predict_proba(X)
     out = _output.make_folder(arguments.out, FILES, arguments.force)
     labels = probabilities.argmax(axis=1)
-    outlying = model.outlier_probability(brought.data.X)
+    outlying = model.outlier_probability(X)
     table = _output.labels(labels, probabilities, brought.names, outlying)
     written = _output.csv(out / "labels.csv", table)
     sizes = ", ".join(map(str, np.bincount(labels, minlength=probabilities.shape[1])))
@@ -58,3 +66,47 @@ def run(arguments: argparse.Namespace) -> None:
     if outliers is not None:
         print(outliers)
     print(f"clusters of {sizes} maps: {written}")
+
+
+def _as_fitted(
+    brought: reading.Reading, model: SpatialGaussianMixture, arguments: argparse.Namespace
+) -> np.ndarray:
+    """Maps with their values in the order of the fit: by their places, or else by their names.
+
+    Raises
+    ------
+    UsageError
+        If these are not the places of the fit, or their order is not known.
+    """
+    data, fitted = brought.data, model.coordinates_
+    if len(fitted) != data.n_locations:
+        raise UsageError(
+            f"{arguments.data}: maps have {data.n_locations} values, those of the fit {len(fitted)}"
+        )
+    order = None
+    if brought.located or arguments.coordinates is not None:
+        order = places.rows_at(*map(model.space_.embedded, (data.coordinates, fitted)))
+        if order is None:
+            where = arguments.coordinates or arguments.data
+            raise UsageError(
+                f"{where}: its locations are not those of the fit (in its order, maps need none)"
+            )
+    elif brought.places is not None and model.place_names_ is not None:
+        given = [pd.Series(brought.places)]
+        order = places.order(given, model.place_names_, arguments.data, "maps of the fit")
+        if order is None and not places.only_counts(brought.places):
+            raise UsageError(
+                f"{arguments.data}: its columns ({listed(brought.places)}) have other names than "
+                f"those of the fit ({listed(model.place_names_)}); say where they are by "
+                "--coordinates, or rename them"
+            )
+    elif model.place_names_ is not None and not brought.located and data.shape is None:
+        print(
+            f"spatgmm predict: note: {arguments.data}: names no places; its values are taken in "
+            "the order of the fit's",
+            file=sys.stderr,
+        )
+    if order is None:
+        return data.X
+    values = data.X.reshape(len(data.X), -1, data.n_variables)
+    return values[:, order].reshape(data.X.shape)

@@ -60,6 +60,13 @@ def check_coordinates(coordinates: ArrayLike, n_locations: int) -> np.ndarray:
         raise ValueError(f"coordinates row {row} is masked: every location needs its place")
     if values.dtype.kind in "mM":
         raise ValueError("coordinates must be numbers, got dates or times; count them in a unit")
+    if values.dtype.names is not None:
+        raise ValueError(
+            f"coordinates must be an array of shape (p, d), got records of "
+            f"{', '.join(values.dtype.names)}; pass a DataFrame, whose columns have names"
+        )
+    if values.dtype.kind == "c":
+        raise ValueError("coordinates must be real numbers, got complex ones")
     try:
         values = values.astype(float)
     except (TypeError, ValueError) as error:

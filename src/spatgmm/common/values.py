@@ -30,7 +30,10 @@ def as_numbers(X: Any) -> Any:
         return X
     if isinstance(X, pd.DataFrame):
         _check_frame(X)
-        return X
+        scarce = [isinstance(dtype, pd.SparseDtype) for dtype in X.dtypes]
+        return X.astype(float) if any(scarce) else X
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1 and len(X):
+        X = list(X) if np.ndim(X[0]) else X  # an array of images
     if isinstance(X, list | tuple) and any(isinstance(row, np.ma.MaskedArray) for row in X):
         X = np.ma.array(X)
     if isinstance(X, np.ma.MaskedArray):
@@ -54,6 +57,18 @@ def check_size(X: np.ndarray, largest: float = LARGEST_SQUARED) -> None:
         raise ValueError(
             f"X has {X[row, column]:.3g} at row {row}, column {column}: beyond {largest:g} its "
             f"{power} overflows; take another unit"
+        )
+
+
+def check_order(name: str, given: object, X: object) -> None:
+    """Refuse labels or weights of maps whose index lists the rows of `X` in another order."""
+    if not (isinstance(given, pd.Series) and isinstance(X, pd.DataFrame)):
+        return
+    if given.index.equals(X.index) or not given.index.is_unique or len(given) != len(X):
+        return
+    if set(given.index) == set(X.index):
+        raise ValueError(
+            f"{name}: its index lists the rows of X in another order; pass {name}.loc[X.index]"
         )
 
 

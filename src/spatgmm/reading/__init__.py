@@ -22,7 +22,7 @@ from spatgmm.reading.stack import Stack
 from spatgmm.reading.table import Table, from_parquet
 from spatgmm.reading.words import listed
 
-_GRID = re.compile(r"\d+(x\d+){0,2}")
+_GRID = re.compile(r"\d+([xX×]\d+){0,2}")
 
 _TEXT = (".csv", ".tsv", ".txt")
 
@@ -52,6 +52,8 @@ class Reading:
         What was found and may not be what was meant.
     degrees : str or None
         Names of the columns of coordinates that seem to be longitude and latitude.
+    located : bool
+        Whether the maps' own file says where each value is.
     """
 
     data: Dataset
@@ -59,6 +61,7 @@ class Reading:
     places: list[str] | None = None
     notes: list[str] = field(default_factory=list)
     degrees: str | None = None
+    located: bool = False
 
     @property
     def map_names(self) -> list[str]:
@@ -68,13 +71,15 @@ class Reading:
 
 def read(
     maps: str,
-    coordinates: str | np.ndarray | None = None,
+    coordinates: str | None = None,
     *,
+    known: np.ndarray | None = None,
     missing: bool = False,
     missing_values: Sequence[float] = (),
     header: bool | None = None,
     index: bool | None = None,
     columns: Sequence[str] | None = None,
+    decimal: str | None = None,
     variables: int | Sequence[str] | None = None,
 ) -> Reading:
     """The maps in a user's files.
@@ -86,10 +91,11 @@ def read(
         map, value and coordinates, an array of shape (n, p), (n, r, c) or (n, r, c, s) (.npy,
         .npz), or a stack that knows its places (NetCDF, Zarr, GeoTIFF).  ``FILE:NAME`` chooses
         one of several arrays or variables.
-    coordinates : str, ndarray of shape (p, d) or None
+    coordinates : str or None
         A file with a location per row, in the order of the maps' values or with their names; or a
-        grid shape such as ``10x10``; or the coordinates themselves.  None: the places that the maps
-        bring.
+        grid shape such as ``10x10``.  None: the places that the maps bring.
+    known : ndarray of shape (p, d) or None
+        Coordinates of maps that bring no places, where there are no others.
     missing : bool
         Whether empty values of maps are missing pixels rather than mistakes.
     missing_values : sequence of float
@@ -99,6 +105,9 @@ def read(
         they look.
     columns : sequence of str or None
         Columns of `coordinates` to take, by name or by number from 1.
+    decimal : str or None
+        The decimal mark, a point or a comma, of text files whose numbers leave it open: 1,234 may
+        be 1234.  None: these are refused.
     variables : int, sequence of str or None
         How many values of a location stand beside each other (the last axis of an array), or the
         names of the variables of a long table or of a file with several arrays.  None: one, or all
@@ -119,17 +128,19 @@ def read(
         "header": header,
         "index": index,
         "columns": columns,
+        "decimal": decimal,
+        "known": known,
     }
     if not (variables is None or isinstance(variables, int)):
         return _beside(maps, coordinates, list(variables), how)
-    source = _open(maps, header=header)
+    source = _open(maps, header=header, decimal=decimal)
     named = _variables_of(source, maps)
     if len(named) > 1:
         if variables not in (None, len(named)):
             raise UsageError(f"{maps}: holds {len(named)} variables ({listed(named)})")
         return _beside(maps, coordinates, named, how)
     q = variables or 1
-    given = _given(coordinates)
+    given = _given(coordinates, decimal)
     if isinstance(given, Table):
         wide = isinstance(source, Table)
         widths = table.widths(source, index) if wide else {source.values.shape[1]}
@@ -143,24 +154,25 @@ def read(
     else:
         notes += [f"{maps}: read with {', '.join(source.notes)}"] if source.notes else []
         which = long.roles(source)
-        known = isinstance(given, np.ndarray)
-        if which is not None and given is not None and not known:
+        if which is not None and given is not None:
             raise UsageError(f"{maps}: a long table brings its places; leave out --coordinates")
         if which is not None:
             notes.append(f"{maps}: {long.told(source, which)}")
             stack, _ = long.maps(source, which, _split(maps)[1], missing, missing_values)
-            if known and not np.array_equal(stack.coordinates, given):
-                raise ValueError(f"{maps}: its places are not the known ones")
-            given = None
         else:
-            count = None if given is None else q * _count(given)
+            at = known if given is None else given
+            count = None if at is None else q * _count(at)
             stack = table.maps(source, count, index, missing, missing_values)
     try:
         stack = stack.of_variables(q)
     except ValueError as error:
         raise UsageError(f"{maps}: {error}") from None
+    if given is None and stack.coordinates is None and known is not None:
+        given = known
     locations = _locations(stack, given, maps, coordinates, columns)
     found = fill.fill_values(stack.values)
+    if missing and (empty := np.flatnonzero(np.isnan(stack.values).all(axis=1))).size:
+        notes.append(f"{maps}: maps without any value, in rows {listed(empty + 1)}")
     if found:
         notes.append(f"{maps}: {fill.told(found)} --missing-value and --missing em say so")
     shape = given if isinstance(given, tuple) else stack.shape or grid_shape(locations)
@@ -176,9 +188,10 @@ def read(
         missing=missing,
         n_variables=q,
     )
-    axes = (columns or given.names) if isinstance(given, Table) else stack.axes
+    axes = _names_of_axes(given, columns) if isinstance(given, Table) else stack.axes
     degrees = places.degrees(axes, locations)
-    return Reading(data, stack.names, stack.places, notes, degrees)
+    located = stack.coordinates is not None
+    return Reading(data, stack.names, stack.places, notes, degrees, located)
 
 
 def _variables_of(source: Table | Stack, maps: str) -> list[str]:
@@ -220,12 +233,12 @@ def _beside(maps: str, coordinates, names: list[str], how: dict) -> Reading:
         for note in one.notes
     ]
     told = f"{file}: {len(names)} variables at each location: {listed(names)}"
-    return Reading(data, first.names, first.places, [*dict.fromkeys(notes), told])
+    return replace(first, data=data, notes=[*dict.fromkeys(notes), told])
 
 
-def read_table(path: str, header: bool | None = None) -> Table:
-    """The table in a text or Parquet file; `header` as for :func:`read`."""
-    found = _open(path, header)
+def read_table(path: str, header: bool | None = None, decimal: str | None = None) -> Table:
+    """The table in a text or Parquet file; `header` and `decimal` as for :func:`read`."""
+    found = _open(path, header, decimal=decimal)
     if not isinstance(found, Table):
         raise ValueError(f"{path}: is no table; give text ({', '.join(_TEXT)}) or .parquet")
     return found
@@ -241,18 +254,25 @@ def read_array(path: str) -> np.ndarray:
     return found.values.reshape(len(found.values), *axes)
 
 
-def _given(coordinates: str | np.ndarray | None) -> tuple[int, ...] | Table | np.ndarray | None:
+def _given(
+    coordinates: str | None, decimal: str | None
+) -> tuple[int, ...] | Table | np.ndarray | None:
     """What was said of coordinates, read but not understood yet."""
-    if coordinates is None or isinstance(coordinates, np.ndarray):
-        return coordinates
-    if _GRID.fullmatch(coordinates):
-        return tuple(int(size) for size in coordinates.split("x"))
-    found = _open(coordinates, count_decides=True)
+    if coordinates is None:
+        return None
+    if is_grid(coordinates):
+        return tuple(int(size) for size in re.split("[xX×]", coordinates))
+    found = _open(coordinates, count_decides=True, decimal=decimal)
     if isinstance(found, Table):
         return found
     if found.shape:
         raise ValueError(f"{coordinates}: coordinates are a table, or an array of shape (p, d)")
     return arrays.finite(coordinates, found).values
+
+
+def is_grid(coordinates: str) -> bool:
+    """Whether words about coordinates are the shape of a grid, and no file."""
+    return bool(_GRID.fullmatch(coordinates))
 
 
 def _count(given) -> int | None:
@@ -276,11 +296,18 @@ def _locations(stack: Stack, given, maps: str, coordinates, columns) -> np.ndarr
     try:
         return stack.locations(given)
     except ValueError as error:
-        where = maps if not isinstance(coordinates, str) else f"{coordinates}, maps in {maps}"
+        where = maps if coordinates is None else f"{coordinates}, maps in {maps}"
         kind = UsageError if isinstance(given, tuple) else ValueError
         hint = "; --index says that the first column names maps; leave out columns of classes"
         one_more = stack.shape is None and _count(given) == stack.values.shape[1] - 1
         raise kind(f"{where}: {error}{hint if one_more else ''}") from None
+
+
+def _names_of_axes(given: Table, columns: Sequence[str] | None) -> list[str] | None:
+    """Names of columns of coordinates, of those that were chosen."""
+    if columns is None or given.names is None:
+        return given.names
+    return [given.names[column] for column in table.chosen_columns(given, columns)]
 
 
 def _split(path: str) -> tuple[str, str | None]:
@@ -291,7 +318,12 @@ def _split(path: str) -> tuple[str, str | None]:
     return path, None
 
 
-def _open(path: str, header: bool | None = None, count_decides: bool = False) -> Table | Stack:
+def _open(
+    path: str,
+    header: bool | None = None,
+    count_decides: bool = False,
+    decimal: str | None = None,
+) -> Table | Stack:
     """What a file holds, by the suffix of its name."""
     file, name = _split(path)
     if not Path(file).exists():
@@ -304,7 +336,7 @@ def _open(path: str, header: bool | None = None, count_decides: bool = False) ->
     if last in _STACKS and folder == (last == ".zarr"):
         return _STACKS[last](file, name)
     if last in _TEXT and not folder:
-        return text.read(file, header, count_decides)
+        return text.read(file, header, count_decides, decimal)
     if last == ".parquet" and not folder:
         return from_parquet(file)
     known = ", ".join([*_TEXT, f"these with {', '.join(text.OPENERS)}", ".parquet", *_STACKS])

@@ -9,13 +9,11 @@ import numpy as np
 import pandas as pd
 
 from spatgmm.covariance.grid import regular_grid
+from spatgmm.reading.places import SAME_PLACE
 
 #: A flattened stack has correlation at the distance of a row that a line has not: by so much more
 #: than at half the distance, in units of the variance.
 _SURPLUS = 0.1
-
-#: Coordinates that agree to this share of the largest span are the same place.
-_SAME_PLACE = 1e-6
 
 #: Maps that are looked at.
 _SAMPLE = 200
@@ -98,7 +96,7 @@ def sorted_places(coordinates: np.ndarray, by: Sequence[int]) -> tuple[np.ndarra
 
     Coordinates of the same place may differ in their last digits from map to map.
     """
-    unit = np.ptp(coordinates, axis=0).max() * _SAME_PLACE or 1.0
+    unit = np.ptp(coordinates, axis=0).max() * SAME_PLACE or 1.0
     key = np.zeros(len(coordinates), dtype=np.int64)
     for values in coordinates.T[list(by)]:
         code, distinct = pd.factorize(np.round((values - values.min()) / unit), sort=True)

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from spatgmm.reading.words import MISSING, is_number
+from spatgmm.reading.places import is_index_name
+from spatgmm.reading.words import FLAGS, MISSING, is_number
 
 #: So many numbers that rise or fall all along are no accident (2 in 40,320 orders); fewer than
 #: the second number may well be.
@@ -33,34 +34,93 @@ def is_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool | Non
     rows : sequence of sequence of str
         Cells of some rows below.
     """
+    if len(first) > 2 and all(row and _kind(row[-1]) == "missing" for row in [first, *rows]):
+        # Each row ends in a separator.
+        first, rows = first[:-1], [row[:-1] for row in rows]
+    flags = [_is_flag(cell) for c, cell in enumerate(first) if c and _all_flags(rows, c)]
+    if flags:
+        return not any(flags)
+    below = [row[0] for row in rows if _kind(row[0]) != "missing"]
+    if first[0] and is_index_name(first[0]) and not any(map(is_index_name, below)):
+        return True
     kinds = [_kind(cell) for cell in first]
     numbers = [column for column, kind in enumerate(kinds) if kind == "number"]
     words = [column for column, kind in enumerate(kinds) if kind == "word"]
     if not numbers:
         return bool(words)
     over_numbers = [column for column in words if not _is_text(rows, column)]
+    if len(numbers) > 1 and numbers[0] == 0 and rows and counts([first[0], *below]):
+        # The first column counts on from this row: it names rows, of which this is one.
+        others = numbers[1:]
+        likely = _are_names([first[c] for c in others], [_cells(row, others) for row in rows])
+        return None if likely else likely
     leading_gap = kinds[0] == "missing" and "missing" not in kinds[1:]
     verdict = _are_names([first[c] for c in numbers], [_cells(row, numbers) for row in rows])
     if over_numbers:
         # A word above numbers is a name, or else a value that is no number.
         return verdict is not False or len(over_numbers) > len(numbers)
-    if leading_gap and verdict is None:
+    if leading_gap and (verdict is None or counts(below)):
         return True  # pandas writes an index without a name
+    if leading_gap and verdict is False and _are_labels(below):
+        return None
     return verdict
+
+
+def is_second_header(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first of some rows is one more header: levels of an index, or wavelengths.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The header above.
+    rows : sequence of sequence of str
+    """
+    if len(rows) < 2:
+        return False
+    numbers = [column for column, cell in enumerate(rows[0]) if _kind(cell) == "number"]
+    first, *below = [_cells(row, numbers) for row in rows if len(row) == len(rows[0])]
+    m = len(first)
+    verdict = _are_names(first, below) if m > 2 else False
+    if verdict is None and m >= _SUSPECT:
+        return _is_monotone(np.array(first, dtype=float)) and not any(map(_rises, below))
+    repeated = len(set(names)) < len(names)
+    return bool(verdict) or (repeated and _whole(first) and not any(map(_whole, below)))
+
+
+def _rises(row: Sequence[str]) -> bool:
+    """Whether the numbers of a row, gaps aside, rise or fall all along."""
+    return _is_monotone(np.array([c for c in row if _kind(c) == "number"], dtype=float))
 
 
 def counts(cells: Sequence[str]) -> bool:
     """Whether cells count from 0 or 1 in whole numbers."""
-    return all(cell.strip().isdecimal() for cell in cells) and [int(cell) for cell in cells] in (
-        list(range(len(cells))),
-        list(range(1, len(cells) + 1)),
-    )
+    if not cells or not all(cell.strip().isdecimal() for cell in cells):
+        return False
+    numbers = [int(cell) for cell in cells]
+    return numbers[0] in (0, 1) and numbers == list(range(numbers[0], numbers[0] + len(cells)))
 
 
 def _kind(cell: str) -> str:
     if cell.strip().lower() in MISSING:
         return "missing"
     return "number" if is_number(cell) else "word"
+
+
+def _are_labels(cells: Sequence[str]) -> bool:
+    """Whether all cells are words, or distinct whole numbers."""
+    if len(cells) < 2:
+        return False
+    distinct = len(set(cells)) == len(cells)
+    return all(_kind(cell) == "word" for cell in cells) or (distinct and _whole(cells))
+
+
+def _is_flag(cell: str) -> bool:
+    return cell.strip().lower() in FLAGS
+
+
+def _all_flags(rows: Sequence[Sequence[str]], column: int) -> bool:
+    below = [row[column] for row in rows if column < len(row)]
+    return bool(below) and all(map(_is_flag, below))
 
 
 def _is_text(rows: Sequence[Sequence[str]], column: int) -> bool:

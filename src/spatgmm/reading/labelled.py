@@ -192,6 +192,7 @@ def from_geotiff(path: str, name: str | None) -> Stack:
             values = raster.read(masked=True).astype(float).filled(np.nan)
             named = [name for name in raster.descriptions if name]
             transform = raster.transform
+            on_earth = raster.crs is not None and raster.crs.is_geographic
     except Exception as error:  # rasterio and GDAL raise errors of many kinds
         raise ValueError(f"{path}: cannot be read as GeoTIFF: {first_line(error)}") from None
     row, column = _indices(values.shape[1:])
@@ -203,6 +204,7 @@ def from_geotiff(path: str, name: str | None) -> Stack:
         values.shape[1:],
         np.stack([x, y], axis=1),
         named if len(named) == len(values) else None,
+        axes=["longitude", "latitude"] if on_earth else None,
     )
 
 

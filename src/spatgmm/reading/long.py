@@ -46,9 +46,11 @@ def roles(table: Table) -> Roles | None:
         return next((names.index(name) for name in known if name in names), None)
 
     of_map, value = first(_MAPS), first(_VALUES)
+    if of_map is None or value is None:
+        return None
     axes = [c for c, name in enumerate(names) if places.axis_of(name) is not None]
     axes = sorted((c for c in axes if c not in (of_map, value)), key=_axis(names))
-    if of_map is None or value is None or not axes:
+    if not axes:
         return None
     return Roles(of_map, value, axes, first(_VARIABLES))
 
@@ -91,7 +93,13 @@ def maps(
         wanted = pick(table.path, variable, column.unique(), "variable")
         rows = np.flatnonzero(column == wanted)
         cells = cells.iloc[rows]
-        table = Table(table.path, cells.reset_index(drop=True), table.names, notes=table.notes)
+        table = Table(
+            table.path,
+            cells.reset_index(drop=True),
+            table.names,
+            notes=table.notes,
+            numerals=table.numerals,
+        )
     of_map = cells.iloc[:, which.map]
     unnamed = np.flatnonzero(of_map.isna())
     if unnamed.size:

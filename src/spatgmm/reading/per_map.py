@@ -16,7 +16,7 @@ from spatgmm.common.errors import UsageError
 from spatgmm.common.words import shown
 from spatgmm.reading.places import as_names
 from spatgmm.reading.table import Table, are_missing
-from spatgmm.reading.words import listed
+from spatgmm.reading.words import MISSING, is_number, listed
 
 
 def labels(table: Table, names: Sequence[str], n_components: int) -> tuple[np.ndarray, list[str]]:
@@ -76,7 +76,7 @@ def weights(table: Table, names: Sequence[str]) -> np.ndarray:
     """
     cells, rows = _of_maps(table, "weight", names)
     found = np.full(len(names), np.nan)
-    numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float)
+    numbers = table.numerals.numbers(cells.to_numpy(dtype=object))
     bad = np.flatnonzero(~(np.isfinite(numbers) & (numbers >= 0)))
     if bad.size:
         raise ValueError(
@@ -97,8 +97,11 @@ def _of_maps(table: Table, what: str, names: Sequence[str]) -> tuple[pd.Series, 
         cells.insert(0, "map", table.row_names.to_numpy(), allow_duplicates=True)
         table = replace(table, cells=cells, names=["map", *(table.names or [])])
     cells, header, n = table.cells, table.names, len(names)
+    if cells.shape[1] > 1 and cells.iloc[:, -1].isna().all():
+        cells = cells.iloc[:, :-1]  # each row ends in a separator
     if cells.shape[1] == 1:
-        cells = cells.iloc[1:] if header is None and len(cells) == n + 1 else cells
+        if header is None and len(cells) == n + 1 and _is_heading(cells.iloc[:, 0]):
+            cells = cells.iloc[1:]
         if len(cells) != n:
             raise ValueError(
                 f"{table.path}: has {len(cells)} rows for {n} maps; give one for each, or a first "
@@ -106,6 +109,12 @@ def _of_maps(table: Table, what: str, names: Sequence[str]) -> tuple[pd.Series, 
             )
         return cells.iloc[:, 0].reset_index(drop=True), np.arange(n)
     row = {name: number for number, name in enumerate(names)}
+    if len(row) < n:
+        twice = next(name for number, name in enumerate(names) if row[name] != number)
+        raise ValueError(
+            f"{table.path}: names maps, and {shown(twice)} is the name of several; give one "
+            f"{what} per row, in their order"
+        )
     if header is None and as_names(cells.iloc[:1, 0])[0] not in row:
         header, cells = [str(name).strip() for name in cells.iloc[0]], cells.iloc[1:]
     column = 1
@@ -125,3 +134,9 @@ def _of_maps(table: Table, what: str, names: Sequence[str]) -> tuple[pd.Series, 
             raise ValueError(f"{table.path}: has map {shown(name)} more than once")
         seen.add(name)
     return cells.iloc[:, column].reset_index(drop=True), np.array([row[name] for name in given])
+
+
+def _is_heading(column: pd.Series) -> bool:
+    """Whether the first of some labels or weights is none of them: a word that does not recur."""
+    first, *others = (str(cell).strip() for cell in column)
+    return not is_number(first) and first.lower() not in MISSING and first not in others

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.spatial import cKDTree
 
 from spatgmm.common.errors import UsageError
+from spatgmm.common.words import shown
 from spatgmm.reading.words import listed
 
 #: Names of coordinates, in lower case, by the axis they measure; an axis is measured once.
@@ -29,6 +31,9 @@ _AXES = (
 #: The axis of rows: whoever names it lists columns within rows.
 ROWS = 1
 
+#: Coordinates that agree to this share of the largest span are the same place.
+SAME_PLACE = 1e-6
+
 #: Names of degrees on a sphere.
 _LONGITUDES, _LATITUDES = ("longitude", "lon", "long", "lng"), ("latitude", "lat")
 
@@ -40,6 +45,9 @@ _INDEX = re.compile(
     "id|index|names?|no|nr|number|pixel|site|location|place|station|point|rownames|fid|label|key|"
     "variable|feature|"
 )
+
+#: A number with its unit.
+_WITH_UNIT = r"[+-]?\d+([.,]\d+)?\s*(°.*|º.*|deg|[kcmnuµ]?m|px|km|[EWNS])"
 
 _CHOOSE = "choose with --columns x,y (in Python: pass only the columns of coordinates)"
 
@@ -76,10 +84,14 @@ def degrees(names: Sequence | None, coordinates: np.ndarray) -> str | None:
     return listed(found) if longitude <= 360 and latitude <= 90 else None
 
 
-def _readings(name) -> tuple[str, str]:
+def _readings(name) -> list[str]:
     """A name in lower case, as it is and without what stands around it."""
     text = str(name).strip().lower()
-    return text, re.sub(r"[\s_.:\-]+", "", _AROUND.sub("", text)) or text
+    found = [text, re.sub(r"[\s_.:\-]+", "", _AROUND.sub("", text)) or text]
+    # decimalLongitude, nav_lat, "lon dd": one word says it.
+    words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", str(name)).lower())
+    on_earth = [word for word in words if word in (*_LONGITUDES, *_LATITUDES)]
+    return found + (on_earth if len(on_earth) == 1 and len(words) == 2 else [])
 
 
 def is_index_name(name) -> bool:
@@ -118,14 +130,28 @@ def from_frame(given, places: Sequence | None, where: str = "coordinates"):
         given = given.to_frame("x" if given.name is None else given.name)
     if not isinstance(given, pd.DataFrame):
         return given
-    numeric = [column.dtype.kind in "iufb" for _, column in given.items()]
     names = [str(name) for name in given.columns]
+    given = given.set_axis(names, axis=1).copy(deep=False)
+    for number, name in enumerate(names):
+        if given.dtypes.iloc[number].kind not in "iufb" and axis_of(name) is not None:
+            _as_floats(given, number)
+    numeric = [column.dtype.kind in "iufb" for _, column in given.items()]
     named = not isinstance(given.index, (pd.MultiIndex, pd.RangeIndex))
     index = [pd.Series(given.index)] if named else []
     chosen, labels = choose(given, names, numeric, where)
     rows = order([*index, *labels], places, where)
+    if rows is None:
+        check_numbered(labels, places, where)
     values = given.iloc[:, chosen].to_numpy(dtype=float, na_value=np.nan)
     return values if rows is None else values[rows]
+
+
+def _as_floats(frame: pd.DataFrame, number: int) -> None:
+    """Numbers of a column that are objects, text or categories, as such."""
+    column = frame.iloc[:, number]
+    numbers = pd.to_numeric(column.astype(object).astype(str), errors="coerce")
+    if (numbers.notna() | column.isna()).all() and numbers.notna().any():
+        frame.isetitem(number, numbers.astype(float))
 
 
 def choose(
@@ -145,7 +171,9 @@ def choose(
     """
     if names is None:
         return _choose_nameless(table, numeric, where)
-    axes = [axis_of(name) if number else None for name, number in zip(names, numeric, strict=True)]
+    of_name = [axis_of(name) for name in names]
+    axes = [axis if number else None for axis, number in zip(of_name, numeric, strict=True)]
+    _check_words(table, names, of_name, axes, where)
     known = [column for column, axis in enumerate(axes) if axis is not None]
     others = [column for column in range(len(names)) if column not in known]
     labels = [column for column in others if not numeric[column] or is_index_name(names[column])]
@@ -173,8 +201,29 @@ def choose(
 
 def _choose_nameless(table, numeric, where) -> tuple[list[int], list[pd.Series]]:
     chosen = [column for column, number in enumerate(numeric) if number]
+    for column in range(len(numeric)):
+        cells = table.iloc[:, column].astype(str).str.strip()
+        if column not in chosen and cells.str.fullmatch(_WITH_UNIT).all():
+            raise UsageError(
+                f"{where}: column {column + 1} holds no numbers, but {shown(cells.iloc[0])}: a "
+                "coordinate with its unit, or a name? Write numbers alone, or choose with "
+                "--columns 1,2"
+            )
     _check_first(table, chosen, where)
     return chosen, [table.iloc[:, c] for c, number in enumerate(numeric) if not number]
+
+
+def _check_words(table, names, of_name, axes, where) -> None:
+    """Refuse words under the name of a coordinate that nothing else is: 12.5 mm, 7°E."""
+    for column, axis in enumerate(of_name):
+        if axis is None or axis in axes or not len(table):
+            continue
+        cell = table.iloc[:, column].dropna().iloc[:1].tolist()
+        if cell and re.search(r"\d", str(cell[0])):
+            raise UsageError(
+                f"{where}: column {shown(names[column])} is named as a coordinate, but "
+                f"{shown(cell[0])} is no number; write numbers alone, or {_CHOOSE}"
+            )
 
 
 def _check_first(table, chosen, where) -> None:
@@ -215,40 +264,77 @@ def _is_series(names: Sequence[str]) -> bool:
     return len(stems) == 1 and len(set(names)) == len(names)
 
 
-def order(labels: Sequence[pd.Series], places: Sequence | None, where: str) -> np.ndarray | None:
+def order(
+    labels: Sequence[pd.Series], places: Sequence | None, where: str, whose: str = "the maps"
+) -> np.ndarray | None:
     """Row of each of the maps' places, where a column of labels names them; None: as they come."""
     if places is None:
         return None
     wanted = as_names(pd.Series(list(places)))
     for column in labels:
         given = as_names(column)
-        shared = set(wanted) & set(given)
-        if not shared:
-            continue
-        if len(set(given)) == len(given) and shared == set(wanted) == set(given):
-            row = {label: number for number, label in enumerate(given)}
-            return np.array([row[place] for place in wanted])
-        if _only_counts(given) or _only_counts(wanted):
+        for form in (str, _loosely):
+            rows = _matched([form(one) for one in wanted], [form(one) for one in given])
+            if rows is not None:
+                return rows
+        if not set(wanted) & set(given) or only_counts(given) or only_counts(wanted):
             continue  # rows or columns that are numbered, from 0 here and from 1 there
-        _refuse(wanted, given, where)
+        _refuse(wanted, given, where, whose)
     return None
 
 
-def _refuse(wanted, given, where) -> None:
+def _matched(wanted: list[str], given: list[str]) -> np.ndarray | None:
+    """Where each name stands among others, if these are the same names."""
+    row = {label: number for number, label in enumerate(given)}
+    if not len(row) == len(given) == len(wanted) or set(row) != set(wanted):
+        return None
+    return np.array([row[place] for place in wanted])
+
+
+def _loosely(name: str) -> str:
+    """A name as other programs write it: R puts X before numbers and points for signs."""
+    plain = re.sub(r"[\W_]+", "", name.casefold())
+    return re.sub(r"(^x)?(?<!\d)0*(?=\d)", "", plain, count=1)
+
+
+def check_numbered(labels: Sequence[pd.Series], places: Sequence | None, where: str) -> None:
+    """Refuse a column that numbers the places in another order than that of the maps' columns.
+
+    Raises
+    ------
+    UsageError
+    """
+    digits = [re.sub(r"\D", "", str(place)) for place in places or []]
+    if not digits or not only_counts(digits):
+        return  # whatever the numbers of the places are, those of the columns are not known
+    for column in labels:
+        given = as_names(column)
+        if only_counts(given) and list(np.argsort(list(map(int, given)))) != list(
+            np.argsort(list(map(int, digits)))
+        ):
+            raise UsageError(
+                f"{where}: column {shown(str(column.name))} numbers the places in another order "
+                "than that of the maps' columns; sort the rows, or take them as they are by "
+                "--columns x,y (in Python: pass only the columns of coordinates)"
+            )
+
+
+def _refuse(wanted, given, where, whose) -> None:
     absent = [place for place in wanted if place not in set(given)]
     stray = [label for label in given if label not in set(wanted)]
     twice = [label for number, label in enumerate(given) if label in given[:number]]
     what = (
-        f"has no place {absent[0]!r}, which the maps have"
+        f"has no place {absent[0]!r}, which {whose} have"
         if absent
-        else f"has place {stray[0]!r}, which the maps have not"
+        else f"has place {stray[0]!r}, which {whose} have not"
         if stray
         else f"has place {twice[0]!r} more than once"
     )
     raise ValueError(f"{where}: {what}; places are matched by the names of the maps' columns")
 
 
-def _only_counts(labels: Sequence[str]) -> bool:
+def only_counts(labels: Sequence[str]) -> bool:
+    """Whether names are the numbers from 0 or 1, in any order."""
     return all(label.isdecimal() for label in labels) and sorted(map(int, labels)) in (
         list(range(len(labels))),
         list(range(1, len(labels) + 1)),
@@ -259,7 +345,22 @@ def as_names(labels: pd.Series) -> list[str]:
     """Names as text; whole numbers without a point, also where they come as text."""
     if labels.dtype.kind == "f" and np.array_equal(labels, np.floor(labels)):
         labels = labels.astype(np.int64)
-    names = [str(label).strip() for label in labels.to_numpy(dtype=object)]
+    if isinstance(labels.dtype, pd.StringDtype):
+        names = labels.str.strip().fillna("nan").tolist()
+    else:
+        names = [str(label).strip() for label in labels.to_numpy(dtype=object)]
     if all(name.endswith(".0") for name in names):
         names = [name[:-2] for name in names]
     return names
+
+
+def rows_at(coordinates: np.ndarray, known: np.ndarray) -> np.ndarray | None:
+    """Which of some places is each of the known ones, both (p, d); None if they are others."""
+    if coordinates.shape != known.shape:
+        return None
+    unit = np.ptp(known, axis=0).max() * SAME_PLACE or 1.0
+    distance, rows = cKDTree(coordinates).query(known)
+    several = len(np.unique(rows)) < len(rows)
+    if several and np.abs(coordinates - known).max() <= unit:
+        return np.arange(len(known))  # places that occur more than once, in the same order
+    return None if several or distance.max() > unit else rows

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from spatgmm.common.errors import UsageError
 from spatgmm.common.locations import check_coordinates, grid_coordinates, is_grid_shape
 from spatgmm.reading import places
 from spatgmm.reading.grids import check_grid, row_length
@@ -70,10 +71,25 @@ class Stack:
         p = self.n_locations
         if given is None:
             return self._own(p)
-        coordinates = check_coordinates(places.from_frame(given, self.places), p)
+        try:
+            coordinates = check_coordinates(places.from_frame(given, self.places), p)
+        except UsageError:
+            raise
+        except ValueError as error:
+            raise ValueError(f"{error}{self._hint_at_columns(given)}") from None
         if self.shape is not None:
             check_grid(self.shape, coordinates)
         return coordinates
+
+    def _hint_at_columns(self, given) -> str:
+        """What to do about maps, or coordinates, that stand in columns."""
+        size = math.prod(given) if is_grid_shape(given) else len(given) if np.ndim(given) else 0
+        if self.n_locations != size == len(self.values):
+            return f"; but X has {size} rows: where maps stand in columns, transpose them"
+        sides = np.shape(given)
+        if len(sides) == 2 and sides[0] <= 3 and sides[1] == self.n_locations:
+            return "; where locations stand in columns, transpose them"
+        return ""
 
     def check_degrees(self, given) -> None:
         """Refuse places on the earth that are nothing but the indices of a grid."""
@@ -106,7 +122,7 @@ class Stack:
     def _own(self, p: int) -> np.ndarray:
         if self.coordinates is not None:
             return check_coordinates(self.coordinates, p)
-        if self.shape is None and self.n_variables == 1:
+        if self.shape is None:
             self._ask_if_flattened()
         return grid_coordinates(self.shape or (p,))
 
@@ -135,10 +151,22 @@ class Stack:
             )
         return replace(self, places=None, n_variables=n_variables)
 
-    def check_against(self, coordinates: np.ndarray) -> None:
-        """Refuse maps on another grid than that of a fit, at `coordinates`."""
+    @property
+    def place_names(self) -> list[str] | None:
+        """Names of the places as text."""
+        return None if self.places is None else places.as_names(pd.Series(self.places))
+
+    def check_against(self, coordinates: np.ndarray, names: list[str] | None = None) -> None:
+        """Refuse maps on another grid than that of a fit, at `coordinates`, or in another order."""
         if self.n_locations != len(coordinates):
             return  # the number of features is checked for all kinds of input
+        own = self.place_names
+        if own is not None and names is not None and own != names and set(own) == set(names):
+            wrong = next(i for i, name in enumerate(own) if name != names[i])
+            raise ValueError(
+                f"X: its columns stand in another order than those of the fit: column {wrong} is "
+                f"{own[wrong]!r}, there it was {names[wrong]!r}"
+            )
         if self.shape is not None:
             check_grid(self.shape, coordinates)
         if self.coordinates is not None and self.coordinates.shape == coordinates.shape:
@@ -149,15 +177,16 @@ class Stack:
 
     def _ask_if_flattened(self) -> None:
         """Warn where a line of values looks like the rows of an image, one after the other."""
-        p = self.values.shape[1]
-        width = row_length(self.values)
+        p, q = self.n_locations, self.n_variables
+        width = row_length(np.asarray(self.values)[:, ::q])
         if width is None and p >= _SMALLEST_IMAGE:
             # The divisor of p next to its root.
             height = next(side for side in range(math.isqrt(p), 0, -1) if p % side == 0)
             width = p // height if p <= _NEARLY_SQUARE * height**2 else None
         if width is not None:
+            what = "values" if q == 1 else "locations"
             warnings.warn(
-                f"X has {p} values per map and no coordinates: they are taken as a line of {p} "
+                f"X has {p} {what} per map and no coordinates: they are taken as a line of {p} "
                 f"places. If these are {p // width} x {width} images, say "
                 f"coordinates=({p // width}, {width}); if it is a line, coordinates=({p},)",
                 UserWarning,

@@ -14,11 +14,11 @@ import pandas as pd
 from spatgmm.common.errors import UsageError
 from spatgmm.common.words import shown
 from spatgmm.reading import places
+from spatgmm.reading.numerals import PLAIN, Numerals
 from spatgmm.reading.stack import Stack
 from spatgmm.reading.words import (
     MISSING,
     first_line,
-    is_number,
     listed,
     missing_hint,
 )
@@ -44,18 +44,24 @@ class Table:
         The header; None where there is none, or where it is undecided.
     undecided : list of str or None
         The first row, where it could be a header; it is then a row of `cells` too.
+    second_header : list of str or None
+        The first row below a header, where it could be one more; it is a row of `cells` too.
     row_names : Series or None
         Names of rows that are no column: the index of a data frame.
     notes : list of str
         What is unusual about the file.
+    numerals : Numerals
+        How its numbers are written, where they are text.
     """
 
     path: str
     cells: pd.DataFrame
     names: list[str] | None
     undecided: list[str] | None = None
+    second_header: list[str] | None = None
     row_names: pd.Series | None = None
     notes: list[str] = field(default_factory=list)
+    numerals: Numerals = PLAIN
 
     def __post_init__(self) -> None:
         if self.cells.empty:
@@ -64,7 +70,7 @@ class Table:
     @property
     def numeric(self) -> list[bool]:
         """Whether a column holds numbers, mistakes aside."""
-        return [_is_numeric(column) for _, column in self.cells.items()]
+        return [_is_numeric(column, self.numerals) for _, column in self.cells.items()]
 
     def numbers(
         self, columns: Sequence[int], missing: bool | None = None, missing_values=()
@@ -73,7 +79,9 @@ class Table:
 
         `missing`: whether one may be missing, NaN; None where that is no choice.
         """
-        values = _side_by_side([_as_numbers(self.cells.iloc[:, column]) for column in columns])
+        values = _side_by_side(
+            [_as_numbers(self.cells.iloc[:, column], self.numerals) for column in columns]
+        )
         named = np.isin(values, missing_values) if missing_values else False
         if np.isfinite(values).all() and not np.any(named):
             return values
@@ -95,7 +103,7 @@ class Table:
         i, j = np.unravel_index(bad.argmax(), bad.shape)
         name = f" ({shown(self.names[columns[j]])})" if self.names is not None else ""
         cell = cells.iloc[i, j]
-        flaw = _flaw(cell)
+        flaw = _flaw(cell, self.numerals)
         if flaw.endswith("missing"):
             flaw += missing_hint(np.isnan(values)) if choice else ""
         elif self.cells.shape[1] == 1:
@@ -147,6 +155,12 @@ def maps(
             f"{table.path}: row 1 ({listed(table.undecided)}) may be a header or a map; say "
             f"--header ({len(table.cells) - 1} maps) or --no-header ({len(table.cells)} maps)"
         )
+    if table.second_header is not None:
+        raise UsageError(
+            f"{table.path}: the row below the header ({listed(table.second_header)}) may be a "
+            f"second header or a map; say --header ({len(table.cells)} maps), or delete the row"
+        )
+    table = _without_last(table, n_locations, index)
     columns = list(range(table.cells.shape[1]))
     named_by = index_column(table, n_locations, index)
     names = table.row_names
@@ -155,8 +169,6 @@ def maps(
         columns.remove(named_by)
     if columns[:1] == [0] and named_by and _is_nameless(table):
         columns.pop(0)  # pandas' index, beside a column of names
-    if len(columns) - 1 == n_locations and table.cells.iloc[:, columns[-1]].isna().all():
-        columns.pop()  # each row ends in a separator
     if not columns:
         raise ValueError(f"{table.path}: holds names of maps and no values")
     values = table.numbers(columns, missing, missing_values)
@@ -179,8 +191,32 @@ def index_column(table: Table, n_locations: int | None, index: bool | None) -> i
         return None
     likely = n_locations == width - 1 or n_locations is None
     named = table.names is not None and places.is_index_name(table.names[0])
-    counting = places.counts_rows(table.cells.iloc[:, 0])
+    first = table.cells.iloc[:, 0]
+    counting = places.counts_rows(first)
+    # Numbers that are kept as text, such as 007, are names.
+    counting |= n_locations == width - 1 and _are_numbers_as_text(first)
     return 0 if _is_nameless(table) or (likely and (named or counting)) else None
+
+
+def _without_last(table: Table, n_locations: int | None, index: bool | None) -> Table:
+    """Without an empty last column, if there are too many: each row ends in a separator."""
+
+    def fits(one: Table) -> bool:
+        named = index_column(one, n_locations, index) is not None
+        return one.cells.shape[1] - named == n_locations
+
+    if table.cells.shape[1] < 2 or not table.cells.iloc[:, -1].isna().all() or fits(table):
+        return table
+    names = None if table.names is None else table.names[:-1]
+    shorter = replace(table, cells=table.cells.iloc[:, :-1], names=names)
+    # One too many is left to be told: an index, or a class.
+    return shorter if fits(shorter) or shorter.cells.shape[1] - 1 == n_locations else table
+
+
+def _are_numbers_as_text(column: pd.Series) -> bool:
+    if column.dtype.kind in "iufb" or column.isna().any():
+        return False
+    return column.map(lambda cell: isinstance(cell, str) and cell.strip().isdecimal()).all()
 
 
 def _is_nameless(table: Table) -> bool:
@@ -228,19 +264,30 @@ def coordinates(
     columns : sequence of str or None
         Names or numbers, from 1, of the columns to take; None: as they are named.
     """
-    cells, numeric = table.cells, table.numeric
+    names = table.names or [str(column + 1) for column in range(table.cells.shape[1])]
+    cells, numeric = table.cells.set_axis(names, axis=1), table.numeric
     if columns is not None:
-        chosen = [_column(table, name) for name in columns]
+        chosen = chosen_columns(table, columns)
         labels = [cells.iloc[:, c] for c in range(cells.shape[1]) if c not in chosen]
     else:
         if table.names is None and cells.iloc[:, -1].isna().all():
             cells, numeric = cells.iloc[:, :-1], numeric[:-1]  # each row ends in a separator
         chosen, labels = places.choose(cells, table.names, numeric, table.path)
-    if table.row_names is not None:
-        labels.insert(0, table.row_names)
-    rows = places.order(labels, maps_places, table.path)
+    index = [] if table.row_names is None else [table.row_names]
+    rows = places.order([*index, *labels], maps_places, table.path)
+    if rows is None and columns is None:
+        places.check_numbered(labels, maps_places, table.path)
     values = table.numbers(chosen)
     return values if rows is None else values[rows]
+
+
+def chosen_columns(table: Table, columns: Sequence[str]) -> list[int]:
+    """Which columns of coordinates these are; longitude before latitude, whatever comes first."""
+    chosen = [_column(table, name) for name in columns]
+    axes = [places.axis_of(table.names[column]) for column in chosen] if table.names else [None]
+    if None in axes or len(set(axes)) < len(axes):
+        return chosen
+    return sorted(chosen, key=lambda column: places.axis_of(table.names[column]))
 
 
 def _column(table: Table, name: str) -> int:
@@ -268,30 +315,22 @@ def _side_by_side(columns: Sequence[np.ndarray]) -> np.ndarray:
     return values
 
 
-def _is_numeric(column: pd.Series) -> bool:
+def _is_numeric(column: pd.Series, numerals: Numerals) -> bool:
     """Whether most of some cells are numbers."""
     if column.dtype.kind in "iufb":
         return True
     some = column.iloc[:_SAMPLE]
     there = ~are_missing(some)
-    return bool(np.isfinite(_as_numbers(some)[there]).sum() * 2 >= there.sum())
+    return bool(np.isfinite(_as_numbers(some, numerals)[there]).sum() * 2 >= there.sum())
 
 
-def _as_numbers(column: pd.Series) -> np.ndarray:
+def _as_numbers(column: pd.Series, numerals: Numerals) -> np.ndarray:
     """The numbers in a column; NaN where a cell is none."""
     if column.dtype.kind in "iufb":
         return column.to_numpy(dtype=float, na_value=np.nan)
     if column.dtype.kind in "mM":
         return np.full(len(column), np.nan)
-    cells = column.to_numpy(dtype=object)
-    numbers = np.array(pd.to_numeric(cells, errors="coerce"), dtype=float)
-    for i in np.flatnonzero(np.isnan(numbers)):
-        if isinstance(cells[i], str):
-            cell = cells[i].strip().strip('"')
-            # Where the first lines held whole numbers only, decimal commas come as a surprise.
-            cell = cell.replace(",", ".") if cell.count(",") == 1 and "." not in cell else cell
-            numbers[i] = float(cell) if is_number(cell) else np.nan
-    return numbers
+    return numerals.numbers(column.to_numpy(dtype=object))
 
 
 def are_missing(cells):
@@ -311,11 +350,13 @@ def _is_missing_word(cell) -> bool:
     return isinstance(cell, str) and cell.strip().strip('"').lower() in MISSING
 
 
-def _flaw(cell) -> str:
+def _flaw(cell, numerals: Numerals) -> str:
     if pd.isna(cell) or _is_missing_word(cell):
         return "the value is missing"
-    if isinstance(cell, str) and not is_number(cell):
-        return f"{shown(cell)} is not a number"
-    if np.isfinite(float(cell)):
+    number = numerals.plain(cell) if isinstance(cell, str) else cell
+    if number is None:
+        doubt = numerals.doubt(cell)
+        return f"{shown(cell)} may be {doubt}" if doubt else f"{shown(cell)} is not a number"
+    if np.isfinite(float(number)):
         return f"{cell} stands for a missing value, so that it is missing"
     return f"{cell} is not a finite number"

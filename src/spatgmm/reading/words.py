@@ -13,6 +13,9 @@ MISSING = frozenset(
     ["", ".", "-", "--", "na", "n/a", "#n/a", "nan", "-nan", "null", "none", "<na>", "#na"]
 )
 
+#: What programs write for 1 and 0, in lower case.
+FLAGS = ("true", "false")
+
 #: The same in every case that occurs; pandas compares letter by letter.
 MISSING_IN_ANY_CASE = sorted({w for m in MISSING for w in (m, m.upper(), m.title())} | {"NaN"})
 
