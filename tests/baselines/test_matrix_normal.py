@@ -136,6 +136,18 @@ def test_awkward_data_never_give_nan(change):
     assert np.linalg.cond(fitted.row_covariances_).max() < 1e9
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3)])
+def test_rows_that_are_all_alike_do_not_take_the_covariance_to_nothing(shape):
+    rng = np.random.default_rng(0)
+    p = shape[0] * shape[1]
+    data = np.concatenate(
+        [np.repeat(rng.normal(size=(1, p)), 20, axis=0), rng.normal(size=(45, p))]
+    )
+    fitted = MatrixNormalMixture(2, shape=shape, init=(np.arange(65) < 20).astype(int)).fit(data)
+    assert (np.diff(fitted.log_likelihood_trace_) >= 0).all()
+    assert np.linalg.eigvalsh(fitted.covariances_).min() > 1e-18 * data.var()
+
+
 def test_it_says_when_a_component_is_degenerate():
     init = (np.arange(len(X)) == 0).astype(int)
     far = X + 1000.0 * init[:, None]

@@ -357,19 +357,19 @@ class _FlipFlop(em.Problem[_Parameters]):
 
 
 def _cholesky(scatter: np.ndarray, previous: np.ndarray) -> np.ndarray:
-    """Cholesky factor of the likeliest covariance of bounded condition, given the scatter.
+    """Cholesky factor of the likeliest covariance of bounded condition and size, given the scatter.
 
     Where the bound is active its fit need not be an improvement; then the previous factor stays.
     """
     try:
         factor = np.linalg.cholesky(scatter)
         pivots = np.diagonal(factor) ** 2
-        if pivots.min() * LARGEST_CONDITION > pivots.max():
+        if pivots.min() > _floor(pivots.max()):
             return factor
     except np.linalg.LinAlgError:
         pass
     values, vectors = eigh(scatter)
-    values = np.maximum(values, max(values[-1], 1.0 / LARGEST_CONDITION) / LARGEST_CONDITION)
+    values = np.maximum(values, _floor(values[-1]))
     factor = np.linalg.cholesky((vectors * values) @ vectors.T)
 
     def deviance(candidate: np.ndarray) -> float:
@@ -377,3 +377,11 @@ def _cholesky(scatter: np.ndarray, previous: np.ndarray) -> np.ndarray:
         return 2 * np.log(np.diagonal(candidate)).sum() + np.trace(half @ scatter @ half.T)
 
     return factor if deviance(factor) < deviance(previous) else previous
+
+
+def _floor(largest: float) -> float:
+    """The smallest eigenvalue beside the largest one, in data of unit variance.
+
+    Rows that are all alike have no scatter, which would be of the best condition.
+    """
+    return max(largest, 1.0 / LARGEST_CONDITION) / LARGEST_CONDITION
