@@ -42,11 +42,11 @@ def test_the_search_finds_what_users_call():
     assert {
         "SpatialGaussianMixture.__init__",
         "SpatialGaussianMixture.fit",
-        "SpatialGaussianMixture.covariances_",
+        "FittedMixture.covariances_",
         "LikelihoodMixture.bic",
         "COPO.predict",
         "Dataset.load",
-        "SpatialGaussianMixture.interpolate",
+        "FittedMixture.interpolate",
         "spatgmm.component_test",
         "spatgmm.plot.maps",
         "spatgmm.select",
