@@ -37,7 +37,7 @@ def test_a_step_gains_from_anywhere_inside_the_cone(family, seed):
     assert lower <= after.theta[SHAPE][0] <= upper
 
 
-@pytest.mark.parametrize("held", product([False, True], repeat=3), ids=str)
+@pytest.mark.parametrize("held", list(product([False, True], repeat=3)), ids=str)
 def test_steps_with_held_coefficients_are_the_best_that_leave_them(family, held):
     rng = np.random.default_rng(3)
     X = rng.normal(size=(40, 12)) + rng.normal(size=(40, 1))

@@ -213,7 +213,7 @@ SLOW = """
 def fit(data, n_components, rng):
     import time
 
-    time.sleep(0.1)
+    time.sleep(0.2)
     return FitResult(rng.integers(n_components, size=len(data.X)))
 """
 

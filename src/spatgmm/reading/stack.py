@@ -83,10 +83,13 @@ class Stack:
 
     def _hint_at_columns(self, given) -> str:
         """What to do about maps, or coordinates, that stand in columns."""
-        size = math.prod(given) if is_grid_shape(given) else len(given) if np.ndim(given) else 0
+        try:
+            sides = np.shape(given)
+        except ValueError:
+            return ""  # its rows differ in length
+        size = math.prod(given) if is_grid_shape(given) else (*sides, 0)[0]
         if self.n_locations != size == len(self.values):
             return f"; but X has {size} rows: where maps stand in columns, transpose them"
-        sides = np.shape(given)
         if len(sides) == 2 and sides[0] <= 3 and sides[1] == self.n_locations:
             return "; where locations stand in columns, transpose them"
         return ""
