@@ -64,7 +64,7 @@ class Engine(ABC):
     name: str
     family: Family
     n_tried = 20
-    rounds = (Round(n_iter=3, n_kept=8), Round(n_iter=7, n_kept=4))
+    rounds = (Round(n_iter=10, n_kept=4),)
     n_to_complete = 20
 
     @abstractmethod
